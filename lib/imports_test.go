@@ -1,0 +1,59 @@
+package lib
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport is the house: which packages of ours each package may import. The
+// way of the data is the order of the rows. A format never sees the store, and
+// the store never parses a format; only oci and gc know both.
+var mayImport = map[string][]string{
+	"corrupt":     {},
+	"verity":      {"corrupt"},
+	"record":      {"verity", "corrupt"},
+	"blob":        {"corrupt"},
+	"repo":        {"verity", "corrupt"},
+	"splitstream": {"verity", "corrupt"},
+	"tree":        {"verity"},
+	"layer":       {"splitstream", "tree", "verity", "corrupt"},
+	"dumpfile":    {"tree", "verity", "corrupt"},
+	"erofs":       {"tree", "verity", "corrupt"},
+	"oci":         {"repo", "layer", "splitstream", "erofs", "tree", "verity", "corrupt"},
+	"gc":          {"repo", "oci", "layer", "splitstream", "erofs", "verity", "corrupt"},
+	"mount":       {},
+	"tool":        {"record", "repo", "verity", "corrupt"},
+}
+
+func TestImports(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		pkg := filepath.Dir(path)
+		if err != nil || pkg == "." || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		allowed, ok := mayImport[pkg]
+		if !ok {
+			t.Errorf("%s: package %s has no row in the table", path, pkg)
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			if ours, ok := strings.CutPrefix(name, "cfs/lib/"); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s: package %s may not import %s", path, pkg, ours)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

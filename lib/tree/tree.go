@@ -1,0 +1,197 @@
+// Package tree is a file system in memory: what a container's layers, a
+// dumpfile or a directory say, and what an EROFS image is made of.
+//
+// A tree is its root Inode. A hard link is the same *Inode under several names;
+// link counts are counted from the names, never stored. The package knows no
+// format and no store: whoever fills a tree checks what it takes in.
+package tree
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/verity"
+)
+
+// InlineMax is the largest size in bytes of a regular file whose content is
+// kept in the metadata; the content of a larger one is an object of the
+// repository. It is part of the composefs formats.
+const InlineMax = 64
+
+// Time is a time since 1970 in seconds and nanoseconds.
+type Time struct {
+	Sec  int64
+	Nsec uint32 // below 1e9
+}
+
+// Xattr is one extended attribute: full name and value, both any bytes.
+type Xattr struct{ Name, Value string }
+
+// Inode is a directory or a leaf: a regular file, a symbolic link, a device, a
+// fifo or a socket. Which one the type bits of Mode tell.
+type Inode struct {
+	Mode     uint32 // as st_mode: type and permission bits
+	UID, GID uint32
+	Mtime    Time
+	Xattrs   []Xattr // sorted by Name, each name once
+
+	Rdev uint32 // of a device, as the kernel's new_encode_dev gives it
+	Size uint64 // of a regular file, in bytes
+
+	// Content of a regular file of non-zero Size: Inline holds it, or Object
+	// names it, or Payload is the object path of a file without a known digest
+	// (a dumpfile can say so), or none is set: a sparse file of zeros.
+	Inline  string
+	Object  verity.ID
+	Payload string
+
+	Target string // of a symbolic link
+
+	entries map[string]*Inode // of a directory
+}
+
+// NewDir returns an empty directory with the given permission bits, owner 0:0
+// and time 0.
+func NewDir(perm uint32) *Inode {
+	return &Inode{Mode: unix.S_IFDIR | perm&07777}
+}
+
+// Type returns the type bits of the mode (unix.S_IFDIR and so on).
+func (n *Inode) Type() uint32 { return n.Mode & unix.S_IFMT }
+
+// IsDir reports whether n is a directory.
+func (n *Inode) IsDir() bool { return n.Type() == unix.S_IFDIR }
+
+// IsRegular reports whether n is a regular file.
+func (n *Inode) IsRegular() bool { return n.Type() == unix.S_IFREG }
+
+// IsSymlink reports whether n is a symbolic link.
+func (n *Inode) IsSymlink() bool { return n.Type() == unix.S_IFLNK }
+
+// IsWhiteout reports whether n is what overlayfs takes for a deleted file: a
+// character device 0:0.
+func (n *Inode) IsWhiteout() bool { return n.Type() == unix.S_IFCHR && n.Rdev == 0 }
+
+// Xattr returns the value of an extended attribute, and whether there is one.
+func (n *Inode) Xattr(name string) (string, bool) {
+	i, ok := n.findXattr(name)
+	if !ok {
+		return "", false
+	}
+	return n.Xattrs[i].Value, true
+}
+
+// SetXattr adds or replaces an extended attribute, keeping the order.
+func (n *Inode) SetXattr(name, value string) {
+	i, ok := n.findXattr(name)
+	if ok {
+		n.Xattrs[i].Value = value
+		return
+	}
+	n.Xattrs = slices.Insert(n.Xattrs, i, Xattr{name, value})
+}
+
+func (n *Inode) findXattr(name string) (int, bool) {
+	return slices.BinarySearchFunc(n.Xattrs, name, func(x Xattr, name string) int {
+		return strings.Compare(x.Name, name)
+	})
+}
+
+// Lookup returns the entry of directory n with that name, nil if there is none.
+func (n *Inode) Lookup(name string) *Inode { return n.entries[name] }
+
+// Put gives child a name in directory n, in place of what had it.
+func (n *Inode) Put(name string, child *Inode) {
+	if n.entries == nil {
+		n.entries = make(map[string]*Inode)
+	}
+	n.entries[name] = child
+}
+
+// Remove takes a name out of directory n; that it is missing is fine.
+func (n *Inode) Remove(name string) { delete(n.entries, name) }
+
+// Clear takes all names out of directory n.
+func (n *Inode) Clear() { n.entries = nil }
+
+// TakeEntries gives n the entries of directory from, which is not used any more.
+func (n *Inode) TakeEntries(from *Inode) { n.entries = from.entries }
+
+// Len returns the number of entries of directory n.
+func (n *Inode) Len() int { return len(n.entries) }
+
+// Entry is a name in a directory.
+type Entry struct {
+	Name  string
+	Inode *Inode
+}
+
+// Entries returns the entries of directory n in byte order of their names.
+func (n *Inode) Entries() []Entry {
+	list := make([]Entry, 0, len(n.entries))
+	for name, child := range n.entries {
+		list = append(list, Entry{name, child})
+	}
+	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Walk gives the path and the inode of each name below and with root, depth
+// first: a directory, then its entries in byte order, each with all below it.
+// The root's path is "/". A hard link comes once for each of its names.
+func Walk(root *Inode) iter.Seq2[string, *Inode] {
+	return func(yield func(string, *Inode) bool) { walk("/", root, yield) }
+}
+
+func walk(path string, n *Inode, yield func(string, *Inode) bool) bool {
+	if !yield(path, n) {
+		return false
+	}
+	if !n.IsDir() {
+		return true
+	}
+	if path == "/" {
+		path = ""
+	}
+	for _, e := range n.Entries() {
+		if !walk(path+"/"+e.Name, e.Inode, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// Links counts the names of each leaf that has more than one.
+func Links(root *Inode) map[*Inode]uint32 {
+	seen := make(map[*Inode]struct{})
+	links := make(map[*Inode]uint32)
+	countLinks(root, seen, links)
+	return links
+}
+
+func countLinks(dir *Inode, seen map[*Inode]struct{}, links map[*Inode]uint32) {
+	for _, n := range dir.entries {
+		if n.IsDir() {
+			countLinks(n, seen, links)
+		} else if _, again := seen[n]; !again {
+			seen[n] = struct{}{}
+		} else {
+			links[n] = max(links[n], 1) + 1
+		}
+	}
+}
+
+// Subdirs counts the entries of directory n that are directories themselves:
+// its link count less 2.
+func (n *Inode) Subdirs() uint32 {
+	var count uint32
+	for _, child := range n.entries {
+		if child.IsDir() {
+			count++
+		}
+	}
+	return count
+}
