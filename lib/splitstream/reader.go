@@ -1,0 +1,314 @@
+package splitstream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/zstd"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/verity"
+)
+
+// Reader reads one splitstream. Its tables are read when it is made, the stream
+// itself by Next and Read.
+type Reader struct {
+	Algorithm   verity.Algorithm
+	ContentType ContentType
+	Size        uint64      // of the whole stream in bytes, as its writer says
+	Refs        []Ref       // sorted by name, each name once
+	Objects     []verity.ID // that the stream refers to, in order of first use
+	OldHeader   bool        // written in the layout that is only read
+
+	zstd    *zstd.Decoder
+	literal uint64 // bytes of the current literal that are not yet read
+	err     error
+}
+
+// NewReader reads the tables of the splitstream of that size. It fails if that
+// is none, or one of the tables is damaged. Close must be called in the end.
+func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
+	if size > MaxSize {
+		return nil, corrupt.Errorf("splitstream of %d bytes is larger than %d", size, int64(MaxSize))
+	}
+	s := &Reader{}
+	info, err := s.readHeader(r, size)
+	if err != nil {
+		return nil, err
+	}
+	s.ContentType = ContentType(binary.LittleEndian.Uint64(info[offContentType:]))
+	s.Size = binary.LittleEndian.Uint64(info[offStreamSize:])
+
+	section := func(off int, name string) (*io.SectionReader, error) {
+		return cut(r, size, info[off:], name)
+	}
+	streamRefs, err := section(offStreamRefs, "stream refs")
+	if err != nil {
+		return nil, err
+	}
+	targets, err := s.readDigests(streamRefs, "stream refs")
+	if err != nil {
+		return nil, err
+	}
+	objectRefs, err := section(offObjectRefs, "object refs")
+	if err != nil {
+		return nil, err
+	}
+	if s.Objects, err = s.readDigests(objectRefs, "object refs"); err != nil {
+		return nil, err
+	}
+	namedRefs, err := section(offNamedRefs, "named refs")
+	if err != nil {
+		return nil, err
+	}
+	if s.Refs, err = readNamedRefs(namedRefs, targets); err != nil {
+		return nil, err
+	}
+	stream, err := section(offStream, "stream")
+	if err != nil {
+		return nil, err
+	}
+	s.zstd, err = newDecoder(stream)
+	return s, err
+}
+
+// readHeader reads the header, in either layout, and returns the info block.
+func (s *Reader) readHeader(r io.ReaderAt, size int64) ([]byte, error) {
+	var h [headerSize]byte
+	if _, err := r.ReadAt(h[:], 0); err != nil {
+		return nil, corrupt.Errorf("splitstream header: file of %d bytes: %w", size, noEOF(err))
+	}
+	v, alg, bits, infoAt := h[offVersion], h[offAlgorithm], h[offBlockBits], h[offInfo:]
+	switch {
+	case string(h[offMagic:offMagic+len(magic)]) == magic:
+	case string(h[offOldMagic:offOldMagic+len(magic)]) == magic:
+		s.OldHeader = true
+		v, alg, bits, infoAt = h[offOldVersion], h[offOldAlgorithm], h[offOldBlockBits], h[offOldInfo:]
+	default:
+		return nil, corrupt.Errorf("no splitstream: magic not found")
+	}
+	if v != version {
+		return nil, corrupt.Errorf("splitstream version %d is not known", v)
+	}
+	s.Algorithm = verity.Algorithm(alg)
+	if s.Algorithm != verity.SHA256 && s.Algorithm != verity.SHA512 || bits != verity.BlockBits {
+		return nil, corrupt.Errorf("splitstream with hash %d and block size 2^%d is not known", alg, bits)
+	}
+	section, err := cut(r, size, infoAt, "info")
+	if err != nil {
+		return nil, err
+	}
+	if section.Size() < infoSize {
+		return nil, corrupt.Errorf("splitstream info of %d bytes: want %d", section.Size(), infoSize)
+	}
+	info := make([]byte, infoSize) // a longer one holds what we do not know
+	_, err = section.ReadAt(info, 0)
+	return info, err
+}
+
+// cut returns the section whose start and end stand at bounds.
+func cut(r io.ReaderAt, size int64, bounds []byte, name string) (*io.SectionReader, error) {
+	start, end := binary.LittleEndian.Uint64(bounds), binary.LittleEndian.Uint64(bounds[8:])
+	if start > end || end > uint64(size) {
+		return nil, corrupt.Errorf("splitstream %s at [%d, %d) are not inside the file's %d bytes", name, start, end, size)
+	}
+	return io.NewSectionReader(r, int64(start), int64(end-start)), nil
+}
+
+func (s *Reader) readDigests(section *io.SectionReader, name string) ([]verity.ID, error) {
+	n := s.Algorithm.Size()
+	if section.Size()%int64(n) != 0 {
+		return nil, corrupt.Errorf("splitstream %s: %d bytes are no whole number of digests", name, section.Size())
+	}
+	raw := make([]byte, section.Size())
+	if _, err := io.ReadFull(section, raw); err != nil {
+		return nil, err
+	}
+	ids := make([]verity.ID, 0, len(raw)/n)
+	for digest := range slices.Chunk(raw, n) {
+		ids = append(ids, s.Algorithm.MakeID(digest))
+	}
+	return ids, nil
+}
+
+func newDecoder(r io.Reader) (*zstd.Decoder, error) {
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+}
+
+// readNamedRefs reads "INDEX:NAME\0" records; INDEX counts the targets.
+func readNamedRefs(section *io.SectionReader, targets []verity.ID) ([]Ref, error) {
+	if section.Size() == 0 {
+		return nil, corrupt.Errorf("splitstream named refs: no zstd frame")
+	}
+	d, err := newDecoder(section)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	text, err := io.ReadAll(io.LimitReader(d, maxNamedRefs+1))
+	if err != nil {
+		return nil, corrupt.Errorf("splitstream named refs: %w", err)
+	}
+	if len(text) > maxNamedRefs {
+		return nil, corrupt.Errorf("splitstream named refs: more than %d bytes", maxNamedRefs)
+	}
+	var refs []Ref
+	for at := 0; at < len(text); {
+		record, _, ok := bytes.Cut(text[at:], []byte{0})
+		if !ok {
+			return nil, corrupt.Errorf("splitstream named ref at byte %d does not end", at)
+		}
+		ref, err := parseRef(record, targets)
+		if err != nil {
+			return nil, corrupt.Errorf("splitstream named ref at byte %d: %w", at, err)
+		}
+		refs = append(refs, ref)
+		at += len(record) + 1
+	}
+	return sortRefs(refs)
+}
+
+func parseRef(record []byte, targets []verity.ID) (Ref, error) {
+	index, name, ok := bytes.Cut(record, []byte(":"))
+	if !ok {
+		return Ref{}, corrupt.Errorf("%q has no colon", record)
+	}
+	i, err := strconv.ParseUint(string(index), 10, 32)
+	if err != nil || i >= uint64(len(targets)) {
+		return Ref{}, corrupt.Errorf("%q refers to none of the %d targets", record, len(targets))
+	}
+	if !utf8.Valid(name) {
+		return Ref{}, corrupt.Errorf("name %q is not UTF-8", name)
+	}
+	return Ref{string(name), targets[i]}, nil
+}
+
+func sortRefs(refs []Ref) ([]Ref, error) {
+	slices.SortStableFunc(refs, compareRefs)
+	for i := 1; i < len(refs); i++ {
+		if refs[i].Name == refs[i-1].Name {
+			return nil, corrupt.Errorf("splitstream has two named refs %q", refs[i].Name)
+		}
+	}
+	return refs, nil
+}
+
+// Ref returns the target of a named reference, the zero ID if there is none.
+func (s *Reader) Ref(name string) verity.ID {
+	for _, ref := range s.Refs {
+		if ref.Name == name {
+			return ref.ID
+		}
+	}
+	return verity.ID{}
+}
+
+// Next goes to the next chunk of the stream, past what is left of a literal. It
+// returns the object whose content comes here, or, if that is zero, the number of
+// literal bytes, which Read then gives. It returns io.EOF at the stream's end.
+func (s *Reader) Next() (object verity.ID, literal uint64, err error) {
+	if _, err := io.Copy(io.Discard, s); err != nil {
+		return verity.ID{}, 0, err
+	}
+	if s.err != nil {
+		return verity.ID{}, 0, s.err
+	}
+	var raw [8]byte
+	switch n, err := io.ReadFull(s.zstd, raw[:]); {
+	case err == io.EOF && n == 0:
+		return verity.ID{}, 0, s.fail(io.EOF)
+	case err != nil:
+		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk: %w", noEOF(err)))
+	}
+	k := int64(binary.LittleEndian.Uint64(raw[:]))
+	switch {
+	case k == math.MinInt64:
+		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk of 2^63 bytes"))
+	case k < 0:
+		s.literal = uint64(-k)
+		return verity.ID{}, s.literal, nil
+	case k >= int64(len(s.Objects)):
+		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk refers to object %d of %d", k, len(s.Objects)))
+	}
+	return s.Objects[k], 0, nil
+}
+
+// Read gives the bytes of the literal that Next went to, io.EOF at their end.
+func (s *Reader) Read(p []byte) (int, error) {
+	if s.literal == 0 {
+		return 0, io.EOF
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	if uint64(len(p)) > s.literal {
+		p = p[:s.literal]
+	}
+	n, err := s.zstd.Read(p)
+	s.literal -= uint64(n)
+	if err != nil && (err != io.EOF || s.literal > 0) {
+		return n, s.fail(corrupt.Errorf("splitstream literal: %w", noEOF(err)))
+	}
+	return n, nil
+}
+
+// Join writes the stream as it was before it was split, from the chunk after
+// the current one on, and returns how many bytes that were. It opens objects by
+// open. That Size is right is not checked, as the reference does not.
+func (s *Reader) Join(w io.Writer, open func(verity.ID) (io.ReadCloser, error)) (int64, error) {
+	var total int64
+	for {
+		object, _, err := s.Next()
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := s.copyChunk(w, object, open)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+func (s *Reader) copyChunk(w io.Writer, object verity.ID, open func(verity.ID) (io.ReadCloser, error)) (int64, error) {
+	if object.IsZero() {
+		return io.Copy(w, struct{ io.Reader }{s})
+	}
+	f, err := open(object)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return io.Copy(w, f)
+}
+
+// Close frees what the decoder holds.
+func (s *Reader) Close() {
+	s.zstd.Close()
+	s.fail(errors.New("splitstream is closed"))
+}
+
+// fail keeps the first error for ever.
+func (s *Reader) fail(err error) error {
+	if s.err == nil {
+		s.err = err
+	}
+	return s.err
+}
+
+// noEOF is for where the end of the input is too early.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
