@@ -1,0 +1,89 @@
+package repo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"cfs/lib/verity"
+)
+
+// New says what a new repository is to be.
+type New struct {
+	Algorithm verity.Algorithm
+	Formats   []int // EROFS versions, the default first
+	Insecure  bool  // do without fs-verity where the file system has none
+}
+
+// Init makes a repository at path, and path itself, if there is none. What is
+// there already must be a repository; that it is as n says is the caller's to
+// check. Without Insecure it fails, leaving nothing, where the file system has no
+// fs-verity.
+func Init(path string, n New) error {
+	if _, err := os.Lstat(path + "/" + metaName); err == nil {
+		return nil
+	}
+	made, err := makeDir(path)
+	if err != nil {
+		return fmt.Errorf("init repository: %w", err)
+	}
+	if err = initIn(path, n); err != nil {
+		if made {
+			os.Remove(path)
+		}
+		return fmt.Errorf("init repository %s: %w", path, err)
+	}
+	return nil
+}
+
+// makeDir makes the repository's directory, for its owner alone.
+func makeDir(path string) (made bool, err error) {
+	err = os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, os.Chmod(path, 0o700)
+}
+
+func initIn(path string, n New) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	r := &Repo{Path: path, Algorithm: n.Algorithm, Secure: !n.Insecure, root: root, dir: dir}
+	if old, err := r.entries("objects"); err != nil || len(old) > 0 {
+		return errors.Join(err, fmt.Errorf("has objects, but no %s: it was written before there was one, and is only read", metaName))
+	}
+	t, err := r.newTemp(".")
+	if err != nil {
+		return err
+	}
+	defer t.discard()
+	if _, err := t.file.Write(newMeta(n.Algorithm, n.Formats).text()); err != nil {
+		return err
+	}
+	if err := t.file.Sync(); err != nil {
+		return err
+	}
+	err = r.seal(t, verity.ID{})
+	if errors.Is(err, verity.ErrUnsupported) {
+		return fmt.Errorf("%w; without its protection: --insecure", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.link(metaName); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return dir.Sync()
+}

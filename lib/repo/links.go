@@ -1,0 +1,239 @@
+package repo
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/verity"
+)
+
+// Category is one of the two kinds of names for objects.
+type Category string
+
+const (
+	Streams Category = "streams" // splitstreams, by what they hold
+	Images  Category = "images"  // EROFS images, by their own digest in hex
+)
+
+// linkPrefix begins the names, in the repository's root, of links that are about
+// to replace another.
+const linkPrefix = ".symlink-"
+
+// Lookup returns the object that a first-level name stands for. The error wraps
+// fs.ErrNotExist if there is no such name, and is marked as corrupt if the name is
+// no link to an object.
+func (r *Repo) Lookup(c Category, name string) (verity.ID, error) {
+	if !validName(name) {
+		return verity.ID{}, fmt.Errorf("%s/%s: %w", c, name, fs.ErrNotExist)
+	}
+	target, err := r.root.Readlink(string(c) + "/" + name)
+	if errors.Is(err, unix.EINVAL) {
+		return verity.ID{}, corrupt.Errorf("%s/%s is no symbolic link", c, name)
+	}
+	if err != nil {
+		return verity.ID{}, fmt.Errorf("%s/%s: %w", c, name, cause(err))
+	}
+	id, ok := verity.ParseObjectPath(target)
+	if !ok || id.Algorithm() != r.Algorithm || target != "../objects/"+id.ObjectPath() {
+		return verity.ID{}, corrupt.Errorf("%s/%s: %q is no object of the repository", c, name, target)
+	}
+	return id, nil
+}
+
+// cause strips the path that a file error names, where the caller names it.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// validName tells names that can stand in a directory.
+func validName(name string) bool {
+	return name != "" && name != "." && name != ".." && name != "refs" && len(name) <= 255 && !strings.ContainsAny(name, "/\x00")
+}
+
+// Link makes or moves a first-level name for an object. That object, and all that
+// it refers to, must be durable. The new name is durable after SyncNames.
+func (r *Repo) Link(c Category, name string, id verity.ID) error {
+	if !validName(name) {
+		return fmt.Errorf("%s/%s is no possible name", c, name)
+	}
+	return r.setLink(string(c)+"/"+name, "../objects/"+id.ObjectPath())
+}
+
+// setLink makes a link or moves it in one step.
+func (r *Repo) setLink(link, target string) error {
+	err := r.root.Symlink(target, link)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := r.mkdir(path.Dir(link)); err != nil {
+			return err
+		}
+		err = r.root.Symlink(target, link)
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if old, err := r.root.Readlink(link); err == nil && old == target {
+		return nil
+	}
+	between := linkPrefix + strings.ToLower(rand.Text()[:12])
+	if err := r.root.Symlink(target, between); err != nil {
+		return err
+	}
+	return r.root.Rename(between, link)
+}
+
+// SyncNames makes durable the names and refs that were made in a category, in the
+// directories that are named relative to it: "." for the first level.
+func (r *Repo) SyncNames(c Category, dirs ...string) error {
+	for _, dir := range dirs {
+		d, err := r.root.Open(path.Join(string(c), dir))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Names lists the first-level names of a category in byte order, "refs" left out.
+func (r *Repo) Names(c Category) ([]string, error) {
+	list, err := r.entries(string(c))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range list {
+		if e.Name() != "refs" {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// refPath returns where a ref stands, relative to the repository.
+func refPath(c Category, ref string) string { return string(c) + "/refs/" + ref }
+
+// SetRef makes or moves a ref, "a/b/c", to a first-level name. It is durable after
+// SyncNames of "refs/a/b".
+func (r *Repo) SetRef(c Category, ref, name string) error {
+	if slices.ContainsFunc(strings.Split(ref, "/"), func(s string) bool { return s != "refs" && !validName(s) }) {
+		return fmt.Errorf("%s/refs/%s is no possible name", c, ref)
+	}
+	return r.setLink(refPath(c, ref), strings.Repeat("../", strings.Count(ref, "/")+1)+name)
+}
+
+// Ref returns the first-level name that a ref stands for. The error wraps
+// fs.ErrNotExist if there is no such ref.
+func (r *Repo) Ref(c Category, ref string) (string, error) {
+	target, err := r.root.Readlink(refPath(c, ref))
+	if errors.Is(err, unix.EINVAL) {
+		return "", corrupt.Errorf("%s is no symbolic link", refPath(c, ref))
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", refPath(c, ref), cause(err))
+	}
+	return path.Base(target), nil
+}
+
+// RemoveRef removes a ref; fs.ErrNotExist if there is none.
+func (r *Repo) RemoveRef(c Category, ref string) error {
+	return r.root.Remove(refPath(c, ref))
+}
+
+// RemoveRefs removes all refs below a folder, and the folder. That there is none
+// is fine.
+func (r *Repo) RemoveRefs(c Category, folder string) error {
+	return r.root.RemoveAll(refPath(c, folder))
+}
+
+// RemoveName removes a first-level name.
+func (r *Repo) RemoveName(c Category, name string) error {
+	return r.root.Remove(string(c) + "/" + name)
+}
+
+// Ref is a link below refs/ of a category.
+type Ref struct {
+	Name   string // below refs/, "a/b/c"
+	Target string // the first-level name, the last component of what the link says
+	Made   time.Time
+}
+
+// Refs gives all refs of a category below a folder, "" for all, in byte order of
+// each level. What is neither link nor directory comes as an error that tells its
+// path.
+func (r *Repo) Refs(c Category, folder string) iter.Seq2[Ref, error] {
+	return func(yield func(Ref, error) bool) { r.walkRefs(c, folder, yield) }
+}
+
+func (r *Repo) walkRefs(c Category, folder string, yield func(Ref, error) bool) bool {
+	list, err := r.entries(refPath(c, folder))
+	if err != nil {
+		return yield(Ref{}, err)
+	}
+	slices.SortFunc(list, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, e := range list {
+		name := path.Join(folder, e.Name())
+		var next bool
+		switch e.Type() {
+		case fs.ModeDir:
+			next = r.walkRefs(c, name, yield)
+		case fs.ModeSymlink:
+			next = yield(r.readRef(c, name, e))
+		default:
+			next = yield(Ref{}, fmt.Errorf("%s is neither a symbolic link nor a directory", refPath(c, name)))
+		}
+		if !next {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Repo) readRef(c Category, name string, e os.DirEntry) (Ref, error) {
+	target, err := r.Ref(c, name)
+	if err != nil {
+		return Ref{}, err
+	}
+	st, err := e.Info()
+	if err != nil {
+		return Ref{}, err
+	}
+	return Ref{Name: name, Target: target, Made: st.ModTime()}, nil
+}
+
+// Leftovers gives the paths of links and objects that were being made when their
+// maker was killed. Whoever holds the exclusive lock may remove them.
+func (r *Repo) Leftovers() ([]string, error) {
+	var found []string
+	for _, place := range []struct{ dir, prefix string }{{".", linkPrefix}, {"objects", tempPrefix}} {
+		list, err := r.entries(place.dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			if strings.HasPrefix(e.Name(), place.prefix) {
+				found = append(found, path.Join(place.dir, e.Name()))
+			}
+		}
+	}
+	return found, nil
+}
+
+// RemoveLeftover removes a path that Leftovers gave.
+func (r *Repo) RemoveLeftover(name string) error { return r.root.Remove(name) }

@@ -1,0 +1,179 @@
+package repo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/verity"
+)
+
+const (
+	metaName    = "meta.json"
+	metaVersion = 1
+	v1Feature   = "v1_erofs" // read-only-compatible: the default format is EROFS V1
+	maxMeta     = 1 << 20    // bytes of meta.json that are read
+)
+
+// meta is meta.json, its fields in the order in which they are written.
+type meta struct {
+	Version   *uint64  `json:"version"`
+	Algorithm string   `json:"algorithm"`
+	Features  features `json:"features"`
+	Formats   *formats `json:"erofs_formats,omitempty"`
+}
+
+type features struct {
+	Compatible   []string `json:"compatible"`
+	ReadOnly     []string `json:"read-only-compatible"`
+	Incompatible []string `json:"incompatible"`
+}
+
+type formats struct {
+	Default int   `json:"default"`
+	Extra   []int `json:"extra,omitempty"`
+}
+
+// newMeta returns the metadata of a new repository.
+func newMeta(a verity.Algorithm, versions []int) meta {
+	version := uint64(metaVersion)
+	m := meta{
+		Version:   &version,
+		Algorithm: a.String(),
+		Features:  features{Compatible: []string{}, ReadOnly: []string{}, Incompatible: []string{}},
+		Formats:   &formats{Default: versions[0], Extra: extra(versions[0], versions[1:])},
+	}
+	if versions[0] == 1 {
+		m.Features.ReadOnly = []string{v1Feature}
+	}
+	return m
+}
+
+// extra sorts versions and leaves out the default.
+func extra(def int, versions []int) []int {
+	list := slices.DeleteFunc(slices.Clone(versions), func(v int) bool { return v == def })
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// text returns the file: indented by two spaces, one newline at the end.
+func (m meta) text() []byte {
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		panic(err) // strings and numbers can be marshalled
+	}
+	return append(text, '\n')
+}
+
+// versions returns the EROFS versions of the repository, the default first. Where
+// meta.json does not say, and where it says what the first writers of the field
+// said in every case, the feature decides.
+func (m meta) versions() []int {
+	f := m.Formats
+	if f != nil && !(f.Default == 2 && len(extra(2, f.Extra)) == 0) {
+		return append([]int{f.Default}, extra(f.Default, f.Extra)...)
+	}
+	if slices.Contains(m.Features.ReadOnly, v1Feature) {
+		return []int{1}
+	}
+	return []int{2}
+}
+
+// parseMeta reads meta.json. Keys that it does not know are ignored, versions and
+// incompatible features that it does not know are refused.
+func parseMeta(text []byte) (meta, error) {
+	var m meta
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, corrupt.Errorf("%s: %w", metaName, err)
+	}
+	if m.Version == nil {
+		return m, corrupt.Errorf("%s: no version", metaName)
+	}
+	if *m.Version > metaVersion {
+		return m, fmt.Errorf("%s: version %d is newer than this program", metaName, *m.Version)
+	}
+	if len(m.Features.Incompatible) > 0 {
+		return m, fmt.Errorf("%s: the repository needs features that this program does not have: %q", metaName, m.Features.Incompatible)
+	}
+	if f := m.Formats; f != nil {
+		for _, v := range append([]int{f.Default}, f.Extra...) {
+			if v < 0 || v > 2 {
+				return m, corrupt.Errorf("%s: EROFS version %d is not known", metaName, v)
+			}
+		}
+	}
+	return m, nil
+}
+
+// readMeta reads what the repository is and how it is protected.
+func (r *Repo) readMeta() error {
+	f, err := r.root.Open(metaName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.guess()
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := readAll(f, maxMeta)
+	if err != nil {
+		return err
+	}
+	m, err := parseMeta(text)
+	if err != nil {
+		return err
+	}
+	if r.Algorithm, err = verity.ParseAlgorithm(m.Algorithm); err != nil || m.Algorithm != r.Algorithm.String() {
+		return corrupt.Errorf("%s: algorithm %q is not known", metaName, m.Algorithm)
+	}
+	r.Formats = m.versions()
+	for _, f := range m.Features.ReadOnly {
+		if f != v1Feature {
+			r.readOnly = fmt.Errorf("%s: feature %q is not known to this program, which may therefore only read", metaName, f)
+		}
+	}
+	return r.probe(f, text)
+}
+
+// guess is for repositories from before meta.json: the names of their objects
+// tell the algorithm, and they are of EROFS V2. Nothing is written.
+func (r *Repo) guess() error {
+	for id, err := range r.Objects() {
+		if err != nil {
+			continue // a stray file tells nothing
+		}
+		f, err := r.root.Open("objects/" + id.ObjectPath())
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		r.Algorithm, r.Formats = id.Algorithm(), []int{2}
+		return r.probe(f, nil)
+	}
+	return fmt.Errorf("no composefs repository: %s: %w", metaName, fs.ErrNotExist)
+}
+
+// probe finds out from one file of the repository whether all are protected by
+// fs-verity. If the file's content is given, it must be what is protected.
+func (r *Repo) probe(f *os.File, content []byte) error {
+	id, err := verity.Measure(f)
+	switch {
+	case errors.Is(err, verity.ErrUnsupported):
+		r.noVerity.Store(true)
+		return nil
+	case errors.Is(err, verity.ErrNotEnabled):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	case id.Algorithm() != r.Algorithm:
+		return corrupt.Errorf("%s: protected by %s, the repository is %s", f.Name(), id.Algorithm(), r.Algorithm)
+	case content != nil && r.Algorithm.Sum(content) != id:
+		return corrupt.Errorf("%s: changed while it was read", f.Name())
+	}
+	r.Secure = true
+	return nil
+}

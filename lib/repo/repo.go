@@ -1,0 +1,123 @@
+// Package repo is a composefs repository on disk: objects named by their
+// fs-verity digest, names for some of them under streams/ and images/, refs to
+// those names, the repository's metadata and its lock.
+//
+// It knows where things are and keeps them whole: nothing appears under its name
+// before it is complete, and nothing is named before what it needs is durable.
+// What the objects hold, and who refers to whom, it does not know.
+package repo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/verity"
+)
+
+// Repo is an open repository, locked until Close.
+type Repo struct {
+	Path      string
+	Algorithm verity.Algorithm
+	Formats   []int // EROFS versions that each image is kept in, the default first
+	Secure    bool  // each object has fs-verity, and is measured when it is opened
+
+	root     *os.Root
+	dir      *os.File // holds the lock
+	readOnly error    // why nothing may be written, nil if it may
+	noVerity atomic.Bool
+	buffers  buffers
+}
+
+// Open opens and locks the repository at path. The error wraps fs.ErrNotExist if
+// there is none, ErrLocked if the lock could not be had in time, and is marked as
+// corrupt if its metadata is not what a repository has.
+func Open(path string, lock Lock) (*Repo, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("repository: %w", err)
+	}
+	r := &Repo{Path: path, root: root}
+	if r.dir, err = root.Open("."); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("repository: %w", err)
+	}
+	if err = lock.take(r.dir); err == nil {
+		err = r.readMeta()
+	}
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("repository %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// Close releases the lock.
+func (r *Repo) Close() error {
+	return errors.Join(r.dir.Close(), r.root.Close())
+}
+
+// Writable returns why nothing can be written into the repository, nil if it can.
+// It is asked before any work is done that would be in vain.
+func (r *Repo) Writable() error {
+	if r.readOnly != nil {
+		return fmt.Errorf("repository %s: %w", r.Path, r.readOnly)
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(r.dir.Fd()), &st); err != nil {
+		return fmt.Errorf("repository %s: %w", r.Path, err)
+	}
+	err := unix.Faccessat(int(r.dir.Fd()), ".", unix.W_OK, unix.AT_EACCESS)
+	if st.Flags&unix.ST_RDONLY != 0 {
+		err = unix.EROFS
+	}
+	if err != nil {
+		return fmt.Errorf("repository %s cannot be written: %w", r.Path, err)
+	}
+	return nil
+}
+
+// Sync makes durable all that was written into the repository so far.
+func (r *Repo) Sync() error {
+	if err := unix.Syncfs(int(r.dir.Fd())); err != nil {
+		return fmt.Errorf("repository %s: syncfs: %w", r.Path, err)
+	}
+	return nil
+}
+
+// mkdir makes a directory and those above it, with mode 0755 whatever the umask.
+func (r *Repo) mkdir(name string) error {
+	err := r.root.Mkdir(name, 0o755)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(name) != "." {
+		if err := r.mkdir(filepath.Dir(name)); err != nil {
+			return err
+		}
+		err = r.root.Mkdir(name, 0o755)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.root.Chmod(name, 0o755)
+}
+
+// entries lists a directory of the repository in no certain order; one that is
+// missing is empty.
+func (r *Repo) entries(name string) ([]os.DirEntry, error) {
+	d, err := r.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.ReadDir(-1)
+}

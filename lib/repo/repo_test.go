@@ -1,0 +1,371 @@
+package repo
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/verity"
+)
+
+func newRepo(t testing.TB, n New) *Repo {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "repo")
+	if err := Init(path, n); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(path, Lock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+var insecure = New{Algorithm: verity.SHA256, Formats: []int{1}, Insecure: true}
+
+// TestMeta: the first text is what the reference's init wrote.
+func TestMeta(t *testing.T) {
+	const want = `{
+  "version": 1,
+  "algorithm": "fsverity-sha256-12",
+  "features": {
+    "compatible": [],
+    "read-only-compatible": [
+      "v1_erofs"
+    ],
+    "incompatible": []
+  },
+  "erofs_formats": {
+    "default": 1
+  }
+}
+`
+	r := newRepo(t, insecure)
+	got, err := os.ReadFile(r.Path + "/meta.json")
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v", got, err)
+	}
+	for text, versions := range map[string][]int{
+		`{"version":1,"algorithm":"fsverity-sha512-12"}`:                                                               {2},
+		`{"version":0,"algorithm":"fsverity-sha512-12","features":{"read-only-compatible":["v1_erofs"]}}`:              {1},
+		`{"version":1,"algorithm":"x","erofs_formats":{"default":2},"features":{"read-only-compatible":["v1_erofs"]}}`: {1},
+		`{"version":1,"algorithm":"x","erofs_formats":{"default":2,"extra":[2,1,1]}}`:                                  {2, 1},
+		`{"version":1,"algorithm":"x","erofs_formats":{"default":0},"more":7}`:                                         {0},
+	} {
+		m, err := parseMeta([]byte(text))
+		if got := m.versions(); err != nil || len(got) != len(versions) || got[0] != versions[0] {
+			t.Errorf("%s: got %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{
+		"", "{}", `{"version":2,"algorithm":"fsverity-sha512-12"}`, `{"version":1,"features":{"incompatible":["x"]}}`,
+		`{"version":1,"erofs_formats":{"default":3}}`, `{"version":-1}`,
+	} {
+		if _, err := parseMeta([]byte(text)); err == nil {
+			t.Errorf("%s: accepted", text)
+		}
+	}
+}
+
+func TestUnknownFeatureReadsOnly(t *testing.T) {
+	r := newRepo(t, insecure)
+	text := `{"version":1,"algorithm":"fsverity-sha256-12","features":{"read-only-compatible":["later"]}}`
+	if err := os.WriteFile(r.Path+"/meta.json", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(r.Path, Lock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := again.Writable(); err == nil || !strings.Contains(err.Error(), "later") {
+		t.Errorf("writable: %v", err)
+	}
+}
+
+func TestPut(t *testing.T) {
+	old := unix.Umask(0o077)
+	defer unix.Umask(old)
+	r := newRepo(t, insecure)
+	for _, size := range []int{0, 1, Small, Small + 1, 3*chunk + 5} {
+		data := bytes.Repeat([]byte{7}, size)
+		id, stored, err := r.Put(bytes.NewReader(data), int64(size))
+		if err != nil || !stored || id != verity.SHA256.Sum(data) {
+			t.Fatalf("size %d: %s, %v, %v", size, id, stored, err)
+		}
+		if _, stored, _ := r.Put(bytes.NewReader(data), int64(size)); stored {
+			t.Errorf("size %d: stored twice", size)
+		}
+		path := r.Path + "/objects/" + id.ObjectPath()
+		if st, err := os.Stat(path); err != nil || st.Mode() != 0o644 {
+			t.Errorf("size %d: %v, %v", size, st.Mode(), err)
+		}
+		if st, err := os.Stat(filepath.Dir(path)); err != nil || st.Mode().Perm() != 0o755 {
+			t.Errorf("size %d: directory %v, %v", size, st.Mode(), err)
+		}
+		// An object of a wrong size is no object: the right bytes take its place.
+		os.WriteFile(path, append(data, 'x'), 0o644)
+		if _, stored, err := r.Put(bytes.NewReader(data), int64(size)); err != nil || !stored {
+			t.Errorf("size %d: not replaced: %v", size, err)
+		}
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("size %d: %d bytes after replacing, %v", size, len(got), err)
+		}
+		if _, err := r.VerifyObject(id); err != nil {
+			t.Error(err)
+		}
+		if size > 0 {
+			os.WriteFile(path, bytes.Repeat([]byte{8}, size), 0o644)
+			if _, err := r.VerifyObject(id); !corrupt.Is(err) {
+				t.Errorf("size %d: other content verified: %v", size, err)
+			}
+		}
+	}
+	if _, _, err := r.Put(strings.NewReader("short"), 6); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("short input: %v", err)
+	}
+	n := 0
+	for _, err := range r.Objects() {
+		if err != nil {
+			t.Error(err)
+		}
+		n++
+	}
+	if left, err := r.Leftovers(); n != 5 || left != nil || err != nil {
+		t.Errorf("%d objects, leftovers %v, %v", n, left, err)
+	}
+}
+
+// TestNamedTemp is for file systems without O_TMPFILE: what Put does there.
+func TestNamedTemp(t *testing.T) {
+	r := newRepo(t, insecure)
+	r.mkdir("objects/ab")
+	for _, replace := range []bool{false, true} {
+		f, err := r.root.OpenFile("objects/"+tempPrefix+"x", os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tmp := &temp{repo: r, file: f, name: "objects/" + tempPrefix + "x"}
+		if left, _ := r.Leftovers(); len(left) != 1 {
+			t.Errorf("leftovers %v", left)
+		}
+		if replace {
+			if err := tmp.link("objects/ab/y"); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("link over another: %v", err)
+			}
+			err = tmp.replace("objects/ab/y")
+		} else {
+			err = tmp.link("objects/ab/y")
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		if err := tmp.discard(); err != nil {
+			t.Error(err)
+		}
+		if left, _ := r.Leftovers(); left != nil {
+			t.Errorf("leftovers %v", left)
+		}
+	}
+}
+
+// TestLinkTargets: as in the repository that the reference wrote.
+func TestLinkTargets(t *testing.T) {
+	r := newRepo(t, insecure)
+	id := verity.SHA256.Sum([]byte("x"))
+	if err := r.Link(Streams, "oci-layer-sha256:00", id); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SetRef(Streams, "oci/t", "oci-manifest-sha256:00"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SetRef(Images, "foo/bar", id.String()); err != nil {
+		t.Fatal(err)
+	}
+	for link, want := range map[string]string{
+		"streams/oci-layer-sha256:00": "../objects/" + id.ObjectPath(),
+		"streams/refs/oci/t":          "../../oci-manifest-sha256:00",
+		"images/refs/foo/bar":         "../../" + id.String(),
+	} {
+		if got, err := os.Readlink(r.Path + "/" + link); err != nil || got != want {
+			t.Errorf("%s -> %s, %v; want %s", link, got, err, want)
+		}
+	}
+	if got, err := r.Lookup(Streams, "oci-layer-sha256:00"); err != nil || got != id {
+		t.Errorf("lookup: %v, %v", got, err)
+	}
+	other := verity.SHA256.Sum([]byte("y"))
+	if err := r.Link(Streams, "oci-layer-sha256:00", other); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := r.Lookup(Streams, "oci-layer-sha256:00"); got != other {
+		t.Error("a link was not moved")
+	}
+	for _, name := range []string{"", ".", "..", "refs", "a/b", "a\x00", strings.Repeat("x", 256)} {
+		if r.Link(Streams, name, id) == nil {
+			t.Errorf("linked as %q", name)
+		}
+	}
+}
+
+func TestLookupRefuses(t *testing.T) {
+	r := newRepo(t, insecure)
+	id := verity.SHA256.Sum([]byte("x"))
+	r.mkdir("streams")
+	for name, target := range map[string]string{
+		"elsewhere": "/etc/passwd", "above": "../../objects/" + id.ObjectPath(), "short": "../objects/ab/cd",
+		"other-algorithm": "../objects/" + verity.SHA512.Sum(nil).ObjectPath(),
+	} {
+		os.Symlink(target, r.Path+"/streams/"+name)
+		if _, err := r.Lookup(Streams, name); !corrupt.Is(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	os.WriteFile(r.Path+"/streams/file", nil, 0o644)
+	if _, err := r.Lookup(Streams, "file"); !corrupt.Is(err) {
+		t.Errorf("file: %v", err)
+	}
+	if _, err := r.Lookup(Streams, "missing"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing: %v", err)
+	}
+}
+
+func TestLocks(t *testing.T) {
+	r := newRepo(t, insecure)
+	shared, err := Open(r.Path, Lock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(r.Path, Lock{Exclusive: true, Timeout: 20 * time.Millisecond})
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "pid") {
+		t.Errorf("exclusive beside shared: %v", err)
+	}
+	shared.Close()
+	r.Close()
+	alone, err := Open(r.Path, Lock{Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
+	if _, err := Open(r.Path, Lock{}); !errors.Is(err, ErrLocked) {
+		t.Errorf("shared beside exclusive: %v", err)
+	}
+}
+
+func TestNoRepository(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{dir, dir + "/missing"} {
+		if _, err := Open(path, Lock{}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestReference opens the repository that the reference wrote.
+func TestReference(t *testing.T) {
+	f, err := os.Open("../../../shared/vectors/repo-small/repo-first-pull.tar")
+	if err != nil {
+		t.Skipf("SKIPPED: the reference's vectors are not here: %v", err)
+	}
+	defer f.Close()
+	dir := t.TempDir()
+	extract(t, f, dir)
+	meta, err := filepath.Glob(dir + "/*/meta.json")
+	if err != nil || len(meta) != 1 {
+		meta = []string{dir + "/meta.json"}
+	}
+	path := filepath.Dir(meta[0])
+	r, err := Open(path, Lock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	objects := 0
+	for id, err := range r.Objects() {
+		if err == nil {
+			_, err = r.VerifyObject(id)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		objects++
+	}
+	streams, _ := r.Names(Streams)
+	images, _ := r.Names(Images)
+	if objects != 15 || len(streams) != 4 || len(images) != 1 || r.Algorithm != verity.SHA256 || r.Formats[0] != 1 || r.Secure {
+		t.Errorf("%d objects, streams %q, images %q, %s, formats %v, secure %v", objects, streams, images, r.Algorithm, r.Formats, r.Secure)
+	}
+	for ref, err := range r.Refs(Streams, "") {
+		if err != nil || ref.Name != "oci/small:latest" || !strings.HasPrefix(ref.Target, "oci-manifest-sha256:e23857a5") {
+			t.Errorf("%+v, %v", ref, err)
+		}
+	}
+	// Without its meta.json it looks like one from before there was one.
+	os.Remove(path + "/meta.json")
+	old, err := Open(path, Lock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if old.Algorithm != verity.SHA256 || old.Formats[0] != 2 {
+		t.Errorf("guessed %s, formats %v", old.Algorithm, old.Formats)
+	}
+}
+
+func extract(t *testing.T, in io.Reader, dir string) {
+	for tr := tar.NewReader(in); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, h.Name)
+		os.MkdirAll(filepath.Dir(path), 0o755)
+		switch h.Typeflag {
+		case tar.TypeDir:
+			err = os.MkdirAll(path, 0o755)
+		case tar.TypeSymlink:
+			err = os.Symlink(h.Linkname, path)
+		default:
+			data, _ := io.ReadAll(tr)
+			err = os.WriteFile(path, data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func FuzzMeta(f *testing.F) {
+	f.Add(newMeta(verity.SHA512, []int{1, 2}).text())
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if m, err := parseMeta(text); err == nil && len(m.versions()) == 0 {
+			t.Error("no versions")
+		}
+	})
+}
+
+func BenchmarkPut(b *testing.B) {
+	r := newRepo(b, insecure)
+	data := make([]byte, 8000)
+	b.SetBytes(int64(len(data)))
+	for i := 0; b.Loop(); i++ {
+		data[0], data[1], data[2] = byte(i), byte(i>>8), byte(i>>16)
+		if _, _, err := r.Put(bytes.NewReader(data), int64(len(data))); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
