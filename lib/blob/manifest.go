@@ -1,0 +1,44 @@
+package blob
+
+import (
+	"encoding/json"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/corrupt"
+)
+
+// ParseManifest reads an image manifest.
+func ParseManifest(text []byte) (v1.Manifest, error) {
+	var m v1.Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, corrupt.Errorf("manifest: %w", err)
+	}
+	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
+		if err := d.Digest.Validate(); err != nil {
+			return m, corrupt.Errorf("manifest: digest %q: %w", d.Digest, err)
+		}
+		if d.Size < 0 {
+			return m, corrupt.Errorf("manifest: %s has a size of %d", d.Digest, d.Size)
+		}
+	}
+	if m.SchemaVersion != 2 {
+		return m, corrupt.Errorf("manifest: schema version %d is not supported", m.SchemaVersion)
+	}
+	return m, nil
+}
+
+// ParseDiffIDs reads the diff IDs of an image's config.
+func ParseDiffIDs(text []byte) ([]digest.Digest, error) {
+	var image v1.Image
+	if err := json.Unmarshal(text, &image); err != nil {
+		return nil, corrupt.Errorf("config: %w", err)
+	}
+	for _, d := range image.RootFS.DiffIDs {
+		if err := d.Validate(); err != nil {
+			return nil, corrupt.Errorf("config: diff ID %q: %w", d, err)
+		}
+	}
+	return image.RootFS.DiffIDs, nil
+}

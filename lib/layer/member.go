@@ -1,0 +1,256 @@
+// Package layer turns the tar of a container's layer into a splitstream, and
+// merges layers into the tree of the container's root file system.
+//
+// Both read the tar by the same rules, which are the reference's: importing needs
+// only to know where the bodies of regular files are, and the merge reads the
+// headers again, out of the splitstream. Rules about what members mean are applied
+// when they are merged, so that a splitstream never depends on them.
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/tree"
+)
+
+const (
+	// maxMetadata bounds the extension headers before a member, in bytes of all.
+	maxMetadata = 1 << 20
+	// maxSize keeps sizes and offsets far from overflow.
+	maxSize = 1 << 62
+)
+
+// ErrSparse means that a member is sparse, in one of the five ways in which a tar
+// can say so. Such members are not supported.
+var ErrSparse = errors.New("sparse members are not supported")
+
+// Member is one member of a tar, with what extension headers say about it applied.
+type Member struct {
+	Type         byte // flag: '0' and NUL and '7' regular, '5' directory, …
+	Name, Link   string
+	Mode         uint64
+	UID, GID     uint32
+	Mtime        tree.Time
+	Major, Minor uint64
+	Device       bool // the header has device numbers
+	Size         uint64
+	Xattrs       []tree.Xattr
+	Sparse       bool
+	Offset       int64  // of the header in the tar
+	Lenient      string // what of it the reference refuses, "" if nothing
+
+	before1970 bool
+}
+
+// IsRegular reports whether the member is a regular file with a body.
+func (m *Member) IsRegular() bool { return m.Type == '0' || m.Type == 0 || m.Type == '7' }
+
+// IsExternal reports whether the content is kept as an object, not in the stream.
+func (m *Member) IsExternal() bool { return m.IsRegular() && m.Size > tree.InlineMax }
+
+// padding returns the number of bytes from the body's end to the next block.
+func (m *Member) padding() int64 { return int64(-m.Size & (blockSize - 1)) }
+
+// archive reads the headers of a tar. Who uses it reads the bodies from in.
+type archive struct {
+	in     io.Reader
+	offset int64 // of in, in the tar
+
+	// extension headers since the last member
+	pax, longName, longLink []byte
+	metadata                uint64
+}
+
+// next returns the next member, leaving in at its body. It returns io.EOF at the
+// two zero blocks that end an archive, and at an end of the input in their place.
+func (a *archive) next() (*Member, error) {
+	for {
+		at := a.offset
+		b, err := a.header()
+		if err == io.EOF {
+			return nil, err
+		}
+		if err != nil {
+			return nil, corrupt.Errorf("header at byte %d: %w", at, err)
+		}
+		m, err := a.interpret(b)
+		if err != nil {
+			return nil, fmt.Errorf("header at byte %d: %w", at, err)
+		}
+		if m != nil {
+			m.Offset = at
+			return m, nil
+		}
+	}
+}
+
+// header reads the next header block, past a single block of zeros.
+func (a *archive) header() (*block, error) {
+	var b block
+	if err := a.readBlock(&b); err != nil {
+		if err == io.EOF && a.hasExtensions() {
+			err = fmt.Errorf("no member after its extension headers: %w", io.ErrUnexpectedEOF)
+		}
+		return nil, err
+	}
+	if !b.isZero() {
+		return &b, b.verify()
+	}
+	if err := a.readBlock(&b); err != nil {
+		return nil, fmt.Errorf("truncated tar: %w", noEOF(err))
+	}
+	if !b.isZero() {
+		return &b, b.verify()
+	}
+	if a.hasExtensions() {
+		return nil, errors.New("no member after its extension headers")
+	}
+	return nil, io.EOF
+}
+
+func (a *archive) hasExtensions() bool {
+	return a.pax != nil || a.longName != nil || a.longLink != nil
+}
+
+// readBlock returns io.EOF only if there is no byte more.
+func (a *archive) readBlock(b *block) error {
+	n, err := io.ReadFull(a.in, b[:])
+	a.offset += int64(n)
+	if err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("truncated tar: %w", err)
+	}
+	return err
+}
+
+// interpret takes in an extension header, or returns the member that b begins.
+func (a *archive) interpret(b *block) (*Member, error) {
+	size, err := parseNumber(b.size())
+	if err != nil {
+		return nil, corrupt.Errorf("size: %w", err)
+	}
+	if size > maxSize {
+		return nil, corrupt.Errorf("size of %d bytes", size)
+	}
+	extended := b.format() != v7
+	switch flag := b.typeFlag(); {
+	case flag == 'g':
+		// Global records apply to nothing, and make what came before be forgotten.
+		_, err := a.extension(size, 0)
+		a.pax, a.longName, a.longLink, a.metadata = nil, nil, nil, 0
+		return nil, err
+	case flag == 'x' && extended:
+		return nil, a.take(&a.pax, "PAX extended header", size)
+	case flag == 'L' && extended:
+		return nil, a.take(&a.longName, "GNU long name", size)
+	case flag == 'K' && extended:
+		return nil, a.take(&a.longLink, "GNU long link", size)
+	case flag == 'S' && extended:
+		return nil, ErrSparse
+	}
+	return a.member(b, size)
+}
+
+// take reads an extension header that may come once before a member.
+func (a *archive) take(dst *[]byte, what string, size uint64) error {
+	if *dst != nil {
+		return corrupt.Errorf("duplicate %s", what)
+	}
+	data, err := a.extension(size, a.metadata)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	a.metadata += size
+	*dst = data
+	return nil
+}
+
+// extension reads the body of an extension header, which has a bound.
+func (a *archive) extension(size, before uint64) ([]byte, error) {
+	if before+size > maxMetadata {
+		return nil, corrupt.Errorf("extension headers of more than %d bytes", maxMetadata)
+	}
+	data := make([]byte, (size+blockSize-1)&^(blockSize-1))
+	n, err := io.ReadFull(a.in, data)
+	a.offset += int64(n)
+	if err != nil {
+		return nil, corrupt.Errorf("truncated tar: %w", noEOF(err))
+	}
+	return data[:size], nil
+}
+
+// member reads the header of a member and applies the extensions: PAX before GNU
+// before the header.
+func (a *archive) member(b *block, size uint64) (*Member, error) {
+	m := &Member{Type: b.typeFlag(), Name: string(b.name()), Link: string(b.linkName()), Size: size}
+	if prefix := b.prefix(); b.format() == ustar && len(prefix) > 0 {
+		m.Name = string(prefix) + "/" + m.Name
+	}
+	if a.longName != nil {
+		m.Name = string(trimNUL(a.longName))
+	}
+	if a.longLink != nil {
+		m.Link = string(trimNUL(a.longLink))
+	}
+	if err := m.readNumbers(b); err != nil {
+		return nil, err
+	}
+	err := m.applyPAX(a.pax)
+	a.pax, a.longName, a.longLink, a.metadata = nil, nil, nil, 0
+	switch {
+	case err != nil:
+		return nil, err
+	case m.Sparse:
+		return nil, ErrSparse
+	case m.Size > maxSize:
+		return nil, corrupt.Errorf("size of %d bytes", m.Size)
+	case m.Name == "":
+		return nil, corrupt.Errorf("member without a name")
+	}
+	return m, nil
+}
+
+// trimNUL cuts the one NUL that ends a GNU long name.
+func trimNUL(s []byte) []byte {
+	if n := len(s); n > 0 && s[n-1] == 0 {
+		return s[:n-1]
+	}
+	return s
+}
+
+func (m *Member) readNumbers(b *block) error {
+	var uid, gid, mtime uint64
+	type field struct {
+		name string
+		text []byte
+		to   *uint64
+	}
+	fields := []field{
+		{"mode", b.mode(), &m.Mode}, {"uid", b.uid(), &uid}, {"gid", b.gid(), &gid}, {"mtime", b.mtime(), &mtime},
+	}
+	if m.Device = b.format() != v7; m.Device {
+		fields = append(fields, field{"devmajor", b.devMajor(), &m.Major}, field{"devminor", b.devMinor(), &m.Minor})
+		if isBase256(b.devMajor()) || isBase256(b.devMinor()) {
+			m.Lenient = "base-256 device numbers"
+		}
+	}
+	for _, f := range fields {
+		n, err := parseNumber(f.text)
+		if err != nil {
+			return corrupt.Errorf("%s: %w", f.name, err)
+		}
+		*f.to = n
+	}
+	m.UID, m.GID, m.Mtime.Sec = uint32(uid), uint32(gid), int64(mtime)
+	return nil
+}
+
+// noEOF is for where the end of the input is too early.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
