@@ -1,0 +1,87 @@
+package record
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+var sum = "sha256:" + strings.Repeat("0a", 32)
+
+// TestSpelling: each line is read, and written again as it was.
+func TestSpelling(t *testing.T) {
+	for _, line := range []string{
+		"layer " + sum,
+		"layer - path=a%20b",
+		"image " + strings.Repeat("ab", 64) + " variant=plain erofs-version=1",
+		"unknown - x=%00%25%7F y= z=a=b",
+		"tag " + sum + " name=größe/%FF",
+		`{"kind":"layer","digest":"-","path":"a%20b\"c"}`,
+	} {
+		r, err := Parse(line)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		got := r.String()
+		if line[0] == '{' {
+			got = r.JSON()
+		}
+		if got != line {
+			t.Errorf("%q came back as %q", line, got)
+		}
+		again, err := Parse(r.JSON())
+		if err != nil || again.String() != r.String() {
+			t.Errorf("%q as JSON: %v, %v", line, again, err)
+		}
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	for _, line := range []string{
+		"", "layer", "layer  " + sum, "layer " + sum + " ", "layer " + sum + "  a=b", " layer " + sum,
+		"layer sha256:abc", "layer " + strings.Repeat("AB", 32), "layer - a", "layer - =b", "layer - a=1 a=2", "layer - a=%2f",
+		"layer - a=%", "layer - a=%4", "layer - a=%41", "layer - a=\x7f", "layer - a=\xff", "layer - digest=1", "lay\ter -",
+		"{", "{}", `{"kind":"layer"}`, `{"kind":"layer","digest":"-","a":1}`, `{"kind":"layer","digest":"-"}{}`, `{"kind":"layer","digest":"-","kind":"x"}`,
+	} {
+		if r, err := Parse(line); err == nil {
+			t.Errorf("%q: taken as %v", line, r)
+		}
+	}
+}
+
+func TestReader(t *testing.T) {
+	r := NewReader(strings.NewReader("# comment\n\nlayer - a=1\n{\"kind\":\"x\",\"digest\":\"-\"}\n"))
+	for _, want := range []string{"layer - a=1", "x -"} {
+		if got, err := r.Next(); err != nil || got.String() != want {
+			t.Errorf("got %v, %v; want %s", got, err, want)
+		}
+	}
+	if _, err := r.Next(); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+	for _, text := range []string{"layer -", strings.Repeat("x", MaxLine) + "\n"} {
+		if _, err := NewReader(strings.NewReader(text)).Next(); err == nil || errors.Is(err, io.EOF) {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("layer " + sum + " path=/a%20b size=1")
+	f.Add(`{"kind":"layer","digest":"-","path":"x"}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		r, err := Parse(line)
+		if err != nil {
+			return
+		}
+		if line[0] != '{' && r.String() != line {
+			t.Errorf("%q came back as %q", line, r.String())
+		}
+		again, err := Parse(r.JSON())
+		if err != nil || again.String() != r.String() {
+			t.Errorf("%q as JSON: %v, %v", line, again, err)
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package record
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// Reader reads records from a stream, past empty lines and comments.
+type Reader struct {
+	in   *bufio.Reader
+	line int
+}
+
+// NewReader returns a Reader of in.
+func NewReader(in io.Reader) *Reader {
+	return &Reader{in: bufio.NewReaderSize(in, MaxLine)}
+}
+
+// Next returns the next record, io.EOF at the end. A last line without a newline
+// was cut off, and is an error.
+func (r *Reader) Next() (Record, error) {
+	for {
+		line, err := r.in.ReadSlice('\n')
+		r.line++
+		switch {
+		case err == io.EOF && len(line) == 0:
+			return Record{}, io.EOF
+		case err == bufio.ErrBufferFull:
+			return Record{}, fmt.Errorf("record on line %d is longer than %d bytes", r.line, MaxLine)
+		case err == io.EOF:
+			return Record{}, fmt.Errorf("record on line %d is cut off", r.line)
+		case err != nil:
+			return Record{}, err
+		}
+		text := strings.TrimSuffix(string(line), "\n")
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		rec, err := Parse(text)
+		if err != nil {
+			return Record{}, fmt.Errorf("line %d: %w", r.line, err)
+		}
+		return rec, nil
+	}
+}
+
+// Writer writes records, each at once. It may be used by several goroutines.
+type Writer struct {
+	Out  io.Writer
+	JSON bool
+
+	mu sync.Mutex
+}
+
+// Write writes one record.
+func (w *Writer) Write(r Record) error {
+	line := r.String()
+	if w.JSON {
+		line = r.JSON()
+	}
+	if len(line) >= MaxLine {
+		return fmt.Errorf("record of %d bytes is too long: %.100s", len(line), line)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, err := io.WriteString(w.Out, line+"\n")
+	return err
+}
