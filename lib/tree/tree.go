@@ -164,6 +164,19 @@ func walk(path string, n *Inode, yield func(string, *Inode) bool) bool {
 	return true
 }
 
+// Count returns how many names Walk gives.
+func Count(root *Inode) int {
+	count := 1
+	for _, n := range root.entries {
+		if n.IsDir() {
+			count += Count(n)
+		} else {
+			count++
+		}
+	}
+	return count
+}
+
 // Links counts the names of each leaf that has more than one.
 func Links(root *Inode) map[*Inode]uint32 {
 	seen := make(map[*Inode]struct{})

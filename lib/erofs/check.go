@@ -1,0 +1,91 @@
+package erofs
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/verity"
+)
+
+// Check reads all that Tree reads, and checks further what the images of Write
+// keep to, so that the overlay that is mounted of the image shows the tree: that
+// whiteouts are escaped in E1, and not in V2; that the root of E1 hides all
+// directories of objects; that kernels before 6.12 can read its symbolic links.
+func (img *Image) Check() error {
+	return img.check(func(verity.ID) {})
+}
+
+// Objects returns the objects that an image refers to, by digest or by path, in
+// the order in which they are met; the same one comes as often as it is referred
+// to. An image that does not pass Check has none: what it shows can't be told.
+func (img *Image) Objects() ([]verity.ID, error) {
+	var list []verity.ID
+	if err := img.check(func(id verity.ID) { list = append(list, id) }); err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// check calls object for each object that an inode refers to.
+func (img *Image) check(object func(verity.ID)) error {
+	r := newReader(img)
+	var hidden int
+	r.visit = func(in *inode, name string, depth int, again bool) error {
+		if depth == 1 && isStubName(name) {
+			hidden++
+		}
+		if again {
+			return nil
+		}
+		_, set, err := r.read(in)
+		if err != nil {
+			return err
+		}
+		if err := img.checkInode(in, &set, img.isStub(in, name, depth)); err != nil {
+			return err
+		}
+		r.objects(&set, object)
+		return nil
+	}
+	if err := r.walk(); err != nil {
+		return err
+	}
+	if img.version != V2 && hidden != stubs {
+		return corrupt.Errorf("the root hides %d directories of objects, not all %d", hidden, stubs)
+	}
+	return nil
+}
+
+// objects calls object for each object that the xattrs of an inode refer to.
+func (r *reader) objects(set *xattrSet, object func(verity.ID)) {
+	digest, ok := parseMetacopy(set.metacopy)
+	if ok {
+		object(digest)
+	}
+	path := bytes.TrimPrefix(set.redirect, []byte("/"))
+	if len(path) == 0 || ok && r.isPathOf(path, &digest) {
+		return
+	}
+	if id, ok := parseRedirect(path); ok {
+		object(id)
+	}
+}
+
+// checkInode checks what Check says of a single inode.
+func (img *Image) checkInode(in *inode, set *xattrSet, stub bool) error {
+	if img.version == V2 {
+		if set.whiteout {
+			return corrupt.Errorf("offset %d: an escaped whiteout in an image of version 2", in.offset())
+		}
+		return nil
+	}
+	if in.isWhiteout() && !stub {
+		return corrupt.Errorf("offset %d: a whiteout that is not escaped in an image of version %d", in.offset(), img.version)
+	}
+	if in.fileType() == unix.S_IFLNK && in.layout == flatInline && in.offset()%blockSize+uint64(in.length()) > blockSize {
+		return corrupt.Errorf("offset %d: a symbolic link across two blocks", in.offset())
+	}
+	return nil
+}

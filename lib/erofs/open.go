@@ -1,0 +1,95 @@
+package erofs
+
+import (
+	"encoding/binary"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/tree"
+)
+
+// Image is an image that is read. Its methods can be called at the same time.
+type Image struct {
+	data    []byte
+	version Version
+	root    uint64    // nid
+	xattrs  uint64    // the offset from which references to shared xattrs count
+	time    tree.Time // of compact inodes
+}
+
+// Open checks the header and the superblock of an image, whose bytes must not
+// change as long as it is used. What the rest holds is checked when it is read.
+// All its errors, and those of the Image, are marked by package corrupt.
+func Open(data []byte) (*Image, error) {
+	if len(data) < inodesStart {
+		return nil, corrupt.Errorf("an image of %d bytes, too short for a superblock", len(data))
+	}
+	if len(data) > maxImage {
+		return nil, corrupt.Errorf("an image of %d bytes, more than %d", len(data), uint64(maxImage))
+	}
+	var h header
+	var s superblock
+	binary.Decode(data, le, &h) // of fixed sizes that data has: they cannot fail
+	binary.Decode(data[superOffset:], le, &s)
+	switch {
+	case h.Magic != headerMagic:
+		return nil, corrupt.Errorf("offset 0: magic %#x is not that of a composefs image", h.Magic)
+	case h.Version != headerVersion:
+		return nil, corrupt.Errorf("offset 4: unknown header version %d", h.Version)
+	case h.ComposefsVersion > uint32(V2):
+		return nil, corrupt.Errorf("offset 12: unknown composefs version %d", h.ComposefsVersion)
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	img := &Image{
+		data:    data,
+		version: Version(h.ComposefsVersion),
+		root:    uint64(s.RootNid),
+		xattrs:  uint64(s.XattrBlkaddr) * blockSize,
+		time:    tree.Time{Sec: s.BuildTime, Nsec: s.BuildTimeNsec},
+	}
+	if img.xattrs >= uint64(len(data)) {
+		return nil, corrupt.Errorf("offset %d: the shared xattrs begin after the end", superOffset+44)
+	}
+	return img, nil
+}
+
+// check checks that the file system is of the kind that composefs makes.
+func (s *superblock) check() error {
+	if s.Magic != superMagic {
+		return corrupt.Errorf("offset %d: magic %#x is not that of EROFS", superOffset, s.Magic)
+	}
+	for _, f := range []struct {
+		offset    int
+		name      string
+		got, want uint64
+	}{
+		{8, "unknown feature_compat", uint64(s.FeatureCompat &^ compatKnown), 0},
+		{12, "blkszbits", uint64(s.BlockBits), blockBits},
+		{13, "sb_extslots", uint64(s.ExtSlots), 0},
+		{40, "meta_blkaddr", uint64(s.MetaBlkaddr), 0},
+		{80, "unknown feature_incompat", uint64(s.FeatureIncompat &^ incompatKnown), 0},
+		{84, "available_compr_algs", uint64(s.ComprAlgs), 0},
+		{86, "extra_devices", uint64(s.ExtraDevices), 0},
+		{90, "dirblkbits", uint64(s.DirBlockBits), 0},
+		{91, "xattr_prefix_count", uint64(s.XattrPrefixCount), 0},
+		{96, "packed_nid", s.PackedNid, 0},
+	} {
+		if f.got != f.want {
+			return corrupt.Errorf("offset %d: %s is %#x, not %#x", superOffset+f.offset, f.name, f.got, f.want)
+		}
+	}
+	return nil
+}
+
+// Version returns the version of the image.
+func (img *Image) Version() Version { return img.version }
+
+// slice returns n bytes from offset on, if the image has them.
+func (img *Image) slice(offset, n uint64) ([]byte, error) {
+	size := uint64(len(img.data))
+	if offset > size || n > size-offset {
+		return nil, corrupt.Errorf("offset %d: %d bytes go beyond the end at %d", offset, n, size)
+	}
+	return img.data[offset : offset+n : offset+n], nil
+}
