@@ -25,8 +25,9 @@ var mayImport = map[string][]string{
 	"layer":       {"splitstream", "tree", "verity", "corrupt"},
 	"dumpfile":    {"tree", "verity", "corrupt"},
 	"erofs":       {"tree", "verity", "corrupt"},
-	"oci":         {"repo", "layer", "splitstream", "erofs", "tree", "verity", "corrupt"},
-	"gc":          {"repo", "oci", "layer", "splitstream", "erofs", "verity", "corrupt"},
+	"oci":         {"repo", "blob", "layer", "splitstream", "erofs", "tree", "verity", "corrupt"},
+	"gc":          {"repo", "oci", "blob", "layer", "splitstream", "erofs", "verity", "corrupt"},
+	"pull":        {"record", "repo", "oci", "blob", "layer", "verity", "corrupt"},
 	"mount":       {},
 	"tool":        {"record", "repo", "verity", "corrupt"},
 }

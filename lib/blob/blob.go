@@ -57,6 +57,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
+// Size returns how many bytes were read so far.
+func (r *Reader) Size() int64 { return r.read }
+
 // Drain reads what is left, so that all is verified.
 func (r *Reader) Drain() error {
 	_, err := io.Copy(io.Discard, r)

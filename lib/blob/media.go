@@ -18,10 +18,12 @@ import (
 const (
 	DockerManifest     = "application/vnd.docker.distribution.manifest.v2+json"
 	DockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
-	dockerConfig       = "application/vnd.docker.container.image.v1+json"
+	DockerConfig       = "application/vnd.docker.container.image.v1+json"
 	dockerLayer        = "application/vnd.docker.image.rootfs.diff.tar"
 	dockerForeign      = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 )
+
+const nonDistributable = "application/vnd.oci.image.layer.nondistributable.v1.tar"
 
 // Compression is how a layer is compressed.
 type Compression string
@@ -34,12 +36,13 @@ const (
 
 // layers holds the media types of layers that are tars.
 var layers = map[string]Compression{
-	v1.MediaTypeImageLayer:                     None,
-	v1.MediaTypeImageLayerGzip:                 Gzip,
-	v1.MediaTypeImageLayerZstd:                 Zstd,
-	v1.MediaTypeImageLayerNonDistributable:     None,
-	v1.MediaTypeImageLayerNonDistributableGzip: Gzip,
-	v1.MediaTypeImageLayerNonDistributableZstd: Zstd,
+	v1.MediaTypeImageLayer:     None,
+	v1.MediaTypeImageLayerGzip: Gzip,
+	v1.MediaTypeImageLayerZstd: Zstd,
+	// Deprecated by the image specification, but still found.
+	nonDistributable:           None,
+	nonDistributable + "+gzip": Gzip,
+	nonDistributable + "+zstd": Zstd,
 
 	dockerLayer:             None,
 	dockerLayer + ".gzip":   Gzip,
@@ -64,7 +67,7 @@ func IsDocker(mediaType string) bool {
 // IsImageConfig reports whether a config of that media type is a container image's,
 // with the diff IDs of its layers, and not an artifact's.
 func IsImageConfig(mediaType string) bool {
-	return mediaType == v1.MediaTypeImageConfig || mediaType == dockerConfig
+	return mediaType == v1.MediaTypeImageConfig || mediaType == DockerConfig
 }
 
 // zstdWindow is the largest window that a layer may ask for: what zstd(1) gives

@@ -70,22 +70,18 @@ func (r *Repo) PutBytes(data []byte) (id verity.ID, stored bool, err error) {
 	}
 	defer t.discard()
 	if _, err := t.file.Write(data); err != nil {
-		return verity.ID{}, false, fmt.Errorf("repository %s: %w", r.Path, err)
+		return verity.ID{}, false, fmt.Errorf("repository %s: %w", r.Path, cause(err))
 	}
 	return id, true, r.name(t, id, there)
 }
 
-// putLarge writes while it hashes, into a file that gets its name in the end.
+// putLarge writes while it hashes.
 func (r *Repo) putLarge(in io.Reader, size int64) (verity.ID, bool, error) {
-	if err := r.mkdir("objects"); err != nil {
-		return verity.ID{}, false, err
-	}
-	t, err := r.newTemp("objects")
+	o, err := r.NewObject()
 	if err != nil {
 		return verity.ID{}, false, err
 	}
-	defer t.discard()
-	hash := r.Algorithm.New()
+	defer o.Discard()
 	b := take(&r.buffers.large, chunk)
 	defer r.buffers.large.Put(b)
 	for left := size; left > 0; {
@@ -93,22 +89,61 @@ func (r *Repo) putLarge(in io.Reader, size int64) (verity.ID, bool, error) {
 		if _, err := io.ReadFull(in, data); err != nil {
 			return verity.ID{}, false, noEOF(err)
 		}
-		hash.Write(data)
-		if _, err := t.file.Write(data); err != nil {
-			return verity.ID{}, false, fmt.Errorf("repository %s: %w", r.Path, err)
+		if _, err := o.Write(data); err != nil {
+			return verity.ID{}, false, err
 		}
 		left -= int64(len(data))
 	}
-	id := hash.ID()
-	there, err := r.present(id, size)
+	return o.Commit()
+}
+
+// Object is an object that is being written. It has no name, and is gone when it is
+// discarded or its maker killed, until Commit.
+type Object struct {
+	temp *temp
+	hash *verity.Hash
+	size int64
+}
+
+// NewObject returns an empty Object. Discard must be called in the end.
+func (r *Repo) NewObject() (*Object, error) {
+	if err := r.mkdir("objects"); err != nil {
+		return nil, err
+	}
+	t, err := r.newTemp("objects")
+	if err != nil {
+		return nil, err
+	}
+	return &Object{temp: t, hash: r.Algorithm.New()}, nil
+}
+
+// Write adds data at the end.
+func (o *Object) Write(data []byte) (int, error) {
+	o.hash.Write(data)
+	n, err := o.temp.file.Write(data)
+	o.size += int64(n)
+	if err != nil {
+		err = fmt.Errorf("repository %s: %w", o.temp.repo.Path, cause(err))
+	}
+	return n, err
+}
+
+// Commit stores what was written as PutBytes does.
+func (o *Object) Commit() (id verity.ID, stored bool, err error) {
+	r := o.temp.repo
+	id = o.hash.ID()
+	there, err := r.present(id, o.size)
 	if err != nil || there == right {
 		return id, false, err
 	}
 	if err := r.mkdir("objects/" + id.ObjectPath()[:2]); err != nil {
 		return verity.ID{}, false, err
 	}
-	return id, true, r.name(t, id, there)
+	return id, true, r.name(o.temp, id, there)
 }
+
+// Discard frees what Commit did not store.
+func (o *Object) Discard() { o.temp.discard() }
 
 // name protects a written file and makes it the object id.
 func (r *Repo) name(t *temp, id verity.ID, there presence) error {

@@ -239,6 +239,9 @@ func (s *Reader) Next() (object verity.ID, literal uint64, err error) {
 	return s.Objects[k], 0, nil
 }
 
+// Literal returns how many bytes Read still gives before Next must be called.
+func (s *Reader) Literal() uint64 { return s.literal }
+
 // Read gives the bytes of the literal that Next went to, io.EOF at their end.
 func (s *Reader) Read(p []byte) (int, error) {
 	if s.literal == 0 {

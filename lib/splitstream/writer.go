@@ -72,6 +72,9 @@ func newEncoder(w io.Writer) (*zstd.Encoder, error) {
 		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true), zstd.WithLowerEncoderMem(true))
 }
 
+// Size returns how many bytes the stream has so far, those of objects counted.
+func (w *Writer) Size() uint64 { return w.size }
+
 // Write adds literal bytes. Adjacent ones become one chunk, whatever the calls.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.size += uint64(len(p))

@@ -1,0 +1,112 @@
+package oci
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/opencontainers/go-digest"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/erofs"
+	"cfs/lib/layer"
+	"cfs/lib/repo"
+	"cfs/lib/tree"
+	"cfs/lib/verity"
+)
+
+// maxImage is the size in bytes up to which EROFS images are read.
+const maxImage = 1 << 30
+
+// Tree merges layers, whose keys are given in order, into the root file system of
+// a container, in its canonical form. stream tells the stream of each layer.
+func Tree(r *repo.Repo, keys []digest.Digest, stream func(digest.Digest) verity.ID, mode layer.XattrMode, strict bool) (*tree.Inode, error) {
+	g := layer.Merger{Xattrs: mode, Strict: strict}
+	for _, key := range keys {
+		if err := addLayer(&g, r, stream(key)); err != nil {
+			return nil, fmt.Errorf("layer %s: %w", key, err)
+		}
+	}
+	return g.Tree()
+}
+
+func addLayer(g *layer.Merger, r *repo.Repo, id verity.ID) error {
+	if id.IsZero() {
+		return corrupt.Errorf("nothing refers to its stream")
+	}
+	s, closer, err := OpenStream(r, id)
+	if err != nil {
+		return err
+	}
+	return errors.Join(g.Add(s), closer.Close())
+}
+
+// StoreImage stores the EROFS image of a container's tree in a format and returns its
+// digest. It is durable, and named under images/, when StoreImage returns.
+func StoreImage(r *repo.Repo, root *tree.Inode, version int) (verity.ID, error) {
+	return StoreEROFS(r, func(w io.Writer) error { return erofs.WriteUnsignedTimes(w, root, erofs.Version(version)) })
+}
+
+// StoreEROFS is StoreImage for what write writes.
+func StoreEROFS(r *repo.Repo, write func(io.Writer) error) (verity.ID, error) {
+	o, err := r.NewObject()
+	if err != nil {
+		return verity.ID{}, err
+	}
+	defer o.Discard()
+	out := bufio.NewWriterSize(o, 1<<20)
+	if err := write(out); err != nil {
+		return verity.ID{}, fmt.Errorf("EROFS image: %w", err)
+	}
+	if err := out.Flush(); err != nil {
+		return verity.ID{}, err
+	}
+	id, stored, err := o.Commit()
+	if err != nil {
+		return verity.ID{}, err
+	}
+	if old, err := r.Lookup(repo.Images, id.String()); err == nil && old == id && !stored {
+		return id, nil
+	}
+	if err := r.Sync(); err != nil {
+		return verity.ID{}, err
+	}
+	if err := r.Link(repo.Images, id.String(), id); err != nil {
+		return verity.ID{}, err
+	}
+	return id, r.SyncNames(repo.Images, ".")
+}
+
+// NameImage makes or moves a ref to an EROFS image, durably.
+func NameImage(r *repo.Repo, ref string, id verity.ID) error {
+	if err := r.SetRef(repo.Images, ref, id.String()); err != nil {
+		return err
+	}
+	return r.SyncNames(repo.Images, ".", path.Dir("refs/"+ref))
+}
+
+// OpenEROFS opens an EROFS image that is named under images/. The error wraps
+// fs.ErrNotExist if there is none.
+func OpenEROFS(r *repo.Repo, id verity.ID) (*erofs.Image, error) {
+	named, err := r.Lookup(repo.Images, id.String())
+	if err != nil {
+		return nil, fmt.Errorf("EROFS image: %w", err)
+	}
+	if named != id {
+		return nil, corrupt.Errorf("images/%s leads to the object %s", id, named)
+	}
+	data, err := r.ReadObject(id, maxImage)
+	if err != nil {
+		return nil, fmt.Errorf("EROFS image: %w", err)
+	}
+	if got := r.Algorithm.Sum(data); !r.Secure && got != id {
+		return nil, corrupt.Errorf("EROFS image %s: its content has the digest %s", id, got)
+	}
+	image, err := erofs.Open(data)
+	if err != nil {
+		return nil, fmt.Errorf("EROFS image %s: %w", id, err)
+	}
+	return image, nil
+}

@@ -1,0 +1,220 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/repo"
+	"cfs/lib/splitstream"
+	"cfs/lib/verity"
+)
+
+// Config is an image's config with all that its stream refers to.
+type Config struct {
+	ID     verity.ID // of the stream
+	Digest digest.Digest
+	JSON   []byte
+	Layers map[digest.Digest]verity.ID // streams of the layers, by key
+	Images map[string]verity.ID        // EROFS images, by the key of their Variant
+}
+
+// Manifest is an image's manifest with all that its stream refers to.
+type Manifest struct {
+	ID     verity.ID // of the stream
+	Digest digest.Digest
+	JSON   []byte
+	v1.Manifest
+	ConfigID verity.ID                   // of the config's stream
+	Streams  map[digest.Digest]verity.ID // of the layers, by key
+}
+
+// Image is a manifest and its config.
+type Image struct {
+	Manifest *Manifest
+	Config   *Config
+	Keys     []digest.Digest // of the layers, in their order
+}
+
+// IsContainer tells container images from artifacts, which have no EROFS images.
+func (m *Manifest) IsContainer() bool { return blob.IsImageConfig(m.Manifest.Config.MediaType) }
+
+// OpenConfig opens the config whose stream is id.
+func OpenConfig(r *repo.Repo, id verity.ID, d digest.Digest) (*Config, error) {
+	doc, err := readDocument(r, id, splitstream.Config)
+	if err != nil {
+		return nil, fmt.Errorf("config %s: %w", d, err)
+	}
+	if err := verify(d, doc.JSON); err != nil {
+		return nil, err
+	}
+	c := &Config{ID: id, Digest: d, JSON: doc.JSON, Layers: map[digest.Digest]verity.ID{}, Images: map[string]verity.ID{}}
+	for _, ref := range doc.refs {
+		if IsImageKey(ref.Name) {
+			c.Images[ref.Name] = ref.ID
+		} else {
+			c.Layers[digest.Digest(ref.Name)] = ref.ID
+		}
+	}
+	return c, nil
+}
+
+// OpenManifest opens the manifest of a digest.
+func OpenManifest(r *repo.Repo, d digest.Digest) (*Manifest, error) {
+	id, err := r.Lookup(repo.Streams, ManifestName(d))
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d, err)
+	}
+	doc, err := readDocument(r, id, splitstream.Manifest)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d, err)
+	}
+	if err := verify(d, doc.JSON); err != nil {
+		return nil, err
+	}
+	m := &Manifest{ID: id, Digest: d, JSON: doc.JSON, Streams: map[digest.Digest]verity.ID{}}
+	if m.Manifest, err = blob.ParseManifest(doc.JSON); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d, err)
+	}
+	for _, ref := range doc.refs {
+		if config, ok := strings.CutPrefix(ref.Name, configKey); !ok {
+			m.Streams[digest.Digest(ref.Name)] = ref.ID
+		} else if config == m.Manifest.Config.Digest.String() {
+			m.ConfigID = ref.ID
+		}
+	}
+	if m.ConfigID.IsZero() {
+		return nil, corrupt.Errorf("manifest %s: its stream refers to no config %s", d, m.Manifest.Config.Digest)
+	}
+	return m, nil
+}
+
+func verify(d digest.Digest, text []byte) error {
+	if err := d.Validate(); err != nil {
+		return corrupt.Errorf("digest %q: %w", d, err)
+	}
+	if got := d.Algorithm().FromBytes(text); got != d {
+		return corrupt.Errorf("stored JSON of %s has the digest %s", d, got)
+	}
+	return nil
+}
+
+// OpenImage opens the image whose manifest has the digest d. Its config is the one
+// that the manifest's stream refers to, whatever has the config's name.
+func OpenImage(r *repo.Repo, d digest.Digest) (*Image, error) {
+	m, err := OpenManifest(r, d)
+	if err != nil {
+		return nil, err
+	}
+	c, err := OpenConfig(r, m.ConfigID, m.Manifest.Config.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d, err)
+	}
+	keys, err := LayerKeys(m.Manifest, c.JSON)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d, err)
+	}
+	return &Image{m, c, keys}, nil
+}
+
+// LayerKeys returns the key of each layer of a manifest, in order, from the bytes
+// of its config if that is a container image's.
+func LayerKeys(m v1.Manifest, config []byte) ([]digest.Digest, error) {
+	if !blob.IsImageConfig(m.Config.MediaType) {
+		keys := make([]digest.Digest, len(m.Layers))
+		for i, l := range m.Layers {
+			keys[i] = l.Digest
+		}
+		return keys, nil
+	}
+	ids, err := blob.ParseDiffIDs(config)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) != len(m.Layers) {
+		return nil, corrupt.Errorf("manifest with %d layers, but its config %s has %d diff IDs", len(m.Layers), m.Config.Digest, len(ids))
+	}
+	return ids, nil
+}
+
+// Stream returns the stream of the layer with a key, as the config or the manifest
+// refers to it, the zero ID if neither does.
+func (i *Image) Stream(key digest.Digest) verity.ID {
+	if id, ok := i.Manifest.Streams[key]; ok {
+		return id
+	}
+	return i.Config.Layers[key]
+}
+
+// Find opens the image that an operand names: a tag, or the digest of a manifest
+// or, with or without a leading "@", of a config. The error wraps fs.ErrNotExist if
+// there is none.
+func Find(r *repo.Repo, operand string) (*Image, error) {
+	name := strings.TrimPrefix(operand, "@")
+	d := digest.Digest(name)
+	if d.Validate() != nil {
+		if operand != name {
+			return nil, fmt.Errorf("%q is no digest", name)
+		}
+		var err error
+		if d, err = Tag(r, name); err != nil {
+			return nil, err
+		}
+		return OpenImage(r, d)
+	}
+	image, err := OpenImage(r, d)
+	if !errors.Is(err, fs.ErrNotExist) || corrupt.Is(err) {
+		return image, err
+	}
+	if _, lookup := r.Lookup(repo.Streams, ManifestName(d)); lookup == nil {
+		return nil, err // something that it needs is missing, not the manifest
+	}
+	return findByConfig(r, d)
+}
+
+// findByConfig opens the first image, by its digest, that has the config d.
+func findByConfig(r *repo.Repo, d digest.Digest) (*Image, error) {
+	names, err := r.Names(repo.Streams)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		manifest, ok := strings.CutPrefix(name, manifestPrefix)
+		if !ok {
+			continue
+		}
+		m, err := OpenManifest(r, digest.Digest(manifest))
+		if err == nil && m.Manifest.Config.Digest == d {
+			return OpenImage(r, m.Digest)
+		}
+	}
+	return nil, fmt.Errorf("no manifest and no config %s: %w", d, fs.ErrNotExist)
+}
+
+// ImageKeys returns the keys of the EROFS images of a config in the order in which
+// its stream refers to them: plain ones, then boot ones by name.
+func (c *Config) ImageKeys() []string {
+	keys := make([]string, 0, len(c.Images))
+	for key := range c.Images {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	slices.SortStableFunc(keys, func(a, b string) int {
+		return btoi(strings.HasPrefix(a, bootKey)) - btoi(strings.HasPrefix(b, bootKey))
+	})
+	return keys
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,193 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/layer"
+	"cfs/lib/repo"
+	"cfs/lib/splitstream"
+	"cfs/lib/verity"
+)
+
+// Source says what a blob that is to be imported must be. What is empty, or a
+// negative size, is found out instead.
+type Source struct {
+	Digest digest.Digest
+	Size   int64
+	DiffID digest.Digest // of a layer: the digest of the uncompressed tar
+}
+
+// Imported is what became of a blob.
+type Imported struct {
+	Source                     // with all found out
+	Stream           verity.ID // its splitstream, stored, not yet durable, without a name
+	New, Present     int64     // objects for files, and how many of them were there
+	NewBytes, Inline int64     // of the new objects, and in the stream itself
+}
+
+// ImportLayer reads a layer, stores its files as objects, and it as a splitstream,
+// after everything that src says was found to be true.
+func ImportLayer(r *repo.Repo, in io.Reader, c blob.Compression, src Source) (Imported, error) {
+	raw, finish, err := src.check(in)
+	if err != nil {
+		return Imported{}, err
+	}
+	tar, err := blob.Decompress(raw, c)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer tar.Close()
+	inflated := blob.Ahead(tar)
+	defer inflated.Close()
+	hash := digest.Canonical.Digester()
+	if src.DiffID != "" {
+		hash = src.DiffID.Algorithm().Digester()
+	}
+	hashed := blob.Ahead(io.TeeReader(inflated, hash.Hash()))
+	defer hashed.Close()
+
+	done := Imported{Source: src}
+	stream, err := done.split(r, hashed)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer stream.Close()
+	if done.Digest, done.Size, err = finish(); err != nil {
+		return Imported{}, err
+	}
+	if done.DiffID, err = src.sameDiffID(hash.Digest()); err != nil {
+		return Imported{}, err
+	}
+	done.Stream, err = storeStream(r, stream)
+	return done, err
+}
+
+// split splits a tar into objects, which are stored and counted, and a stream.
+func (done *Imported) split(r *repo.Repo, tar io.Reader) (*splitstream.Writer, error) {
+	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, r.Temp)
+	if err != nil {
+		return nil, err
+	}
+	var fresh, present, bytes, external atomic.Int64
+	put := func(content io.Reader, size int64) (verity.ID, error) {
+		id, stored, err := r.Put(content, size)
+		external.Add(size)
+		if stored {
+			fresh.Add(1)
+			bytes.Add(size)
+		} else if err == nil {
+			present.Add(1)
+		}
+		return id, err
+	}
+	if err := layer.Split(tar, w, put); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	done.New, done.Present, done.NewBytes = fresh.Load(), present.Load(), bytes.Load()
+	done.Inline = int64(w.Size()) - external.Load()
+	return w, nil
+}
+
+// ImportBlob reads a blob that is no tar and stores it as one object and a
+// splitstream that refers to it.
+func ImportBlob(r *repo.Repo, in io.Reader, src Source) (Imported, error) {
+	raw, finish, err := src.check(in)
+	if err != nil {
+		return Imported{}, err
+	}
+	o, err := r.NewObject()
+	if err != nil {
+		return Imported{}, err
+	}
+	defer o.Discard()
+	if _, err := io.Copy(o, raw); err != nil {
+		return Imported{}, err
+	}
+	done := Imported{Source: src}
+	if done.Digest, done.Size, err = finish(); err != nil {
+		return Imported{}, err
+	}
+	id, stored, err := o.Commit()
+	if err != nil {
+		return Imported{}, err
+	}
+	if stored {
+		done.New, done.NewBytes = 1, done.Size
+	} else {
+		done.Present = 1
+	}
+	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Blob, r.Temp)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer w.Close()
+	if err := w.WriteObject(id, uint64(done.Size)); err != nil {
+		return Imported{}, err
+	}
+	done.Stream, err = storeStream(r, w)
+	return done, err
+}
+
+// check returns a reader of in that fails if it is not what src says, and a
+// function that reads what is left and tells digest and size.
+func (src Source) check(in io.Reader) (io.Reader, func() (digest.Digest, int64, error), error) {
+	if src.Digest != "" {
+		raw, err := blob.NewReader(in, src.Digest, src.Size)
+		if err != nil {
+			return nil, nil, err
+		}
+		return raw, func() (digest.Digest, int64, error) {
+			err := raw.Drain()
+			return src.Digest, raw.Size(), err
+		}, nil
+	}
+	hash := digest.Canonical.Digester()
+	counted := &counter{in: io.TeeReader(in, hash.Hash())}
+	finish := func() (digest.Digest, int64, error) {
+		_, err := io.Copy(io.Discard, counted)
+		if err == nil && src.Size >= 0 && src.Size != counted.n {
+			err = corrupt.Errorf("blob has %d bytes, want %d", counted.n, src.Size)
+		}
+		return hash.Digest(), counted.n, err
+	}
+	return counted, finish, nil
+}
+
+// counter counts the bytes of a reader.
+type counter struct {
+	in io.Reader
+	n  int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (src Source) sameDiffID(got digest.Digest) (digest.Digest, error) {
+	if src.DiffID != "" && got != src.DiffID {
+		return "", corrupt.Errorf("the uncompressed tar has the digest %s, the config's diff ID is %s", got, src.DiffID)
+	}
+	return got, nil
+}
+
+func storeStream(r *repo.Repo, w *splitstream.Writer) (verity.ID, error) {
+	o, err := r.NewObject()
+	if err != nil {
+		return verity.ID{}, err
+	}
+	defer o.Discard()
+	if err := w.Finish(o); err != nil {
+		return verity.ID{}, fmt.Errorf("splitstream: %w", err)
+	}
+	id, _, err := o.Commit()
+	return id, err
+}

@@ -1,0 +1,256 @@
+package oci
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/layer"
+	"cfs/lib/repo"
+	"cfs/lib/splitstream"
+	"cfs/lib/tree"
+	"cfs/lib/verity"
+)
+
+// ErrGone means that something which was stored is not there any more: it was
+// collected meanwhile, and must be made again.
+var ErrGone = errors.New("gone from the repository")
+
+// Link is what an image is made of, before it is linked: the JSON of manifest and
+// config, verified, and what is claimed to be stored for them.
+type Link struct {
+	Digest       digest.Digest // of the manifest
+	Manifest     v1.Manifest
+	ManifestJSON []byte
+	ConfigJSON   []byte
+	Keys         []digest.Digest             // of the layers, in order
+	Streams      map[digest.Digest]verity.ID // of the layers, by key
+	Images       map[Variant]verity.ID
+}
+
+// NewLink reads the JSON of a manifest and of its config.
+func NewLink(d digest.Digest, manifest, config []byte) (*Link, error) {
+	l := &Link{Digest: d, ManifestJSON: manifest, ConfigJSON: config, Streams: map[digest.Digest]verity.ID{}, Images: map[Variant]verity.ID{}}
+	if err := verify(d, manifest); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.Manifest, err = blob.ParseManifest(manifest); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d, err)
+	}
+	if err := verify(l.Manifest.Config.Digest, config); err != nil {
+		return nil, err
+	}
+	if l.Keys, err = LayerKeys(l.Manifest, config); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d, err)
+	}
+	return l, nil
+}
+
+// IsContainer tells container images from artifacts.
+func (l *Link) IsContainer() bool { return blob.IsImageConfig(l.Manifest.Config.MediaType) }
+
+// Tree merges the layers into the root file system of the container.
+func (l *Link) Tree(r *repo.Repo, mode layer.XattrMode, strict bool) (*tree.Inode, error) {
+	if _, err := l.layers(r); err != nil {
+		return nil, err
+	}
+	return Tree(r, l.Keys, func(key digest.Digest) verity.ID { return l.Streams[key] }, mode, strict)
+}
+
+// Write writes the config and then the manifest of an image, each with its
+// references and durable before the next begins, and returns the image. References
+// to EROFS images that the config had and that l does not replace stay. What is
+// there and says the same is left alone. The caller holds LockStreams.
+func (l *Link) Write(r *repo.Repo) (*Image, error) {
+	layers, err := l.layers(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkImages(r, layers); err != nil {
+		return nil, err
+	}
+	config, err := l.writeConfig(r, layers)
+	if err != nil {
+		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
+	}
+	if err := l.writeManifest(r, config, layers); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", l.Digest, err)
+	}
+	return OpenImage(r, l.Digest)
+}
+
+func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstream.Ref) error {
+	refs := []splitstream.Ref{{Name: configKey + l.Manifest.Config.Digest.String(), ID: config}}
+	refs = append(refs, layers...)
+	if l.Manifest.Config.MediaType == blob.DockerConfig {
+		// The reference takes it for an artifact, and looks its layers up by
+		// their own digests.
+		for i, d := range l.Manifest.Layers {
+			refs = addRef(refs, d.Digest.String(), l.Streams[l.Keys[i]])
+		}
+	}
+	name := ManifestName(l.Digest)
+	old, err := current(r, name, splitstream.Manifest)
+	if err != nil {
+		return err
+	}
+	_, err = replace(r, name, splitstream.Manifest, l.ManifestJSON, refs, old)
+	return err
+}
+
+// layers returns a reference for each layer, in order, each once. The stream that is
+// claimed for a layer must be the one that has its name.
+func (l *Link) layers(r *repo.Repo) ([]splitstream.Ref, error) {
+	var refs []splitstream.Ref
+	for _, key := range l.Keys {
+		if err := checkStream(r, key, l.Streams[key], l.IsContainer()); err != nil {
+			return nil, fmt.Errorf("layer %s: %w", key, err)
+		}
+		refs = addRef(refs, key.String(), l.Streams[key])
+	}
+	return refs, nil
+}
+
+func addRef(refs []splitstream.Ref, name string, id verity.ID) []splitstream.Ref {
+	for _, ref := range refs {
+		if ref.Name == name {
+			return refs
+		}
+	}
+	return append(refs, splitstream.Ref{Name: name, ID: id})
+}
+
+// checkStream checks what is claimed for a layer, which in a container image must be
+// a tar.
+func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container bool) error {
+	if claimed.IsZero() {
+		return errors.New("no record names its stream")
+	}
+	named, err := r.Lookup(repo.Streams, LayerName(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("its stream is %w", ErrGone)
+	}
+	if err != nil {
+		return err
+	}
+	if named != claimed {
+		return corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
+	}
+	s, closer, err := OpenStream(r, named)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	if container && s.ContentType != splitstream.Layer {
+		return corrupt.Errorf("its stream is of type %q, want %q", s.ContentType, splitstream.Layer)
+	}
+	return nil
+}
+
+// checkImages opens the EROFS images, and checks that they need no object which is
+// not in the layers: such an image would lose it to the next collection.
+func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref) error {
+	if len(l.Images) == 0 {
+		return nil
+	}
+	objects := make(map[verity.ID]struct{})
+	for _, ref := range layers {
+		s, closer, err := OpenStream(r, ref.ID)
+		if err != nil {
+			return err
+		}
+		for _, id := range s.Objects {
+			objects[id] = struct{}{}
+		}
+		closer.Close()
+	}
+	for variant, id := range l.Images {
+		image, err := OpenEROFS(r, id)
+		if err != nil {
+			return err
+		}
+		if int(image.Version()) != variant.Version {
+			return corrupt.Errorf("EROFS image %s is of format %d, not %d", id, image.Version(), variant.Version)
+		}
+		needed, err := image.Objects()
+		if err != nil {
+			return fmt.Errorf("EROFS image %s: %w", id, err)
+		}
+		for _, object := range needed {
+			if _, ok := objects[object]; !ok {
+				return corrupt.Errorf("EROFS image %s is not of these layers: object %s is in none of them", id, object)
+			}
+		}
+	}
+	return nil
+}
+
+// writeConfig writes the config's stream with the references that it has now. The
+// config of an artifact, often an empty one that many share, refers to no layers.
+func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref) (verity.ID, error) {
+	name := configName(l.Manifest.Config.Digest)
+	old, err := current(r, name, splitstream.Config)
+	if err != nil {
+		return verity.ID{}, err
+	}
+	if !l.IsContainer() {
+		if old != nil && bytes.Equal(old.JSON, l.ConfigJSON) {
+			return old.ID, nil
+		}
+		return replace(r, name, splitstream.Config, l.ConfigJSON, nil, nil)
+	}
+	images := Config{Images: map[string]verity.ID{}}
+	if old != nil {
+		for _, ref := range old.refs {
+			if IsImageKey(ref.Name) {
+				images.Images[ref.Name] = ref.ID
+			}
+		}
+	}
+	for variant, id := range l.Images {
+		images.Images[variant.Key()] = id
+	}
+	refs := append([]splitstream.Ref(nil), layers...)
+	for _, key := range images.ImageKeys() {
+		refs = append(refs, splitstream.Ref{Name: key, ID: images.Images[key]})
+	}
+	return replace(r, name, splitstream.Config, l.ConfigJSON, refs, old)
+}
+
+// current reads the document that has a name now, nil if none has. One that is
+// damaged is as good as none: it is written anew.
+func current(r *repo.Repo, name string, typ splitstream.ContentType) (*document, error) {
+	id, err := r.Lookup(repo.Streams, name)
+	if err == nil {
+		var doc *document
+		if doc, err = readDocument(r, id, typ); err == nil {
+			return doc, nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) || corrupt.Is(err) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// replace writes a document, makes it durable and gives it its name.
+func replace(r *repo.Repo, name string, typ splitstream.ContentType, text []byte, refs []splitstream.Ref, old *document) (verity.ID, error) {
+	id, err := writeDocument(r, typ, text, refs, old)
+	if err != nil || old != nil && id == old.ID {
+		return id, err
+	}
+	if err := r.Sync(); err != nil {
+		return id, err
+	}
+	if err := r.Link(repo.Streams, name, id); err != nil {
+		return id, err
+	}
+	return id, r.SyncNames(repo.Streams, ".")
+}

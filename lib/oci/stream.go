@@ -1,0 +1,114 @@
+package oci
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/repo"
+	"cfs/lib/splitstream"
+	"cfs/lib/verity"
+)
+
+// document is a splitstream whose whole content is one object, JSON.
+type document struct {
+	ID   verity.ID // of the stream
+	JSON []byte
+	refs []splitstream.Ref // sorted by name
+}
+
+// OpenStream opens a splitstream of the repository. Close must be called.
+func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, error) {
+	f, err := r.OpenObject(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	s, err := splitstream.NewReader(f, st.Size())
+	if err == nil && s.Algorithm != r.Algorithm {
+		s.Close()
+		err = corrupt.Errorf("splitstream of %s in a repository of %s", s.Algorithm, r.Algorithm)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("stream %s: %w", id, err)
+	}
+	return s, closer{s, f}, nil
+}
+
+type closer struct {
+	s *splitstream.Reader
+	f io.Closer
+}
+
+func (c closer) Close() error {
+	c.s.Close()
+	return c.f.Close()
+}
+
+// readDocument opens the stream id, which must be of type typ.
+func readDocument(r *repo.Repo, id verity.ID, typ splitstream.ContentType) (*document, error) {
+	s, closer, err := OpenStream(r, id)
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	if s.ContentType != typ {
+		return nil, corrupt.Errorf("stream %s is of type %q, want %q", id, s.ContentType, typ)
+	}
+	object, _, err := s.Next()
+	if err == nil {
+		_, _, err = s.Next()
+	}
+	if err != io.EOF || object.IsZero() || len(s.Objects) != 1 {
+		return nil, corrupt.Errorf("stream %s does not consist of one object", id)
+	}
+	text, err := r.ReadObject(object, blob.MaxJSON)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", id, err)
+	}
+	return &document{ID: id, JSON: text, refs: s.Refs}, nil
+}
+
+// writeDocument stores JSON and the stream of it, with refs in the order in which
+// their targets are to stand. If old is the same but for that order, it stays. The
+// stream has no name yet, and is not durable.
+func writeDocument(r *repo.Repo, typ splitstream.ContentType, text []byte, refs []splitstream.Ref, old *document) (verity.ID, error) {
+	if old != nil && bytes.Equal(old.JSON, text) && sameRefs(old.refs, refs) {
+		return old.ID, nil
+	}
+	object, _, err := r.PutBytes(text)
+	if err != nil {
+		return verity.ID{}, err
+	}
+	w, err := splitstream.NewWriter(r.Algorithm, typ, r.Temp)
+	if err != nil {
+		return verity.ID{}, err
+	}
+	defer w.Close()
+	for _, ref := range refs {
+		w.AddRef(ref.Name, ref.ID)
+	}
+	if err := w.WriteObject(object, uint64(len(text))); err != nil {
+		return verity.ID{}, err
+	}
+	var file bytes.Buffer
+	if err := w.Finish(&file); err != nil {
+		return verity.ID{}, err
+	}
+	id, _, err := r.PutBytes(file.Bytes())
+	return id, err
+}
+
+func sameRefs(a, b []splitstream.Ref) bool {
+	byName := func(a, b splitstream.Ref) int { return strings.Compare(a.Name, b.Name) }
+	return slices.Equal(slices.SortedFunc(slices.Values(a), byName), slices.SortedFunc(slices.Values(b), byName))
+}

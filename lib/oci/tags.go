@@ -1,0 +1,137 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/repo"
+)
+
+// NamedManifest is a tag and the manifest that it leads to.
+type NamedManifest struct {
+	Tag      string
+	Manifest digest.Digest
+}
+
+// Tag returns the manifest that a tag leads to. The error wraps fs.ErrNotExist if
+// there is no such tag.
+func Tag(r *repo.Repo, name string) (digest.Digest, error) {
+	if err := CheckTag(name); err != nil {
+		return "", fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+	}
+	stream, err := r.Ref(repo.Streams, tagFolder+"/"+escaper.Replace(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return "", fmt.Errorf("tag %q: %w", name, err)
+	}
+	return tagged(name, stream)
+}
+
+func tagged(name, stream string) (digest.Digest, error) {
+	text, ok := strings.CutPrefix(stream, manifestPrefix)
+	d := digest.Digest(text)
+	if !ok || d.Validate() != nil {
+		return "", corrupt.Errorf("tag %q leads to %q, which is no manifest", name, stream)
+	}
+	return d, nil
+}
+
+// Tags lists all tags by name. Those that lead nowhere are listed too; what is no
+// tag at all comes back as warnings.
+func Tags(r *repo.Repo) (tags []NamedManifest, warnings []error) {
+	for ref, err := range r.Refs(repo.Streams, tagFolder) {
+		if err != nil {
+			warnings = append(warnings, err)
+			continue
+		}
+		name := unescaper.Replace(strings.TrimPrefix(ref.Name, tagFolder+"/"))
+		d, err := tagged(name, ref.Target)
+		if err != nil {
+			warnings = append(warnings, err)
+			continue
+		}
+		tags = append(tags, NamedManifest{name, d})
+	}
+	slices.SortFunc(tags, func(a, b NamedManifest) int { return strings.Compare(a.Tag, b.Tag) })
+	return tags, warnings
+}
+
+// SetTag makes or moves a tag, durably. The manifest must be there.
+func SetTag(r *repo.Repo, name string, d digest.Digest) error {
+	if err := CheckTag(name); err != nil {
+		return err
+	}
+	if _, err := r.Lookup(repo.Streams, ManifestName(d)); err != nil {
+		return fmt.Errorf("manifest %s: %w", d, err)
+	}
+	if old, err := Tag(r, name); err == nil && old == d {
+		return nil
+	}
+	if err := r.SetRef(repo.Streams, tagFolder+"/"+escaper.Replace(name), ManifestName(d)); err != nil {
+		return fmt.Errorf("tag %q: %w", name, err)
+	}
+	return r.SyncNames(repo.Streams, ".", "refs", "refs/"+tagFolder)
+}
+
+// RemoveTag removes a tag, and nothing that it leads to.
+func RemoveTag(r *repo.Repo, name string) error {
+	if err := CheckTag(name); err != nil {
+		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+	}
+	err := r.RemoveRef(repo.Streams, tagFolder+"/"+escaper.Replace(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return fmt.Errorf("tag %q: %w", name, err)
+	}
+	return r.SyncNames(repo.Streams, "refs/"+tagFolder)
+}
+
+// leaseAge is how old a lease may be before it is made anew.
+const leaseAge = time.Hour
+
+// Lease keeps the named stream for the pull of a manifest, until that is linked. It
+// is durable after SyncLeases.
+func Lease(r *repo.Repo, manifest digest.Digest, stream string) error {
+	ref := leaseOf(manifest) + "/" + stream
+	for old, err := range r.Refs(repo.Streams, leaseOf(manifest)) {
+		if err != nil || old.Name != ref {
+			continue
+		}
+		if time.Since(old.Made) < leaseAge {
+			return nil
+		}
+		if err := r.RemoveRef(repo.Streams, ref); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return r.SetRef(repo.Streams, ref, stream)
+}
+
+// SyncLeases makes the leases for a manifest durable.
+func SyncLeases(r *repo.Repo, manifest digest.Digest) error {
+	return r.SyncNames(repo.Streams, ".", "refs", "refs/"+leaseFolder, "refs/"+leaseOf(manifest))
+}
+
+// DropLeases ends the leases for a manifest.
+func DropLeases(r *repo.Repo, manifest digest.Digest) error {
+	return r.RemoveRefs(repo.Streams, leaseOf(manifest))
+}
+
+func leaseOf(manifest digest.Digest) string {
+	return path.Join(leaseFolder, escaper.Replace(manifest.String()))
+}
+
+// IsLease reports whether a ref is a lease.
+func IsLease(ref repo.Ref) bool { return strings.HasPrefix(ref.Name, leaseFolder+"/") }
