@@ -6,6 +6,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,7 +83,7 @@ func Parse(line string) (Record, error) {
 func parseText(line string) (Record, error) {
 	field := strings.Split(line, " ")
 	if len(field) < 2 {
-		return Record{}, fmt.Errorf("want KIND DIGEST [KEY=VALUE]...")
+		return Record{}, errors.New("no KIND DIGEST [KEY=VALUE]... line")
 	}
 	r := Record{Kind: field[0], Digest: field[1]}
 	for _, f := range field[2:] {

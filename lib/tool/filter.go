@@ -1,0 +1,100 @@
+package tool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/record"
+)
+
+// RecordFlags are the options of every command that writes records.
+func RecordFlags() []cli.Flag {
+	return []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "write records as JSON objects"}}
+}
+
+// Records returns a writer of records to stdout.
+func Records(c *cli.Context) *record.Writer {
+	return &record.Writer{Out: os.Stdout, JSON: c.Bool("json")}
+}
+
+// Stage is what a stage of the pipe does. Start and Finish may be nil.
+type Stage struct {
+	Start  func() error              // before stdin is read
+	Handle func(record.Record) error // with each record: writes what comes of it
+	Finish func() error              // at the end of the input
+}
+
+// Filter runs a stage of the pipe over stdin. A failure of an earlier stage is
+// handed on, and one of this stage is written as the last record.
+func Filter(c *cli.Context, out *record.Writer, s Stage) error {
+	return Fail(c, out, s.run(os.Stdin, out))
+}
+
+func (s Stage) run(in io.Reader, out *record.Writer) error {
+	if s.Start != nil {
+		if err := s.Start(); err != nil {
+			return err
+		}
+	}
+	if err := filter(in, out, s.Handle); err != nil || s.Finish == nil {
+		return err
+	}
+	return s.Finish()
+}
+
+// Fail writes an error as the last record, so that the next stage knows, unless it
+// is one that was handed on. It returns the error.
+func Fail(c *cli.Context, out *record.Writer, err error) error {
+	if e, ok := errors.AsType[*statusError](err); err == nil || ok && e.err == nil {
+		return err
+	}
+	failed := record.Record{Kind: "failed", Digest: record.None, Keys: []record.Key{
+		{Name: "tool", Value: c.App.Name}, {Name: "status", Value: strconv.Itoa(Status(err))},
+	}}
+	return errors.Join(err, out.Write(failed))
+}
+
+func filter(in io.Reader, out *record.Writer, handle func(record.Record) error) error {
+	for records := record.NewReader(in); ; {
+		r, err := records.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("stdin: %w", err)
+		}
+		if r.Kind == "failed" {
+			if err := out.Write(r); err != nil {
+				return err
+			}
+			return Silent(recordStatus(r))
+		}
+		if err := handle(r); err != nil {
+			return err
+		}
+	}
+}
+
+// recordStatus returns the exit status that a record tells, 1 if it tells none.
+func recordStatus(r record.Record) int {
+	status, err := strconv.ParseUint(r.Get("status"), 10, 8)
+	if err != nil || status == 0 {
+		return Failed
+	}
+	return int(status)
+}
+
+// Partial returns what a command that got a `partial` record, and did all the rest,
+// exits with.
+func Partial(r record.Record) error { return Silent(recordStatus(r)) }
+
+// NoManifest is the error of a stage whose input ended before the manifest, which
+// is the commit.
+func NoManifest() error {
+	return errors.New("input ended without a manifest: an earlier stage did not finish")
+}

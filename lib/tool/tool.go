@@ -1,0 +1,178 @@
+// Package tool is what all commands have in common: how they start, open the
+// repository, read and write records, say how far they are, fail and exit.
+package tool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/repo"
+)
+
+// Version is the version of the tools, which the build sets.
+var Version = "devel"
+
+// Exit statuses.
+const (
+	Failed   = 1
+	Usage    = 2
+	NotFound = 3
+	Corrupt  = 4
+	Locked   = 5
+	TryAgain = 75 // EX_TEMPFAIL of sysexits.h
+)
+
+const exitStatuses = `EXIT STATUS:
+   0 done; 1 failed; 2 wrong usage; 3 not found; 4 data that is not what its
+   digest or format says; 5 locked, and the time-out ran out; 75 try again
+`
+
+// Main runs a command and exits.
+func Main(app *cli.App) {
+	app.Version = Version
+	app.HideHelpCommand = true
+	app.EnableBashCompletion = true
+	app.DisableSliceFlagSeparator = true
+	app.UseShortOptionHandling = false
+	app.ExitErrHandler = func(*cli.Context, error) {} // the library would exit for us
+	app.OnUsageError = usageError
+	app.CustomAppHelpTemplate = cli.AppHelpTemplate + "\n" + exitStatuses
+	app.ErrWriter = os.Stderr
+	plainDefaults(app.Flags)
+	for _, c := range app.Commands {
+		c.HideHelpCommand = true
+		c.OnUsageError = usageError
+		c.CustomHelpTemplate = cli.CommandHelpTemplate + "\n" + exitStatuses
+		plainDefaults(c.Flags)
+	}
+	os.Exit(report(app.Name, app.Run(arrange(app, os.Args)), os.Stderr))
+}
+
+// plainDefaults leaves "(default: false)" out of the help.
+func plainDefaults(flags []cli.Flag) {
+	for _, f := range flags {
+		if b, ok := f.(*cli.BoolFlag); ok {
+			b.DisableDefaultText = true
+		}
+	}
+}
+
+func usageError(_ *cli.Context, err error, _ bool) error { return UsageError("%w", err) }
+
+// arrange moves options to where the library wants them: behind the command, if
+// there is one, and before the operands. What comes behind "--" is operands alone.
+func arrange(app *cli.App, args []string) []string {
+	flags, head, rest := app.Flags, args[:1:1], args[1:]
+	var options, operands []string
+	for len(rest) > 0 {
+		arg := rest[0]
+		rest = rest[1:]
+		switch {
+		case arg == "--":
+			operands, rest = append(operands, rest...), nil
+		case len(arg) > 1 && arg[0] == '-':
+			options = append(options, arg)
+			if takesValue(flags, arg) && len(rest) > 0 {
+				options, rest = append(options, rest[0]), rest[1:]
+			}
+		case len(head) == 1 && len(operands) == 0 && app.Command(arg) != nil:
+			head, flags = append(head, arg), app.Command(arg).Flags
+		default:
+			operands = append(operands, arg)
+		}
+	}
+	return slices.Concat(head, options, []string{"--"}, operands)
+}
+
+func takesValue(flags []cli.Flag, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	for _, f := range flags {
+		if slices.Contains(f.Names(), name) {
+			d, ok := f.(cli.DocGenerationFlag)
+			return ok && d.TakesValue()
+		}
+	}
+	return false
+}
+
+// statusError is an error with an exit status of its own, and maybe a hint.
+type statusError struct {
+	status int
+	err    error // nil if somebody has said it already
+	hint   string
+}
+
+func (e *statusError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *statusError) Unwrap() error { return e.err }
+
+// UsageError is an error about how the command was called: status 2.
+func UsageError(format string, args ...any) error {
+	return &statusError{Usage, fmt.Errorf(format, args...), "try --help"}
+}
+
+// Again is an error that goes away when the same is done once more: status 75.
+func Again(format string, args ...any) error {
+	return &statusError{TryAgain, fmt.Errorf(format, args...), "run the same command again"}
+}
+
+// Silent ends the command with a status about which another stage, or the command
+// itself, has said all.
+func Silent(status int) error { return &statusError{status: status} }
+
+// Hint adds a line that says what to do about an error.
+func Hint(err error, format string, args ...any) error {
+	return &statusError{Status(err), err, fmt.Sprintf(format, args...)}
+}
+
+// Status returns the exit status for an error.
+func Status(err error) int {
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return e.status
+	}
+	switch {
+	case err == nil:
+		return 0
+	case corrupt.Is(err):
+		return Corrupt
+	case errors.Is(err, repo.ErrLocked):
+		return Locked
+	case errors.Is(err, fs.ErrNotExist):
+		return NotFound
+	}
+	return Failed
+}
+
+// report prints an error on one line, and its hint, and returns the exit status.
+func report(name string, err error, out io.Writer) int {
+	e, special := errors.AsType[*statusError](err)
+	if err == nil || special && e.err == nil {
+		return Status(err)
+	}
+	fmt.Fprintf(out, "%s: %s\n", name, OneLine(err))
+	if special && e.hint != "" {
+		fmt.Fprintf(out, "%s: hint: %s\n", name, e.hint)
+	}
+	return Status(err)
+}
+
+// OneLine returns what an error says, on one line.
+func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// Warn prints a line for people on stderr.
+func Warn(c *cli.Context, format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s: %s\n", c.App.Name, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
+}
