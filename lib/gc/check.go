@@ -1,0 +1,265 @@
+package gc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/splitstream"
+	"cfs/lib/verity"
+)
+
+// Problem is something in a repository that is not as it must be.
+type Problem struct {
+	Category string // the reference's word for it where there is one
+	Path     string // in the repository, or a tag
+	Detail   string
+}
+
+// String returns a line in the reference's form.
+func (p Problem) String() string {
+	return fmt.Sprintf("fsck: %s: %s: %s", p.Category, p.Path, p.Detail)
+}
+
+// Count is how many things of a kind there are, and how many of them are whole.
+type Count struct{ Good, Total int }
+
+func (n *Count) add(good bool) {
+	n.Total++
+	if good {
+		n.Good++
+	}
+}
+
+// Report is the outcome of a check.
+type Report struct {
+	Objects, Streams, Images, Tags Count
+	Problems                       []Problem
+}
+
+// Checker reads a whole repository, or what one image needs, and tells what of it is
+// damaged.
+type Checker struct {
+	Repo    *repo.Repo
+	Content bool   // read the layers and compare them with their diff IDs
+	Only    *Reach // if not nil, only what is in it
+	Image   string // with Only: the operand that it was made of
+
+	report Report
+	bad    map[verity.ID]bool // objects that are damaged or missing
+	drop   []link             // names that must go so that pulling again heals
+}
+
+// Run checks. An error means that the check itself could not be done.
+func (c *Checker) Run() (Report, error) {
+	c.bad = map[verity.ID]bool{}
+	for _, step := range []func() error{c.objects, c.streams, c.images, c.refs, c.tags} {
+		if err := step(); err != nil {
+			return c.report, err
+		}
+	}
+	return c.report, nil
+}
+
+func (c *Checker) problem(category, path, format string, args ...any) {
+	c.report.Problems = append(c.report.Problems, Problem{category, path, fmt.Sprintf(format, args...)})
+}
+
+// wants reports whether an object is to be checked.
+func (c *Checker) wants(id verity.ID) bool { return c.Only == nil || c.Only.has(id) }
+
+// objects checks that each object is what its name says.
+func (c *Checker) objects() error {
+	for id, err := range c.Repo.Objects() {
+		if err != nil {
+			if c.Only == nil {
+				c.problem("object-invalid-name", "objects", "%v", err)
+			}
+			continue
+		}
+		if !c.wants(id) {
+			continue
+		}
+		_, err := c.Repo.VerifyObject(id)
+		c.report.Objects.add(err == nil)
+		if err != nil {
+			c.bad[id] = true
+			category := "object-open-failed"
+			switch {
+			case errors.Is(err, verity.ErrNotEnabled):
+				category = "object-verity-missing"
+			case corrupt.Is(err):
+				category = "object-digest-mismatch"
+			}
+			c.problem(category, "objects/"+id.ObjectPath(), "%v", err)
+		}
+	}
+	return nil
+}
+
+// whole reports whether an object is there and, if it was checked, not damaged.
+func (c *Checker) whole(id verity.ID) bool {
+	if c.bad[id] {
+		return false
+	}
+	_, err := c.Repo.ObjectSize(id)
+	return err == nil
+}
+
+// names gives the first-level names of a category and their objects.
+func (c *Checker) names(category repo.Category, do func(name string, id verity.ID) error) error {
+	names, err := c.Repo.Names(category)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		id, err := c.Repo.Lookup(category, name)
+		path := fmt.Sprintf("%s/%s", category, name)
+		switch {
+		case err == nil && !c.wants(id):
+			continue
+		case err != nil && c.Only != nil: // it may be of another image
+			continue
+		case err != nil:
+			c.problem("entry-not-symlink", path, "%v", err)
+		case !c.whole(id):
+			err = fs.ErrNotExist
+			c.problem("broken-symlink", path, "object %s is missing or damaged", id)
+			c.drop = append(c.drop, link{category, false, name})
+		default:
+			if err = do(name, id); err != nil {
+				c.drop = append(c.drop, link{category, false, name})
+			}
+		}
+		if category == repo.Streams {
+			c.report.Streams.add(err == nil)
+		} else {
+			c.report.Images.add(err == nil)
+		}
+	}
+	return nil
+}
+
+// streams checks that each stream can be read to its end, and that all it refers to
+// is there.
+func (c *Checker) streams() error { return c.names(repo.Streams, c.stream) }
+
+func (c *Checker) stream(name string, id verity.ID) error {
+	path := "streams/" + name
+	s, closer, err := oci.OpenStream(c.Repo, id)
+	if err != nil {
+		c.problem("stream-read-failed", path, "%v", err)
+		return err
+	}
+	defer closer.Close()
+	damaged := false
+	for _, object := range s.Objects {
+		if !c.whole(object) {
+			c.problem("missing-object-ref", path, "%s", object)
+			damaged = true
+		}
+	}
+	for _, ref := range s.Refs {
+		if !c.whole(ref.ID) {
+			c.problem("missing-named-ref", path, "ref %s: %s", ref.Name, ref.ID)
+			damaged = true
+		}
+	}
+	if damaged {
+		return fs.ErrNotExist
+	}
+	if err := c.content(name, s); err != nil {
+		c.problem("stream-read-failed", path, "%v", err)
+		return err
+	}
+	return nil
+}
+
+// content reads a stream to its end, and a layer's objects too if that is wanted:
+// then the layer must have the digest that it is named by.
+func (c *Checker) content(name string, s *splitstream.Reader) error {
+	key := digest.Digest(strings.TrimPrefix(name, "oci-layer-"))
+	if !c.Content || key.Validate() != nil {
+		for {
+			if _, _, err := s.Next(); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+	}
+	verifier := key.Verifier()
+	open := func(id verity.ID) (io.ReadCloser, error) { return c.Repo.OpenObject(id) }
+	n, err := s.Join(verifier, open)
+	switch {
+	case err != nil:
+		return err
+	case !verifier.Verified():
+		return corrupt.Errorf("its content has another digest than %s", key)
+	case uint64(n) != s.Size:
+		return corrupt.Errorf("it has %d bytes, its header says %d", n, s.Size)
+	}
+	return nil
+}
+
+// images checks that each EROFS image is sound and has all objects that it needs.
+func (c *Checker) images() error { return c.names(repo.Images, c.image) }
+
+func (c *Checker) image(name string, id verity.ID) error {
+	path := "images/" + name
+	if name != id.String() {
+		c.problem("image-invalid", path, "leads to the object %s", id)
+		return corrupt.Errorf("name")
+	}
+	image, err := oci.OpenEROFS(c.Repo, id)
+	if err == nil {
+		err = image.Check()
+	}
+	if err == nil {
+		_, err = image.Tree()
+	}
+	if err != nil {
+		c.problem("image-invalid", path, "%v", err)
+		return err
+	}
+	objects, err := image.Objects()
+	if err != nil {
+		c.problem("image-invalid", path, "%v", err)
+		return err
+	}
+	damaged := error(nil)
+	for _, object := range objects {
+		if !c.whole(object) {
+			c.problem("image-missing-object", path, "%s", object)
+			damaged = fs.ErrNotExist
+		}
+	}
+	return damaged
+}
+
+// refs checks that each ref leads to a name that leads to an object.
+func (c *Checker) refs() error {
+	if c.Only != nil {
+		return nil
+	}
+	for _, category := range []repo.Category{repo.Streams, repo.Images} {
+		for ref, err := range c.Repo.Refs(category, "") {
+			path := fmt.Sprintf("%s/refs/%s", category, ref.Name)
+			if err != nil {
+				c.problem("entry-not-symlink", fmt.Sprintf("%s/refs", category), "%v", err)
+				continue
+			}
+			if _, err := c.Repo.Lookup(category, ref.Target); err != nil {
+				c.problem("broken-symlink", path, "%v", err)
+			}
+		}
+	}
+	return nil
+}

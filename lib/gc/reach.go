@@ -1,0 +1,146 @@
+// Package gc finds out what of a repository is reachable from its roots, removes
+// the rest, and checks that all of it is whole.
+//
+// Roots are the refs of streams and of images, tags and leases among them, and what
+// is mounted. References are followed by the objects that they name, never by
+// who has a name now: so a config that was rewritten, while its manifest still
+// refers to the old one, keeps all that it needs.
+package gc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/verity"
+)
+
+// Reach is the set of objects that are reachable from the roots that were added.
+type Reach struct {
+	Objects map[verity.ID]struct{}
+	Warn    func(error) // what is missing and keeps nothing from being found
+
+	repo   *repo.Repo
+	walked map[verity.ID]struct{} // streams and images that were followed
+}
+
+// NewReach returns an empty set.
+func NewReach(r *repo.Repo, warn func(error)) *Reach {
+	return &Reach{Objects: map[verity.ID]struct{}{}, Warn: warn, repo: r, walked: map[verity.ID]struct{}{}}
+}
+
+func (k *Reach) has(id verity.ID) bool {
+	_, ok := k.Objects[id]
+	return ok
+}
+
+// first reports whether id is followed for the first time.
+func (k *Reach) first(id verity.ID) bool {
+	_, again := k.walked[id]
+	k.walked[id] = struct{}{}
+	k.Objects[id] = struct{}{}
+	return !again
+}
+
+// AddStream adds a stream and all that it refers to. An error says that this could
+// not be read to its end, and so that the set is not complete.
+func (k *Reach) AddStream(id verity.ID) error {
+	if !k.first(id) {
+		return nil
+	}
+	s, closer, err := oci.OpenStream(k.repo, id)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	for _, object := range s.Objects {
+		k.Objects[object] = struct{}{}
+	}
+	for _, ref := range s.Refs {
+		if err := k.follow(ref.Name, ref.ID); err != nil {
+			return fmt.Errorf("stream %s: reference %q: %w", id, ref.Name, err)
+		}
+	}
+	return nil
+}
+
+// follow adds what a reference leads to: another stream, or an object alone. The
+// files of an EROFS image are kept by the layers that it was made from.
+func (k *Reach) follow(name string, id verity.ID) error {
+	k.Objects[id] = struct{}{}
+	f, err := k.repo.OpenObject(id)
+	if errors.Is(err, fs.ErrNotExist) && oci.IsImageKey(name) {
+		k.Warn(fmt.Errorf("reference %q: %w", name, err)) // pulling again makes it again
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var head [32]byte // the magic stands in the header, in one of two places
+	if n, _ := f.ReadAt(head[:], 0); bytes.Contains(head[:n], []byte("SplitStream")) {
+		return k.AddStream(id)
+	}
+	return nil
+}
+
+// AddImage adds an EROFS image and the objects of its files.
+func (k *Reach) AddImage(id verity.ID) error {
+	if !k.first(id) {
+		return nil
+	}
+	image, err := oci.OpenEROFS(k.repo, id)
+	if err != nil {
+		return err
+	}
+	objects, err := image.Objects()
+	if err != nil {
+		return fmt.Errorf("EROFS image %s: %w", id, err)
+	}
+	for _, object := range objects {
+		k.Objects[object] = struct{}{}
+	}
+	return nil
+}
+
+// AddName adds what a first-level name of a category stands for.
+func (k *Reach) AddName(c repo.Category, name string) error {
+	id, err := k.repo.Lookup(c, name)
+	if err != nil {
+		return err
+	}
+	if c == repo.Images {
+		err = k.AddImage(id)
+	} else {
+		err = k.AddStream(id)
+	}
+	if err != nil {
+		return fmt.Errorf("%s/%s: %w", c, name, err)
+	}
+	return nil
+}
+
+// AddMounted adds what is mounted, by the names that the mounts tell. Names of other
+// repositories' images mean nothing here.
+func (k *Reach) AddMounted(names []string) error {
+	for _, name := range names {
+		if id, err := verity.ParseID(name); err == nil {
+			name = id.String()
+		} else if ref, err := k.repo.Ref(repo.Images, strings.TrimPrefix(name, "refs/")); err == nil {
+			name = ref
+		}
+		err := k.AddName(repo.Images, name)
+		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("mounted image: %w", err)
+		}
+	}
+	return nil
+}

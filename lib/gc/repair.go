@@ -1,0 +1,37 @@
+package gc
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Repair removes what Run found to be damaged, and the names of what is not whole
+// any more, so that pulling the images again makes all of it anew. Tags and other
+// refs stay. It returns how many objects and names went. The repository is locked
+// exclusively.
+func (c *Checker) Repair() (objects, names int, err error) {
+	for id := range c.bad {
+		_, err := c.Repo.RemoveObject(id)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return objects, names, fmt.Errorf("remove object %s: %w", id, err)
+		}
+		objects++
+	}
+	for _, l := range c.drop {
+		if err := c.Repo.RemoveName(l.category, l.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return objects, names, fmt.Errorf("remove %s/%s: %w", l.category, l.name, err)
+		}
+		names++
+	}
+	return objects, names, errors.Join(c.Repo.Sync(), c.syncNames())
+}
+
+func (c *Checker) syncNames() error {
+	for _, l := range c.drop {
+		if err := c.Repo.SyncNames(l.category, "."); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package gc
+
+import (
+	"encoding/json"
+	"fmt"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/verity"
+)
+
+// sealLabel is the label of a config by which images were sealed once: the image
+// that it names must be there.
+const sealLabel = "containers.composefs.fsverity"
+
+// tags checks the image of each tag, or the one that was asked for.
+func (c *Checker) tags() error {
+	if c.Only != nil {
+		image, err := oci.Find(c.Repo, c.Image)
+		if err != nil {
+			return err
+		}
+		c.report.Tags.add(c.container(c.Image, image))
+		return nil
+	}
+	tags, warnings := oci.Tags(c.Repo)
+	for _, w := range warnings {
+		c.problem("ref-resolve-failed", "streams/refs/oci", "%v", w)
+	}
+	for _, t := range tags {
+		if err := oci.CheckTag(t.Tag); err != nil {
+			c.problem("invalid-ref-name", t.Tag, "%v", err)
+		}
+		image, err := oci.OpenImage(c.Repo, t.Manifest)
+		if err != nil {
+			c.problem("manifest-read-failed", t.Tag, "%v", err)
+			c.report.Tags.add(false)
+			continue
+		}
+		c.report.Tags.add(c.container(t.Tag, image))
+	}
+	return nil
+}
+
+// container checks layers and EROFS images of an image.
+func (c *Checker) container(name string, image *oci.Image) bool {
+	before := len(c.report.Problems)
+	for _, key := range image.Keys {
+		id := image.Stream(key)
+		if id.IsZero() {
+			c.problem("layer-ref-missing", name, "layer %s", key)
+			continue
+		}
+		if _, err := c.Repo.Lookup(repo.Streams, oci.LayerName(key)); err != nil {
+			c.problem("layer-stream-missing", name, "%v", err)
+		}
+		if !c.whole(id) {
+			c.problem("layer-object-missing", name, "layer %s: %s", key, id)
+		}
+	}
+	for _, key := range image.Config.ImageKeys() {
+		c.erofs(name, key, image.Config.Images[key])
+	}
+	if seal := label(image.Config.JSON); image.Manifest.IsContainer() && seal != "" {
+		id, err := verity.ParseID(seal)
+		if err == nil {
+			_, err = oci.OpenEROFS(c.Repo, id)
+		}
+		if err != nil {
+			c.problem("seal-image-missing", name, "%v", err)
+		}
+	}
+	return len(c.report.Problems) == before
+}
+
+// erofs checks that what a config calls an image is one, of the right format.
+func (c *Checker) erofs(name, key string, id verity.ID) {
+	image, err := oci.OpenEROFS(c.Repo, id)
+	if err == nil {
+		if v, ok := oci.ParseKey(key); ok && (image.Version() == 2) != (v.Version == 2) {
+			err = fmt.Errorf("is of format %d", image.Version())
+		}
+	}
+	if err != nil {
+		c.problem("erofs-image-missing", name, "%s: %v", key, err)
+	}
+}
+
+func label(config []byte) string {
+	var image v1.Image
+	if json.Unmarshal(config, &image) != nil {
+		return ""
+	}
+	return image.Config.Labels[sealLabel]
+}
