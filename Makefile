@@ -1,0 +1,49 @@
+# make         builds the tools into bin/
+# make test    everything that CI runs
+# make demo    pulls a shipped image, shows it, and cleans up after itself
+# make soak    what takes longer than CI has
+# make bench   Go benchmarks
+
+TOOLS := cfs-fetch cfs-import cfs-mkerofs cfs-link cfs-gc cfs-mount
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PREFIX ?= /usr/local
+GO ?= go
+GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X cfs/lib/tool.Version=$(VERSION)'
+
+.PHONY: all test check demo soak bench man install clean FORCE
+
+all: $(TOOLS:%=bin/%) bin/cfs-pull
+
+# The go command knows best what is up to date.
+bin/cfs-pull: scripts/cfs-pull
+	@mkdir -p bin
+	cp $< $@
+bin/%: FORCE
+	CGO_ENABLED=0 $(GO) build $(GOFLAGS_BUILD) -o $@ ./cmd/$*
+FORCE:
+
+check:
+	scripts/check
+
+test: all check
+	$(GO) test -timeout 20m ./...
+
+demo: all
+	scripts/demo
+
+soak: all
+	scripts/soak
+
+bench:
+	$(GO) test -run '^$$' -bench . ./...
+
+man:
+	scripts/man
+
+install: all man
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(TOOLS:%=bin/%) bin/cfs-pull $(DESTDIR)$(PREFIX)/bin
+	install -m 644 bin/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+clean:
+	rm -rf bin

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/oci"
+	"cfs/lib/pull"
+	"cfs/lib/record"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+)
+
+// linker is the last stage of the pipe.
+type linker struct {
+	c         *cli.Context
+	repo      *repo.Repo // nil before the first record
+	out       *record.Writer
+	image     pull.Image
+	committed bool            // a manifest has come
+	partial   []record.Record // parts that could not be made
+}
+
+func filter(c *cli.Context) error {
+	l := &linker{c: c, out: tool.Records(c)}
+	if c.IsSet("tag") {
+		if err := oci.CheckTag(c.String("tag")); err != nil {
+			return tool.UsageError("%w", err)
+		}
+	}
+	defer func() {
+		if l.repo != nil {
+			l.repo.Close()
+		}
+	}()
+	return tool.Filter(c, l.out, tool.Stage{Handle: l.handle, Finish: l.finish})
+}
+
+func (l *linker) handle(rec record.Record) error {
+	if l.repo == nil {
+		var err error
+		if l.repo, err = tool.OpenToWrite(l.c); err != nil {
+			return err
+		}
+	}
+	switch rec.Kind {
+	case "manifest":
+		err := l.commit(rec)
+		if errors.Is(err, oci.ErrGone) {
+			return tool.Again("%w", err)
+		}
+		l.image, l.committed = pull.Image{}, true
+		return err
+	case "partial":
+		l.partial = append(l.partial, rec)
+	case "tag":
+		return nil // of an earlier link; this one writes its own
+	}
+	l.image.Add(rec)
+	return nil
+}
+
+// finish ends with the status of what could not be made.
+func (l *linker) finish() error {
+	switch {
+	case !l.committed:
+		return tool.NoManifest()
+	case len(l.partial) > 0:
+		return tool.Partial(l.partial[0])
+	}
+	return nil
+}
+
+// commit links an image, tags it, and says what holds now.
+func (l *linker) commit(manifest record.Record) error {
+	name, err := l.tagName(manifest)
+	if err != nil {
+		return err
+	}
+	image, err := l.link(manifest, name)
+	if err != nil {
+		return err
+	}
+	if err := oci.DropLeases(l.repo, image.Manifest.Digest); err != nil {
+		return err
+	}
+	for _, rec := range []record.Record{l.image.Config, manifest} {
+		if err := dropSpooled(rec); err != nil {
+			return err
+		}
+	}
+	return l.write(image, manifest, name)
+}
+
+// link does what must not overlap with another cfs-link.
+func (l *linker) link(manifest record.Record, name string) (*oci.Image, error) {
+	release, err := l.repo.LockStreams(tool.Lock(l.c, true))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	link, err := l.image.Link(l.repo, manifest)
+	if err != nil {
+		return nil, err
+	}
+	image, err := link.Write(l.repo)
+	if err != nil || name == "" {
+		return image, err
+	}
+	return image, oci.SetTag(l.repo, name, image.Manifest.Digest)
+}
+
+// tagName returns how the image is to be tagged, "" for not at all.
+func (l *linker) tagName(manifest record.Record) (string, error) {
+	if l.c.Bool("no-tag") {
+		return "", nil
+	}
+	name := l.c.String("tag")
+	if !l.c.IsSet("tag") {
+		name = manifest.Get("source")
+	}
+	if name == "" {
+		return "", tool.UsageError("manifest %s: its record has no source=: want --tag NAME or --no-tag", manifest.Digest)
+	}
+	if err := oci.CheckTag(name); err != nil {
+		return "", tool.UsageError("%w", err)
+	}
+	return name, nil
+}
+
+func dropSpooled(rec record.Record) error {
+	if rec.Get("spooled") != "1" {
+		return nil
+	}
+	err := os.Remove(rec.Get("path"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// write writes the records that now hold, the tag before the manifest.
+func (l *linker) write(image *oci.Image, manifest record.Record, name string) error {
+	known := slices.Concat(l.image.Layers, []record.Record{l.image.Config}, l.image.Images, []record.Record{manifest})
+	list, err := pull.Records(l.repo, image, known)
+	if err != nil {
+		return err
+	}
+	last := len(list) - 1
+	list = slices.Concat(list[:last], l.image.Others, list[last:])
+	if name != "" {
+		t := record.Record{Kind: "tag", Digest: image.Manifest.Digest.String()}.Set("name", name)
+		list = slices.Insert(list, len(list)-1, t)
+	}
+	for _, rec := range list {
+		if err := l.out.Write(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/gc"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+	"cfs/lib/verity"
+)
+
+// why lists the tags that reach an object, or what an OCI digest stands for.
+func why(c *cli.Context) error {
+	return withRepo(c, 1, false, func(r *repo.Repo, args []string) error {
+		ids, err := objectsOf(r, args[0])
+		if err != nil {
+			return err
+		}
+		tags, warnings := oci.Tags(r)
+		for _, w := range warnings {
+			tool.Warn(c, "%v", w)
+		}
+		for _, t := range tags {
+			k := gc.NewReach(r, func(error) {})
+			if err := k.AddName(repo.Streams, oci.ManifestName(t.Manifest)); err != nil {
+				tool.Warn(c, "tag %q: %v", t.Tag, err)
+			}
+			if keeps(k, ids) {
+				fmt.Println(t.Tag)
+			}
+		}
+		return nil
+	})
+}
+
+func keeps(k *gc.Reach, ids []verity.ID) bool {
+	for _, id := range ids {
+		if _, ok := k.Objects[id]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// objectsOf returns what a digest stands for in the repository: an object, or the
+// streams that are named by an OCI digest.
+func objectsOf(r *repo.Repo, name string) ([]verity.ID, error) {
+	if id, err := verity.ParseID(name); err == nil {
+		_, err := r.ObjectSize(id)
+		return []verity.ID{id}, err
+	}
+	d := digest.Digest(name)
+	if d.Validate() != nil {
+		return nil, tool.UsageError("%q is no digest", name)
+	}
+	var ids []verity.ID
+	for _, stream := range oci.Names(d) {
+		id, err := r.Lookup(repo.Streams, stream)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	if ids == nil {
+		return nil, fmt.Errorf("nothing is stored as %s: %w", d, fs.ErrNotExist)
+	}
+	return ids, nil
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/layer"
+	"cfs/lib/oci"
+	"cfs/lib/pull"
+	"cfs/lib/record"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+)
+
+// maker is the stage of the pipe.
+type maker struct {
+	c         *cli.Context
+	repo      *repo.Repo // nil before the first record
+	out       *record.Writer
+	mode      layer.XattrMode
+	image     pull.Image
+	committed bool // a manifest has come
+}
+
+func filter(c *cli.Context) error {
+	mode, err := layer.ParseXattrMode(c.String("xattrs"))
+	if err != nil {
+		return tool.UsageError("--xattrs: %w", err)
+	}
+	if mode != layer.AllowlistOnly {
+		return tool.UsageError("--xattrs %s: the plain image of a container image has the default mode", mode)
+	}
+	m := &maker{c: c, out: tool.Records(c), mode: mode}
+	defer func() {
+		if m.repo != nil {
+			m.repo.Close()
+		}
+	}()
+	return tool.Filter(c, m.out, tool.Stage{Handle: m.handle, Finish: m.finish})
+}
+
+func (m *maker) finish() error {
+	if !m.committed {
+		return tool.NoManifest()
+	}
+	return nil
+}
+
+func (m *maker) handle(rec record.Record) error {
+	if m.repo == nil {
+		var err error
+		if m.repo, err = tool.OpenToWrite(m.c); err != nil {
+			return err
+		}
+	}
+	switch rec.Kind {
+	case "image":
+		m.image.Add(rec) // and maybe replaced
+		return nil
+	case "manifest":
+		if err := m.commit(rec); err != nil {
+			return err
+		}
+		m.image, m.committed = pull.Image{}, true
+	default:
+		m.image.Add(rec)
+	}
+	return m.out.Write(rec)
+}
+
+// commit makes the images of a container image and writes their records after those
+// that came and are not replaced.
+func (m *maker) commit(manifest record.Record) error {
+	link, err := m.image.Link(m.repo, manifest)
+	if errors.Is(err, oci.ErrGone) {
+		return tool.Again("%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	var made []record.Record
+	if link.IsContainer() {
+		if made, err = m.make(link); err != nil {
+			return fmt.Errorf("manifest %s: %w", manifest.Digest, err)
+		}
+	}
+	for _, old := range m.image.Images {
+		if !replaced(old, made) {
+			if err := m.out.Write(old); err != nil {
+				return err
+			}
+		}
+	}
+	for _, rec := range made {
+		if err := m.out.Write(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// make stores the plain image in each format of the repository.
+func (m *maker) make(link *oci.Link) ([]record.Record, error) {
+	formats, err := m.formats()
+	if err != nil {
+		return nil, err
+	}
+	root, err := link.Tree(m.repo, m.mode, m.c.Bool("strict"))
+	if errors.Is(err, oci.ErrGone) {
+		return nil, tool.Again("%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var made []record.Record
+	for _, version := range formats {
+		id, err := oci.StoreImage(m.repo, root, version)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, pull.ImageRecord(oci.Variant{Version: version}, id.String()))
+	}
+	return made, nil
+}
+
+// formats returns the formats of the repository, or the one that is asked for.
+func (m *maker) formats() ([]int, error) {
+	s := m.c.String("erofs-version")
+	if s == "" {
+		return m.repo.Formats, nil
+	}
+	v, err := strconv.Atoi(s)
+	if err != nil || v < 0 || v > 2 {
+		return nil, tool.UsageError("--erofs-version %q: want 0, 1 or 2", s)
+	}
+	return []int{v}, nil
+}
+
+// replaced reports whether an image was made that takes the place of an old one.
+func replaced(old record.Record, made []record.Record) bool {
+	was, err := pull.Variant(old)
+	if err != nil {
+		return false
+	}
+	for _, rec := range made {
+		if is, err := pull.Variant(rec); err == nil && is.Key() == was.Key() {
+			return true
+		}
+	}
+	return false
+}

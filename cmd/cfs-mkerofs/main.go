@@ -1,0 +1,65 @@
+// Cfs-mkerofs builds EROFS images.
+//
+// As a filter it merges the layers of each image that comes down the pipe, stores
+// the EROFS images in the formats of the repository, and adds records of them. By
+// itself it makes one image of a dumpfile or of a stored container image, and takes
+// images apart again.
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/tool"
+)
+
+func main() {
+	repository := tool.RepoFlags()
+	flags := append([]cli.Flag{
+		&cli.StringFlag{Name: "dumpfile", Aliases: []string{"from-file"}, Usage: "make the image of a dumpfile, `FILE` or - for stdin"},
+		&cli.StringFlag{Name: "oci", Usage: "make the image of the container image `NAME|DIGEST`"},
+		&cli.BoolFlag{Name: "compat", Usage: "with --dumpfile: take what only mkcomposefs takes"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the image to `FILE`, or - for stdout"},
+		&cli.BoolFlag{Name: "store", Usage: "store the image in the repository"},
+		&cli.StringFlag{Name: "ref", Usage: "with --store: as images/refs/`NAME`"},
+		&cli.StringFlag{Name: "hash", Usage: "take fs-verity digests by `HASH`, sha256 or sha512"},
+		&cli.StringFlag{Name: "erofs-version", Usage: "the format: `V` is 0, 1, 2 or auto"},
+		&cli.StringFlag{Name: "xattrs", Value: "allowlist-only", Usage: "of container images, keep the xattrs of `MODE`: allowlist-only or keep-user-xattrs"},
+		&cli.BoolFlag{Name: "strict", Usage: "refuse images that cfsctl refuses"},
+	}, repository...)
+	tool.Main(&cli.App{
+		Name:  "cfs-mkerofs",
+		Usage: "build EROFS images",
+		UsageText: "cfs-mkerofs [options] < RECORDS\ncfs-mkerofs [options] --dumpfile FILE|-\ncfs-mkerofs [options] --oci NAME|DIGEST\n" +
+			"cfs-mkerofs dump|ls|objects [options] IMAGE",
+		Description: "Without --dumpfile or --oci it adds to the records on stdin those of the EROFS images\nthat it stores. " +
+			"With one of them it makes one image and prints its fs-verity digest.\n\n" +
+			"IMAGE is a file (with a slash in its name, or ending in .erofs), an fs-verity digest,\nor a container image by tag or digest.\n\n" +
+			"EXAMPLES:\n   cfs-fetch oci:layout | cfs-import | cfs-mkerofs | cfs-link --tag NAME\n" +
+			"   cfs-mkerofs --dumpfile tree.dump -o tree.erofs\n   cfs-mkerofs dump NAME | less",
+		Flags:  append(flags, tool.RecordFlags()...),
+		Action: run,
+		Commands: []*cli.Command{
+			{Name: "dump", Usage: "write the dumpfile of an image", ArgsUsage: "IMAGE", Flags: repository, Action: dump},
+			{Name: "ls", Usage: "list the paths in an image", ArgsUsage: "IMAGE", Flags: repository, Action: list},
+			{Name: "objects", Usage: "list the objects that an image needs", ArgsUsage: "IMAGE", Flags: repository, Action: objects},
+		},
+	})
+}
+
+func run(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return tool.UsageError("unexpected operand %q", c.Args().First())
+	}
+	switch dumpfile, image := c.IsSet("dumpfile"), c.IsSet("oci"); {
+	case dumpfile && image:
+		return tool.UsageError("--dumpfile and --oci exclude each other")
+	case dumpfile || image:
+		return one(c)
+	}
+	for _, name := range []string{"compat", "output", "store", "ref", "hash"} {
+		if c.IsSet(name) {
+			return tool.UsageError("--%s goes with --dumpfile or --oci", name)
+		}
+	}
+	return filter(c)
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/dumpfile"
+	"cfs/lib/erofs"
+	"cfs/lib/layer"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+	"cfs/lib/tree"
+	"cfs/lib/verity"
+)
+
+// job is one image that is to be made.
+type job struct {
+	c       *cli.Context
+	repo    *repo.Repo // nil if none is needed
+	root    *tree.Inode
+	write   func(io.Writer, *tree.Inode, erofs.Version) error
+	alg     verity.Algorithm
+	version erofs.Version
+}
+
+// one makes the image of a dumpfile or of a container image.
+func one(c *cli.Context) error {
+	j := &job{c: c, write: erofs.Write}
+	if c.IsSet("ref") && !c.Bool("store") {
+		return tool.UsageError("--ref goes with --store")
+	}
+	if c.Bool("store") || c.IsSet("oci") {
+		var err error
+		if j.repo, err = tool.OpenRepo(c, false); err != nil {
+			return err
+		}
+		defer j.repo.Close()
+	}
+	read := j.readDumpfile
+	if c.IsSet("oci") {
+		read = j.readImage
+	}
+	if err := errors.Join(read(), j.choose()); err != nil {
+		return err
+	}
+	if c.Bool("store") {
+		return j.store()
+	}
+	return j.output()
+}
+
+func (j *job) readDumpfile() error {
+	name := j.c.String("dumpfile")
+	in := os.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	o := dumpfile.Options{Compat: j.c.Bool("compat"), Layout: dumpfile.E1}
+	if j.c.String("erofs-version") == "2" || j.c.String("erofs-version") == "" && j.repo != nil && j.repo.Formats[0] == 2 {
+		o.Layout = dumpfile.E2
+	}
+	var err error
+	if j.root, err = dumpfile.Read(in, o); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (j *job) readImage() error {
+	mode, err := layer.ParseXattrMode(j.c.String("xattrs"))
+	if err != nil {
+		return tool.UsageError("--xattrs: %w", err)
+	}
+	image, err := oci.Find(j.repo, j.c.String("oci"))
+	if err != nil {
+		return err
+	}
+	if !image.Manifest.IsContainer() {
+		return fmt.Errorf("%s is an artifact, not a container image", j.c.String("oci"))
+	}
+	j.write = erofs.WriteUnsignedTimes
+	j.root, err = oci.Tree(j.repo, image.Keys, image.Stream, mode, j.c.Bool("strict"))
+	return err
+}
+
+// choose finds hash and format: what was asked for, else what the repository has,
+// else what the digests in the tree are by.
+func (j *job) choose() error {
+	if j.root == nil {
+		return nil
+	}
+	j.alg, j.version = algorithmOf(j.root), erofs.V1
+	if j.repo != nil {
+		j.alg, j.version = j.repo.Algorithm, erofs.Version(j.repo.Formats[0])
+	}
+	if s := j.c.String("hash"); s != "" {
+		alg, err := verity.ParseAlgorithm(s)
+		if err != nil {
+			return tool.UsageError("--hash: %w", err)
+		}
+		if j.repo != nil && alg != j.alg {
+			return tool.UsageError("--hash %s: the repository is of %s", s, j.alg)
+		}
+		j.alg = alg
+	}
+	switch s := j.c.String("erofs-version"); s {
+	case "":
+	case "auto":
+		j.version = erofs.Auto(j.root)
+	default:
+		v, err := strconv.ParseUint(s, 10, 8)
+		if err != nil || v > 2 {
+			return tool.UsageError("--erofs-version %q: want 0, 1, 2 or auto", s)
+		}
+		j.version = erofs.Version(v)
+	}
+	return nil
+}
+
+// algorithmOf returns what the tree's digests are by, SHA-512 if it has none.
+func algorithmOf(root *tree.Inode) verity.Algorithm {
+	for _, n := range tree.Walk(root) {
+		if !n.Object.IsZero() {
+			return n.Object.Algorithm()
+		}
+	}
+	return verity.SHA512
+}
+
+// store stores the image, if all objects that it needs are there.
+func (j *job) store() error {
+	if err := j.repo.Writable(); err != nil {
+		return err
+	}
+	for path, n := range tree.Walk(j.root) {
+		if !n.Object.IsZero() {
+			if _, err := j.repo.ObjectSize(n.Object); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+		}
+	}
+	id, err := oci.StoreEROFS(j.repo, func(w io.Writer) error { return j.write(w, j.root, j.version) })
+	if err != nil {
+		return err
+	}
+	if ref := j.c.String("ref"); ref != "" {
+		if err := oci.NameImage(j.repo, ref, id); err != nil {
+			return err
+		}
+	}
+	fmt.Println(id)
+	return nil
+}
+
+// output writes the image where it is wanted, and prints its digest.
+func (j *job) output() error {
+	hash := j.alg.New()
+	name := j.c.String("output")
+	var err error
+	switch name {
+	case "":
+		err = j.write(hash, j.root, j.version)
+	case "-":
+		return j.write(os.Stdout, j.root, j.version)
+	default:
+		err = writeFile(name, func(w io.Writer) error { return j.write(io.MultiWriter(w, hash), j.root, j.version) })
+	}
+	if err == nil {
+		fmt.Println(hash.ID())
+	}
+	return err
+}
