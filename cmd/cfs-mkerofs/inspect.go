@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -112,13 +113,10 @@ func objects(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ids, err := image.Objects()
-	if err != nil {
-		return err
-	}
 	out := bufio.NewWriter(os.Stdout)
-	for _, id := range ids {
-		fmt.Fprintln(out, id)
-	}
-	return out.Flush()
+	err = image.Objects(func(id verity.ID) error {
+		_, err := fmt.Fprintln(out, id)
+		return err
+	})
+	return errors.Join(err, out.Flush())
 }

@@ -81,7 +81,7 @@ func BenchmarkTree(b *testing.B) {
 
 func BenchmarkObjects(b *testing.B) {
 	benchmarkRead(b, func(img *erofs.Image) error {
-		_, err := img.Objects()
+		_, err := objectsOf(img)
 		return err
 	})
 }

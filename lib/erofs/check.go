@@ -14,22 +14,14 @@ import (
 // whiteouts are escaped in E1, and not in V2; that the root of E1 hides all
 // directories of objects; that kernels before 6.12 can read its symbolic links.
 func (img *Image) Check() error {
-	return img.check(func(verity.ID) {})
+	return img.Objects(func(verity.ID) error { return nil })
 }
 
-// Objects returns the objects that an image refers to, by digest or by path, in
-// the order in which they are met; the same one comes as often as it is referred
-// to. An image that does not pass Check has none: what it shows can't be told.
-func (img *Image) Objects() ([]verity.ID, error) {
-	var list []verity.ID
-	if err := img.check(func(id verity.ID) { list = append(list, id) }); err != nil {
-		return nil, err
-	}
-	return list, nil
-}
-
-// check calls object for each object that an inode refers to.
-func (img *Image) check(object func(verity.ID)) error {
+// Objects calls do with each object that an image refers to, by digest or by path,
+// in the order in which they are met; the same one comes as often as it is referred
+// to. It ends with the first error of do, or with what Check finds: until it has
+// ended without one, what the image shows can't be told.
+func (img *Image) Objects(do func(verity.ID) error) error {
 	r := newReader(img)
 	var hidden int
 	r.visit = func(in *inode, name string, depth int, again bool) error {
@@ -46,8 +38,7 @@ func (img *Image) check(object func(verity.ID)) error {
 		if err := img.checkInode(in, &set, img.isStub(in, name, depth)); err != nil {
 			return err
 		}
-		r.objects(&set, object)
-		return nil
+		return r.objects(&set, do)
 	}
 	if err := r.walk(); err != nil {
 		return err
@@ -58,19 +49,22 @@ func (img *Image) check(object func(verity.ID)) error {
 	return nil
 }
 
-// objects calls object for each object that the xattrs of an inode refer to.
-func (r *reader) objects(set *xattrSet, object func(verity.ID)) {
+// objects calls do with each object that the xattrs of an inode refer to.
+func (r *reader) objects(set *xattrSet, do func(verity.ID) error) error {
 	digest, ok := parseMetacopy(set.metacopy)
 	if ok {
-		object(digest)
+		if err := do(digest); err != nil {
+			return err
+		}
 	}
 	path := bytes.TrimPrefix(set.redirect, []byte("/"))
 	if len(path) == 0 || ok && r.isPathOf(path, &digest) {
-		return
+		return nil
 	}
 	if id, ok := parseRedirect(path); ok {
-		object(id)
+		return do(id)
 	}
+	return nil
 }
 
 // checkInode checks what Check says of a single inode.

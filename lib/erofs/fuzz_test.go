@@ -37,7 +37,7 @@ func readAll(t testing.TB, data []byte) {
 		checkCorrupt(t, err)
 		return
 	}
-	if _, err := img.Objects(); err != nil {
+	if _, err := objectsOf(img); err != nil {
 		checkCorrupt(t, err)
 	}
 	root, err := img.Tree()

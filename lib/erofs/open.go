@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"encoding/binary"
+	"io"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/tree"
@@ -30,13 +31,8 @@ func Open(data []byte) (*Image, error) {
 	var s superblock
 	binary.Decode(data, le, &h) // of fixed sizes that data has: they cannot fail
 	binary.Decode(data[superOffset:], le, &s)
-	switch {
-	case h.Magic != headerMagic:
-		return nil, corrupt.Errorf("offset 0: magic %#x is not that of a composefs image", h.Magic)
-	case h.Version != headerVersion:
-		return nil, corrupt.Errorf("offset 4: unknown header version %d", h.Version)
-	case h.ComposefsVersion > uint32(V2):
-		return nil, corrupt.Errorf("offset 12: unknown composefs version %d", h.ComposefsVersion)
+	if err := h.check(); err != nil {
+		return nil, err
 	}
 	if err := s.check(); err != nil {
 		return nil, err
@@ -52,6 +48,28 @@ func Open(data []byte) (*Image, error) {
 		return nil, corrupt.Errorf("offset %d: the shared xattrs begin after the end", superOffset+44)
 	}
 	return img, nil
+}
+
+// ReadVersion returns the version of an image from its first bytes alone.
+func ReadVersion(r io.Reader) (Version, error) {
+	var h header
+	if err := binary.Read(r, le, &h); err != nil {
+		return 0, corrupt.Errorf("header of the image: %w", err)
+	}
+	return Version(h.ComposefsVersion), h.check()
+}
+
+// check checks that this is a composefs image of a known version.
+func (h *header) check() error {
+	switch {
+	case h.Magic != headerMagic:
+		return corrupt.Errorf("offset 0: magic %#x is not that of a composefs image", h.Magic)
+	case h.Version != headerVersion:
+		return corrupt.Errorf("offset 4: unknown header version %d", h.Version)
+	case h.ComposefsVersion > uint32(V2):
+		return corrupt.Errorf("offset 12: unknown composefs version %d", h.ComposefsVersion)
+	}
+	return nil
 }
 
 // check checks that the file system is of the kind that composefs makes.

@@ -268,7 +268,7 @@ func checkObjects(t *testing.T, data []byte, root *tree.Inode) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := img.Objects()
+	list, err := objectsOf(img)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,4 +284,14 @@ func checkObjects(t *testing.T, data []byte, root *tree.Inode) {
 			t.Fatalf("object %v is missing", id)
 		}
 	}
+}
+
+// objectsOf returns what Objects gives.
+func objectsOf(img *erofs.Image) ([]verity.ID, error) {
+	var list []verity.ID
+	err := img.Objects(func(id verity.ID) error {
+		list = append(list, id)
+		return nil
+	})
+	return list, err
 }

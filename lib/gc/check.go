@@ -220,28 +220,25 @@ func (c *Checker) image(name string, id verity.ID) error {
 	}
 	image, err := oci.OpenEROFS(c.Repo, id)
 	if err == nil {
-		err = image.Check()
-	}
-	if err == nil {
 		_, err = image.Tree()
 	}
 	if err != nil {
 		c.problem("image-invalid", path, "%v", err)
 		return err
 	}
-	objects, err := image.Objects()
+	var missing error
+	err = image.Objects(func(object verity.ID) error {
+		if !c.whole(object) {
+			c.problem("image-missing-object", path, "%s", object)
+			missing = fs.ErrNotExist
+		}
+		return nil
+	})
 	if err != nil {
 		c.problem("image-invalid", path, "%v", err)
 		return err
 	}
-	damaged := error(nil)
-	for _, object := range objects {
-		if !c.whole(object) {
-			c.problem("image-missing-object", path, "%s", object)
-			damaged = fs.ErrNotExist
-		}
-	}
-	return damaged
+	return missing
 }
 
 // refs checks that each ref leads to a name that leads to an object.

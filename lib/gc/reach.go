@@ -98,12 +98,12 @@ func (k *Reach) AddImage(id verity.ID) error {
 	if err != nil {
 		return err
 	}
-	objects, err := image.Objects()
+	err = image.Objects(func(object verity.ID) error {
+		k.Objects[object] = struct{}{}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("EROFS image %s: %w", id, err)
-	}
-	for _, object := range objects {
-		k.Objects[object] = struct{}{}
 	}
 	return nil
 }

@@ -90,23 +90,48 @@ func NameImage(r *repo.Repo, ref string, id verity.ID) error {
 // OpenEROFS opens an EROFS image that is named under images/. The error wraps
 // fs.ErrNotExist if there is none.
 func OpenEROFS(r *repo.Repo, id verity.ID) (*erofs.Image, error) {
-	named, err := r.Lookup(repo.Images, id.String())
-	if err != nil {
-		return nil, fmt.Errorf("EROFS image: %w", err)
-	}
-	if named != id {
-		return nil, corrupt.Errorf("images/%s leads to the object %s", id, named)
+	if err := namedImage(r, id); err != nil {
+		return nil, err
 	}
 	data, err := r.ReadObject(id, maxImage)
 	if err != nil {
 		return nil, fmt.Errorf("EROFS image: %w", err)
 	}
-	if got := r.Algorithm.Sum(data); !r.Secure && got != id {
-		return nil, corrupt.Errorf("EROFS image %s: its content has the digest %s", id, got)
+	if !r.Secure && r.Algorithm.Sum(data) != id {
+		return nil, corrupt.Errorf("EROFS image %s: its content has another digest", id)
 	}
 	image, err := erofs.Open(data)
 	if err != nil {
 		return nil, fmt.Errorf("EROFS image %s: %w", id, err)
 	}
 	return image, nil
+}
+
+func namedImage(r *repo.Repo, id verity.ID) error {
+	named, err := r.Lookup(repo.Images, id.String())
+	if err != nil {
+		return fmt.Errorf("EROFS image: %w", err)
+	}
+	if named != id {
+		return corrupt.Errorf("images/%s leads to the object %s", id, named)
+	}
+	return nil
+}
+
+// EROFSVersion returns the format of an EROFS image that is named under images/,
+// from its first bytes. The error is as that of OpenEROFS.
+func EROFSVersion(r *repo.Repo, id verity.ID) (int, error) {
+	if err := namedImage(r, id); err != nil {
+		return 0, err
+	}
+	f, err := r.OpenObject(id)
+	if err != nil {
+		return 0, fmt.Errorf("EROFS image: %w", err)
+	}
+	defer f.Close()
+	v, err := erofs.ReadVersion(f)
+	if err != nil {
+		return 0, fmt.Errorf("EROFS image %s: %w", id, err)
+	}
+	return int(v), nil
 }

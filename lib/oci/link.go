@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -160,34 +161,41 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref) error {
 	if len(l.Images) == 0 {
 		return nil
 	}
-	objects := make(map[verity.ID]struct{})
+	var objects []verity.ID
 	for _, ref := range layers {
 		s, closer, err := OpenStream(r, ref.ID)
 		if err != nil {
 			return err
 		}
-		for _, id := range s.Objects {
-			objects[id] = struct{}{}
-		}
+		objects = slices.Concat(objects, s.Objects)
 		closer.Close()
 	}
+	slices.SortFunc(objects, verity.ID.Compare)
 	for variant, id := range l.Images {
-		image, err := OpenEROFS(r, id)
-		if err != nil {
+		if err := checkImage(r, id, variant.Version, objects); err != nil {
 			return err
 		}
-		if int(image.Version()) != variant.Version {
-			return corrupt.Errorf("EROFS image %s is of format %d, not %d", id, image.Version(), variant.Version)
+	}
+	return nil
+}
+
+// checkImage checks one EROFS image against the sorted objects of the layers.
+func checkImage(r *repo.Repo, id verity.ID, version int, objects []verity.ID) error {
+	image, err := OpenEROFS(r, id)
+	if err != nil {
+		return err
+	}
+	if int(image.Version()) != version {
+		return corrupt.Errorf("EROFS image %s is of format %d, not %d", id, image.Version(), version)
+	}
+	err = image.Objects(func(object verity.ID) error {
+		if _, ok := slices.BinarySearchFunc(objects, object, verity.ID.Compare); !ok {
+			return corrupt.Errorf("not of these layers: object %s is in none of them", object)
 		}
-		needed, err := image.Objects()
-		if err != nil {
-			return fmt.Errorf("EROFS image %s: %w", id, err)
-		}
-		for _, object := range needed {
-			if _, ok := objects[object]; !ok {
-				return corrupt.Errorf("EROFS image %s is not of these layers: object %s is in none of them", id, object)
-			}
-		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("EROFS image %s: %w", id, err)
 	}
 	return nil
 }

@@ -89,14 +89,14 @@ func Records(r *repo.Repo, image *oci.Image, known []record.Record) ([]record.Re
 			continue // of a later writer
 		}
 		id := image.Config.Images[key]
-		erofs, err := oci.OpenEROFS(r, id)
+		version, err := oci.EROFSVersion(r, id)
 		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
 			continue // lost: a pull makes it again
 		}
 		if err != nil {
 			return nil, err
 		}
-		v.Version = int(erofs.Version())
+		v.Version = version
 		list = append(list, ImageRecord(v, id.String()))
 	}
 	mediaType := m.Manifest.MediaType

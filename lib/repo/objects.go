@@ -239,13 +239,21 @@ func (r *Repo) ReadObject(id verity.ID, max int64) ([]byte, error) {
 	return data, nil
 }
 
-// readAll reads a file that has at most max bytes.
+// readAll reads a file that has at most max bytes, in memory of just that size.
 func readAll(f *os.File, max int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(data)) > max {
-		err = corrupt.Errorf("is larger than %d bytes", max)
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	return data, err
+	if !st.Mode().IsRegular() {
+		return nil, corrupt.Errorf("is no regular file")
+	}
+	if st.Size() > max {
+		return nil, corrupt.Errorf("is larger than %d bytes", max)
+	}
+	data := make([]byte, st.Size())
+	_, err = io.ReadFull(f, data)
+	return data, noEOF(err)
 }
 
 // VerifyObject reports whether an object is there and is what its name says: by

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -35,8 +36,17 @@ const exitStatuses = `EXIT STATUS:
    digest or format says; 5 locked, and the time-out ran out; 75 try again
 `
 
+// completion is the last argument of a shell that asks what can come next (of
+// github.com/urfave/cli). It must be seen by the library where it stands.
+const completion = "--generate-bash-completion"
+
+// gcPercent has the garbage collector run more often than by default: the
+// stages of a pipe are all in memory at once, and time is spent in hashing.
+const gcPercent = 25
+
 // Main runs a command and exits.
 func Main(app *cli.App) {
+	debug.SetGCPercent(gcPercent)
 	app.Version = Version
 	app.HideHelpCommand = true
 	app.EnableBashCompletion = true
@@ -53,7 +63,13 @@ func Main(app *cli.App) {
 		c.CustomHelpTemplate = cli.CommandHelpTemplate + "\n" + exitStatuses
 		plainDefaults(c.Flags)
 	}
-	os.Exit(report(app.Name, app.Run(arrange(app, os.Args)), os.Stderr))
+	args := os.Args
+	if args[len(args)-1] != completion {
+		args = arrange(app, args)
+	} else if slices.Contains(args, "--") {
+		return // operands come, of which we know nothing; the library would run the command
+	}
+	os.Exit(report(app.Name, app.Run(args), os.Stderr))
 }
 
 // plainDefaults leaves "(default: false)" out of the help.

@@ -8,6 +8,8 @@
 package verity
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 )
@@ -111,6 +113,11 @@ func (id ID) Bytes() []byte {
 		return nil
 	}
 	return id.sum[:id.alg.Size()]
+}
+
+// Compare orders IDs by algorithm and digest, as cmp.Compare does.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(cmp.Compare(id.alg, other.alg), bytes.Compare(id.sum[:], other.sum[:]))
 }
 
 // String returns the digest in lower-case hex, "" for the zero ID.
