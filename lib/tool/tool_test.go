@@ -1,0 +1,75 @@
+package tool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/repo"
+)
+
+func TestArrange(t *testing.T) {
+	app := &cli.App{
+		Flags: []cli.Flag{&cli.StringFlag{Name: "repo"}, &cli.BoolFlag{Name: "json"}},
+		Commands: []*cli.Command{{Name: "ls", Flags: []cli.Flag{
+			&cli.StringFlag{Name: "repo"}, &cli.BoolFlag{Name: "all", Aliases: []string{"a"}}}}},
+	}
+	for args, want := range map[string]string{
+		"":                   "--",
+		"FILE --json":        "--json -- FILE",
+		"FILE --repo R -":    "--repo R -- FILE -",
+		"--repo=R FILE":      "--repo=R -- FILE",
+		"ls X -a --repo R":   "ls -a --repo R -- X",
+		"--repo R ls X":      "ls --repo R -- X",
+		"-- ls --json":       "-- ls --json",
+		"FILE ls":            "-- FILE ls",
+		"ls X -- --all":      "ls -- X --all",
+		"--unknown X --json": "--unknown --json -- X",
+		"ls --repo":          "ls --repo --",
+	} {
+		got := strings.Join(arrange(app, append([]string{"tool"}, strings.Fields(args)...))[1:], " ")
+		if got != want {
+			t.Errorf("%q: %q, want %q", args, got, want)
+		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	bad := corrupt.Errorf("bad: %w", fs.ErrNotExist)
+	for _, v := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0}, {errors.New("x"), 1}, {UsageError("x"), 2}, {fmt.Errorf("x: %w", fs.ErrNotExist), 3}, {bad, 4},
+		{fmt.Errorf("x: %w", repo.ErrLocked), 5}, {Again("x"), 75}, {Silent(7), 7}, {Hint(bad, "do this"), 4},
+		{fmt.Errorf("wrapped: %w", Again("%w", bad)), 75},
+	} {
+		if got := Status(v.err); got != v.want {
+			t.Errorf("%v: status %d, want %d", v.err, got, v.want)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	for _, v := range []struct {
+		err  error
+		want []string
+	}{
+		{nil, nil},
+		{Silent(3), nil},
+		{errors.Join(errors.New("one"), errors.New("two")), []string{"cfs: one; two"}},
+		{Hint(errors.New("no"), "try %d", 1), []string{"cfs: no", "cfs: hint: try 1"}},
+	} {
+		var out strings.Builder
+		report("cfs", v.err, &out)
+		if got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"); v.want != nil && !slices.Equal(got, v.want) || v.want == nil && out.Len() > 0 {
+			t.Errorf("%v: %q", v.err, got)
+		}
+	}
+}
