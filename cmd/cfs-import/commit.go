@@ -29,6 +29,7 @@ type committer struct {
 
 	mu      sync.Mutex
 	changed sync.Cond
+	pending int // blobs that were begun and are neither committed nor failed
 	waiting []stored
 	busy    bool
 	failure error
@@ -38,6 +39,13 @@ func newCommitter(r *repo.Repo, out *record.Writer) *committer {
 	k := &committer{repo: r, out: out}
 	k.changed.L = &k.mu
 	return k
+}
+
+// begin tells that a blob is on its way: add or fail will be called for it.
+func (k *committer) begin() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pending++
 }
 
 // err returns the first failure, of the committer or told to it by fail.
@@ -72,6 +80,7 @@ func (k *committer) add(s stored) {
 		k.mu.Unlock()
 		err := k.commit(batch)
 		k.mu.Lock()
+		k.pending -= len(batch)
 		if err != nil && k.failure == nil {
 			k.failure = err
 		}
@@ -80,11 +89,12 @@ func (k *committer) add(s stored) {
 	k.changed.Broadcast()
 }
 
-// wait returns when nothing is being committed.
+// wait returns when all blobs that were begun are committed, or one has failed: it
+// does not wait for the others then, which may take long and are of no use.
 func (k *committer) wait() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for k.busy {
+	for k.pending > 0 && k.failure == nil {
 		k.changed.Wait()
 	}
 	return k.failure

@@ -36,7 +36,7 @@ func filter(c *cli.Context) error {
 			i.repo.Close()
 		}
 	}()
-	return tool.Filter(c, i.out, tool.Stage{Start: i.start, Handle: i.handle, Finish: i.settle})
+	return tool.Filter(c, i.out, tool.Stage{Start: i.start, Handle: i.handle, Finish: i.finish})
 }
 
 func (i *importer) start() error {
@@ -56,25 +56,22 @@ func (i *importer) start() error {
 	return nil
 }
 
-// settle waits until all layers that were begun are stored, or one has failed, which
-// the committer knows.
-func (i *importer) settle() error {
-	i.running.Wait()
-	return i.commits.wait()
-}
+// finish waits until all layers that were begun are stored, or one has failed.
+func (i *importer) finish() error { return i.commits.wait() }
 
 // handle begins to import a layer; anything else it passes on, after all layers
 // that came before.
 func (i *importer) handle(rec record.Record) error {
-	if i.commits.err() != nil {
-		return i.settle()
+	if err := i.commits.err(); err != nil {
+		return err
 	}
 	if rec.Kind != "layer" && rec.Kind != "blob" {
-		if err := i.settle(); err != nil {
+		if err := i.finish(); err != nil {
 			return err
 		}
 		return i.out.Write(rec)
 	}
+	i.commits.begin()
 	i.running.Go(func() error {
 		done, err := i.do(rec)
 		if err != nil {

@@ -26,6 +26,9 @@ func wanted(c *cli.Context) (repo.New, error) {
 		}
 		n.Formats = append(n.Formats, v)
 	}
+	if slices.Contains(n.Formats, 0) && slices.Contains(n.Formats, 1) {
+		return n, tool.UsageError("--erofs-version %q: images of the formats 0 and 1 have the same place, so only one of them can be kept", c.String("erofs-version"))
+	}
 	return n, nil
 }
 

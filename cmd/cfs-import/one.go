@@ -42,6 +42,7 @@ func one(c *cli.Context) error {
 	}
 	tool.Progress(c, event("layer", done))
 	k := newCommitter(r, tool.Records(c))
+	k.begin()
 	k.add(stored{rec: fillIn(record.Record{Kind: "layer"}, done), key: done.DiffID, stream: done.Stream, fresh: true})
 	return k.wait()
 }

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/oci"
@@ -77,31 +79,46 @@ func (c *Checker) wants(id verity.ID) bool { return c.Only == nil || c.Only.has(
 
 // objects checks that each object is what its name says.
 func (c *Checker) objects() error {
+	var ids []verity.ID
 	for id, err := range c.Repo.Objects() {
-		if err != nil {
-			if c.Only == nil {
-				c.problem("object-invalid-name", "objects", "%v", err)
-			}
-			continue
-		}
-		if !c.wants(id) {
-			continue
-		}
-		_, err := c.Repo.VerifyObject(id)
-		c.report.Objects.add(err == nil)
-		if err != nil {
-			c.bad[id] = true
-			category := "object-open-failed"
-			switch {
-			case errors.Is(err, verity.ErrNotEnabled):
-				category = "object-verity-missing"
-			case corrupt.Is(err):
-				category = "object-digest-mismatch"
-			}
-			c.problem(category, "objects/"+id.ObjectPath(), "%v", err)
+		switch {
+		case err == nil && c.wants(id):
+			ids = append(ids, id)
+		case err != nil && c.Only == nil:
+			c.problem("object-invalid-name", "objects", "%v", err)
 		}
 	}
+	failures := make([]error, len(ids))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, id := range ids {
+		group.Go(func() error {
+			_, failures[i] = c.Repo.VerifyObject(id)
+			return nil
+		})
+	}
+	group.Wait()
+	for i, err := range failures {
+		c.object(ids[i], err)
+	}
 	return nil
+}
+
+// object counts an object, and what is wrong with it if err is not nil.
+func (c *Checker) object(id verity.ID, err error) {
+	c.report.Objects.add(err == nil)
+	if err == nil {
+		return
+	}
+	c.bad[id] = true
+	category := "object-open-failed"
+	switch {
+	case errors.Is(err, verity.ErrNotEnabled):
+		category = "object-verity-missing"
+	case corrupt.Is(err):
+		category = "object-digest-mismatch"
+	}
+	c.problem(category, "objects/"+id.ObjectPath(), "%v", err)
 }
 
 // whole reports whether an object is there and, if it was checked, not damaged.

@@ -152,6 +152,7 @@ func (r *Repo) guess() error {
 		}
 		defer f.Close()
 		r.Algorithm, r.Formats = id.Algorithm(), []int{2}
+		r.readOnly = fmt.Errorf("it has no %s, as before there was one: it is only read", metaName)
 		return r.probe(f, nil)
 	}
 	return fmt.Errorf("no composefs repository: %s: %w", metaName, fs.ErrNotExist)

@@ -22,8 +22,8 @@ const Small = 256 << 10
 // chunk is how much of a large file is read and written at once.
 const chunk = 1 << 20
 
-// buffers holds buffers of Small and of chunk bytes for reuse.
-type buffers struct{ small, large sync.Pool }
+// buffers holds buffers of Small and of chunk bytes, and hashes, for reuse.
+type buffers struct{ small, large, hashes sync.Pool }
 
 func take(p *sync.Pool, size int) *[]byte {
 	if b, ok := p.Get().(*[]byte); ok {
@@ -31,6 +31,41 @@ func take(p *sync.Pool, size int) *[]byte {
 	}
 	b := make([]byte, size)
 	return &b
+}
+
+// hash returns a hash for the empty file, which may be put back into the pool.
+func (r *Repo) hash() *verity.Hash {
+	if h, ok := r.buffers.hashes.Get().(*verity.Hash); ok {
+		h.Reset()
+		return h
+	}
+	return r.Algorithm.New()
+}
+
+// sum returns the digest of data.
+func (r *Repo) sum(data []byte) verity.ID {
+	h := r.hash()
+	defer r.buffers.hashes.Put(h)
+	h.Write(data)
+	return h.ID()
+}
+
+// sumFile returns the digest of what is left to read of f.
+func (r *Repo) sumFile(f *os.File) (verity.ID, error) {
+	h := r.hash()
+	defer r.buffers.hashes.Put(h)
+	b := take(&r.buffers.large, chunk)
+	defer r.buffers.large.Put(b)
+	for {
+		n, err := f.Read(*b)
+		h.Write((*b)[:n])
+		if err == io.EOF {
+			return h.ID(), nil
+		}
+		if err != nil {
+			return verity.ID{}, err
+		}
+	}
 }
 
 // Put stores the size bytes that r gives as an object and returns its digest, and
@@ -52,7 +87,7 @@ func (r *Repo) Put(in io.Reader, size int64) (id verity.ID, stored bool, err err
 
 // PutBytes is Put for what is in memory.
 func (r *Repo) PutBytes(data []byte) (id verity.ID, stored bool, err error) {
-	id = r.Algorithm.Sum(data)
+	id = r.sum(data)
 	there, err := r.present(id, int64(len(data)))
 	if err != nil || there == right {
 		return id, false, err
@@ -114,7 +149,7 @@ func (r *Repo) NewObject() (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Object{temp: t, hash: r.Algorithm.New()}, nil
+	return &Object{temp: t, hash: r.hash()}, nil
 }
 
 // Write adds data at the end.
@@ -143,7 +178,10 @@ func (o *Object) Commit() (id verity.ID, stored bool, err error) {
 }
 
 // Discard frees what Commit did not store.
-func (o *Object) Discard() { o.temp.discard() }
+func (o *Object) Discard() {
+	o.temp.repo.buffers.hashes.Put(o.hash)
+	o.temp.discard()
+}
 
 // name protects a written file and makes it the object id.
 func (r *Repo) name(t *temp, id verity.ID, there presence) error {
@@ -278,14 +316,14 @@ func (r *Repo) VerifyObject(id verity.ID) (size int64, err error) {
 	if got, err := verity.Measure(f); err == nil && got == id {
 		return st.Size(), nil
 	}
-	got, n, err := r.Algorithm.SumReader(f)
+	got, err := r.sumFile(f)
 	if err != nil {
 		return 0, fmt.Errorf("object %s: %w", id, err)
 	}
 	if got != id {
-		return n, corrupt.Errorf("object %s: its content has the digest %s", id, got)
+		return 0, corrupt.Errorf("object %s: its content has the digest %s", id, got)
 	}
-	return n, nil
+	return st.Size(), nil
 }
 
 // Objects gives the digest of each object, in order. A name that is no digest of
