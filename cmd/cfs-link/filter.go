@@ -27,17 +27,29 @@ type linker struct {
 
 func filter(c *cli.Context) error {
 	l := &linker{c: c, out: tool.Records(c)}
-	if c.IsSet("tag") {
-		if err := oci.CheckTag(c.String("tag")); err != nil {
-			return tool.UsageError("%w", err)
-		}
-	}
 	defer func() {
 		if l.repo != nil {
 			l.repo.Close()
 		}
 	}()
-	return tool.Filter(c, l.out, tool.Stage{Handle: l.handle, Finish: l.finish})
+	return tool.Filter(c, l.out, tool.Stage{Start: l.start, Handle: l.handle, Finish: l.finish})
+}
+
+// start refuses what is wrong before anything is done.
+func (l *linker) start() error {
+	if l.c.NArg() > 0 {
+		return tool.UsageError("unexpected operand %q", l.c.Args().First())
+	}
+	if !l.c.IsSet("tag") {
+		return nil
+	}
+	if l.c.Bool("no-tag") {
+		return tool.UsageError("--tag and --no-tag exclude each other")
+	}
+	if err := oci.CheckTag(l.c.String("tag")); err != nil {
+		return tool.UsageError("%w", err)
+	}
+	return nil
 }
 
 func (l *linker) handle(rec record.Record) error {

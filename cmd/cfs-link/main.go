@@ -24,7 +24,7 @@ func main() {
 			"EXAMPLES:\n   cfs-fetch oci:layout | cfs-import | cfs-mkerofs | cfs-link --tag NAME\n" +
 			"   cfs-link show NAME | cfs-mkerofs --erofs-version 2 | cfs-link --tag NAME\n   cfs-link untag NAME && cfs-gc",
 		Flags:  flags,
-		Action: run,
+		Action: filter,
 		Commands: []*cli.Command{
 			{Name: "show", Usage: "write the records of an image", ArgsUsage: "NAME|DIGEST", Flags: common, Action: show},
 			{Name: "ls", Usage: "list tags", Action: list,
@@ -34,14 +34,4 @@ func main() {
 			{Name: "why", Usage: "list the tags that keep an object, a stream or a blob", ArgsUsage: "DIGEST", Flags: common, Action: why},
 		},
 	})
-}
-
-func run(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return tool.UsageError("unexpected operand %q", c.Args().First())
-	}
-	if c.IsSet("tag") && c.Bool("no-tag") {
-		return tool.UsageError("--tag and --no-tag exclude each other")
-	}
-	return filter(c)
 }

@@ -26,20 +26,33 @@ type maker struct {
 }
 
 func filter(c *cli.Context) error {
-	mode, err := layer.ParseXattrMode(c.String("xattrs"))
-	if err != nil {
-		return tool.UsageError("--xattrs: %w", err)
-	}
-	if mode != layer.AllowlistOnly {
-		return tool.UsageError("--xattrs %s: the plain image of a container image has the default mode", mode)
-	}
-	m := &maker{c: c, out: tool.Records(c), mode: mode}
+	m := &maker{c: c, out: tool.Records(c)}
 	defer func() {
 		if m.repo != nil {
 			m.repo.Close()
 		}
 	}()
-	return tool.Filter(c, m.out, tool.Stage{Handle: m.handle, Finish: m.finish})
+	return tool.Filter(c, m.out, tool.Stage{Start: m.start, Handle: m.handle, Finish: m.finish})
+}
+
+// start refuses options that mean nothing here.
+func (m *maker) start() error {
+	if m.c.NArg() > 0 {
+		return tool.UsageError("unexpected operand %q", m.c.Args().First())
+	}
+	for _, name := range []string{"compat", "output", "store", "ref", "hash"} {
+		if m.c.IsSet(name) {
+			return tool.UsageError("--%s goes with --dumpfile or --oci", name)
+		}
+	}
+	var err error
+	if m.mode, err = layer.ParseXattrMode(m.c.String("xattrs")); err != nil {
+		return tool.UsageError("--xattrs: %w", err)
+	}
+	if m.mode != layer.AllowlistOnly {
+		return tool.UsageError("--xattrs %s: the plain image of a container image has the default mode", m.mode)
+	}
+	return nil
 }
 
 func (m *maker) finish() error {

@@ -47,19 +47,14 @@ func main() {
 }
 
 func run(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return tool.UsageError("unexpected operand %q", c.Args().First())
-	}
-	switch dumpfile, image := c.IsSet("dumpfile"), c.IsSet("oci"); {
+	dumpfile, image := c.IsSet("dumpfile"), c.IsSet("oci")
+	switch {
+	case !dumpfile && !image:
+		return filter(c)
 	case dumpfile && image:
 		return tool.UsageError("--dumpfile and --oci exclude each other")
-	case dumpfile || image:
-		return one(c)
+	case c.NArg() > 0:
+		return tool.UsageError("unexpected operand %q", c.Args().First())
 	}
-	for _, name := range []string{"compat", "output", "store", "ref", "hash"} {
-		if c.IsSet(name) {
-			return tool.UsageError("--%s goes with --dumpfile or --oci", name)
-		}
-	}
-	return filter(c)
+	return one(c)
 }

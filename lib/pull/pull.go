@@ -68,18 +68,27 @@ func (i *Image) Link(r *repo.Repo, manifest record.Record) (*oci.Link, error) {
 		}
 		l.Streams[Key(rec)] = id
 	}
+	return l, i.addImages(l)
+}
+
+// addImages takes in the EROFS images, of which each must have a place of its own.
+func (i *Image) addImages(l *oci.Link) error {
+	places := make(map[string]verity.ID)
 	for _, rec := range i.Images {
 		id, err := verity.ParseID(rec.Digest)
 		if err != nil {
-			return nil, fmt.Errorf("image: %w", err)
+			return fmt.Errorf("image: %w", err)
 		}
 		v, err := Variant(rec)
 		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", id, err)
+			return fmt.Errorf("image %s: %w", id, err)
 		}
-		l.Images[v] = id
+		if other, ok := places[v.Key()]; ok && other != id {
+			return fmt.Errorf("image %s: image %s has its place, %s, too", id, other, v.Key())
+		}
+		places[v.Key()], l.Images[v] = id, id
 	}
-	return l, nil
+	return nil
 }
 
 // Key returns what a layer's stream is named by.

@@ -12,14 +12,16 @@ import (
 	"cfs/lib/record"
 )
 
+const recordsJSON = "json" // the option of RecordFlags
+
 // RecordFlags are the options of every command that writes records.
 func RecordFlags() []cli.Flag {
-	return []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "write records as JSON objects"}}
+	return []cli.Flag{&cli.BoolFlag{Name: recordsJSON, Usage: "write records as JSON objects"}}
 }
 
 // Records returns a writer of records to stdout.
 func Records(c *cli.Context) *record.Writer {
-	return &record.Writer{Out: os.Stdout, JSON: c.Bool("json")}
+	return &record.Writer{Out: os.Stdout, JSON: c.Bool(recordsJSON)}
 }
 
 // Stage is what a stage of the pipe does. Start and Finish may be nil.

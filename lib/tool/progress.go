@@ -11,12 +11,12 @@ import (
 // ProgressFlag chooses how a command says how far it is.
 func ProgressFlag() cli.Flag {
 	return &cli.StringFlag{Name: "progress", Value: "auto", Usage: "say on stderr what is done as `P`: plain lines, json lines or none; auto is plain",
-		Action: func(_ *cli.Context, p string) error {
+		Action: func(c *cli.Context, p string) error {
 			switch p {
 			case "auto", "plain", "json", "none":
 				return nil
 			}
-			return UsageError("--progress %q: want auto, plain, json or none", p)
+			return Fail(c, Records(c), UsageError("--progress %q: want auto, plain, json or none", p))
 		}}
 }
 

@@ -54,6 +54,9 @@ func Main(app *cli.App) {
 	app.UseShortOptionHandling = false
 	app.ExitErrHandler = func(*cli.Context, error) {} // the library would exit for us
 	app.OnUsageError = usageError
+	if isStage(app) {
+		app.OnUsageError = stageUsageError
+	}
 	app.CustomAppHelpTemplate = cli.AppHelpTemplate + "\n" + exitStatuses
 	app.ErrWriter = os.Stderr
 	plainDefaults(app.Flags)
@@ -82,6 +85,17 @@ func plainDefaults(flags []cli.Flag) {
 }
 
 func usageError(_ *cli.Context, err error, _ bool) error { return UsageError("%w", err) }
+
+// isStage reports whether a command, without one of its subcommands, is a stage of
+// the pipe: those write records.
+func isStage(app *cli.App) bool {
+	return slices.ContainsFunc(app.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), recordsJSON) })
+}
+
+// stageUsageError lets the next stage know.
+func stageUsageError(c *cli.Context, err error, _ bool) error {
+	return Fail(c, Records(c), UsageError("%w", err))
+}
 
 // arrange moves options to where the library wants them: behind the command, if
 // there is one, and before the operands. What comes behind "--" is operands alone.
