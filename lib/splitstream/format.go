@@ -64,6 +64,10 @@ const maxNamedRefs = 16 << 20
 // section 3.1.1.1.2, wants every decoder to support. Writers use 2 MiB.
 const zstdWindow = 8 << 20
 
+// emptyFrame is no data as libzstd compresses it in one step (RFC 8878, 3.1.1): what
+// stands in every stream without named refs.
+const emptyFrame = "\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00"
+
 // ContentType tells what a stream is; its 8 bytes are ASCII, first byte lowest.
 type ContentType uint64
 

@@ -165,6 +165,10 @@ func (w *Writer) head(targets, objects int, refs int64) []byte {
 // namedRefs returns the compressed section of the names, which are sorted.
 func (w *Writer) namedRefs() (*spool, error) {
 	section := &spool{temp: w.stream.temp}
+	if len(w.refs) == 0 {
+		_, err := section.Write([]byte(emptyFrame))
+		return section, err
+	}
 	enc, err := newEncoder(section)
 	if err != nil {
 		return nil, err
