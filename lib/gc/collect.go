@@ -28,7 +28,6 @@ type Collector struct {
 	reach *Reach
 	roots int
 	drop  []link             // refs that are to go
-	gone  map[link]struct{}  // names and refs that go, or lead nowhere then
 	freed map[verity.ID]bool // objects that go
 }
 
@@ -49,7 +48,7 @@ type Result struct {
 
 // Run collects. Before all roots were read to their end it removes nothing.
 func (c *Collector) Run() (Result, error) {
-	c.reach, c.gone, c.freed = NewReach(c.Repo, c.Warn), map[link]struct{}{}, map[verity.ID]bool{}
+	c.reach, c.freed = NewReach(c.Repo, c.Warn), map[verity.ID]bool{}
 	for _, category := range []repo.Category{repo.Images, repo.Streams} {
 		if err := c.addRoots(category); err != nil {
 			return Result{}, err
@@ -99,7 +98,9 @@ func (c *Collector) dangling(category repo.Category, name string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// sweep removes objects, then the links that lead nowhere any more.
+// sweep removes names, and then the objects that nothing reaches. In this order it
+// leaves nothing that is half there but has a name, though it be killed: the next
+// pull would take that for whole.
 func (c *Collector) sweep() (Result, error) {
 	var result Result
 	var garbage []verity.ID
@@ -108,44 +109,34 @@ func (c *Collector) sweep() (Result, error) {
 			c.Warn(err)
 		} else if !c.reach.has(id) {
 			garbage = append(garbage, id)
+			c.freed[id] = true
 		}
 	}
 	if c.roots == 0 && len(garbage) > 0 && !c.AllowEmpty {
 		return result, ErrNoRoots
+	}
+	var err error
+	if result.Images, err = c.prune(repo.Images); err != nil {
+		return result, err
+	}
+	if result.Streams, err = c.prune(repo.Streams); err != nil {
+		return result, err
+	}
+	if result.Images+result.Streams > 0 && !c.DryRun {
+		if err := c.Repo.Sync(); err != nil {
+			return result, err
+		}
 	}
 	for _, id := range garbage {
 		size, err := c.remove(id)
 		if err != nil {
 			return result, fmt.Errorf("remove object %s: %w", id, err)
 		}
-		c.freed[id] = true
 		result.Objects++
 		result.Bytes += size
 	}
-	for _, category := range []repo.Category{repo.Images, repo.Streams} {
-		n, err := c.prune(category)
-		if err != nil {
-			return result, err
-		}
-		if category == repo.Images {
-			result.Images = n
-		} else {
-			result.Streams = n
-		}
-	}
-	leftovers, err := c.Repo.Leftovers()
-	if err != nil {
-		return result, err
-	}
-	result.Leftovers = len(leftovers)
-	for _, path := range leftovers {
-		if !c.DryRun {
-			if err := c.Repo.RemoveLeftover(path); err != nil {
-				return result, err
-			}
-		}
-	}
-	return result, nil
+	result.Leftovers, err = c.removeLeftovers()
+	return result, err
 }
 
 func (c *Collector) remove(id verity.ID) (int64, error) {
@@ -155,8 +146,28 @@ func (c *Collector) remove(id verity.ID) (int64, error) {
 	return c.Repo.RemoveObject(id)
 }
 
-// prune removes the names of objects that are gone, and the refs to such names.
+func (c *Collector) removeLeftovers() (int, error) {
+	leftovers, err := c.Repo.Leftovers()
+	if err != nil || c.DryRun {
+		return len(leftovers), err
+	}
+	for i, path := range leftovers {
+		if err := c.Repo.RemoveLeftover(path); err != nil {
+			return i, err
+		}
+	}
+	return len(leftovers), oci.TidyLeases(c.Repo)
+}
+
+// prune removes the refs that are to go, and then the names of objects that go or
+// are missing.
 func (c *Collector) prune(category repo.Category) (int, error) {
+	var gone []link
+	for _, l := range c.drop {
+		if l.category == category {
+			gone = append(gone, l)
+		}
+	}
 	names, err := c.Repo.Names(category)
 	if err != nil {
 		return 0, err
@@ -168,34 +179,23 @@ func (c *Collector) prune(category repo.Category) (int, error) {
 			continue
 		}
 		if _, err := c.Repo.ObjectSize(id); c.freed[id] || errors.Is(err, fs.ErrNotExist) {
-			c.gone[link{category, false, name}] = struct{}{}
+			gone = append(gone, link{category, false, name})
 		}
 	}
-	for _, l := range c.drop {
-		if l.category == category {
-			c.gone[l] = struct{}{}
+	for i, l := range gone {
+		if err := c.unlink(l); err != nil {
+			return i, err
 		}
 	}
-	return c.unlink(category)
+	return len(gone), nil
 }
 
-func (c *Collector) unlink(category repo.Category) (int, error) {
-	count := 0
-	for l := range c.gone {
-		if l.category != category {
-			continue
-		}
-		count++
-		if c.DryRun {
-			continue
-		}
-		remove := c.Repo.RemoveName
-		if l.ref {
-			remove = c.Repo.RemoveRef
-		}
-		if err := remove(l.category, l.name); err != nil {
-			return count, err
-		}
+func (c *Collector) unlink(l link) error {
+	switch {
+	case c.DryRun:
+		return nil
+	case l.ref:
+		return c.Repo.RemoveRef(l.category, l.name)
 	}
-	return count, nil
+	return c.Repo.RemoveName(l.category, l.name)
 }

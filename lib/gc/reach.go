@@ -17,6 +17,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
+	"cfs/lib/splitstream"
 	"cfs/lib/verity"
 )
 
@@ -62,22 +63,34 @@ func (k *Reach) AddStream(id verity.ID) error {
 		k.Objects[object] = struct{}{}
 	}
 	for _, ref := range s.Refs {
-		if err := k.follow(ref.Name, ref.ID); err != nil {
+		add := k.follow
+		if oci.IsImageKey(ref.Name) {
+			add = k.keepImage
+		} else if s.ContentType == splitstream.Manifest || s.ContentType == splitstream.Config {
+			add = k.AddStream
+		}
+		if err := add(ref.ID); err != nil {
 			return fmt.Errorf("stream %s: reference %q: %w", id, ref.Name, err)
 		}
 	}
 	return nil
 }
 
-// follow adds what a reference leads to: another stream, or an object alone. The
-// files of an EROFS image are kept by the layers that it was made from.
-func (k *Reach) follow(name string, id verity.ID) error {
+// keepImage adds an EROFS image alone: its files are kept by the layers that it was
+// made from. One that is missing is made again by the next pull.
+func (k *Reach) keepImage(id verity.ID) error {
+	k.Objects[id] = struct{}{}
+	if _, err := k.repo.ObjectSize(id); errors.Is(err, fs.ErrNotExist) {
+		k.Warn(fmt.Errorf("EROFS image: %w", err))
+	}
+	return nil
+}
+
+// follow adds what a stream of a kind that is not ours refers to: another stream, or
+// an object alone.
+func (k *Reach) follow(id verity.ID) error {
 	k.Objects[id] = struct{}{}
 	f, err := k.repo.OpenObject(id)
-	if errors.Is(err, fs.ErrNotExist) && oci.IsImageKey(name) {
-		k.Warn(fmt.Errorf("reference %q: %w", name, err)) // pulling again makes it again
-		return nil
-	}
 	if err != nil {
 		return err
 	}

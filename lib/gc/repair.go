@@ -11,6 +11,16 @@ import (
 // refs stay. It returns how many objects and names went. The repository is locked
 // exclusively.
 func (c *Checker) Repair() (objects, names int, err error) {
+	// Names first, and durably: being killed leaves none of something half there.
+	for _, l := range c.drop {
+		if err := c.Repo.RemoveName(l.category, l.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return objects, names, fmt.Errorf("remove %s/%s: %w", l.category, l.name, err)
+		}
+		names++
+	}
+	if err := c.Repo.Sync(); err != nil {
+		return objects, names, err
+	}
 	for id := range c.bad {
 		_, err := c.Repo.RemoveObject(id)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -18,20 +28,5 @@ func (c *Checker) Repair() (objects, names int, err error) {
 		}
 		objects++
 	}
-	for _, l := range c.drop {
-		if err := c.Repo.RemoveName(l.category, l.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return objects, names, fmt.Errorf("remove %s/%s: %w", l.category, l.name, err)
-		}
-		names++
-	}
-	return objects, names, errors.Join(c.Repo.Sync(), c.syncNames())
-}
-
-func (c *Checker) syncNames() error {
-	for _, l := range c.drop {
-		if err := c.Repo.SyncNames(l.category, "."); err != nil {
-			return err
-		}
-	}
-	return nil
+	return objects, names, c.Repo.Sync()
 }

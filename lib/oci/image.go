@@ -157,14 +157,10 @@ func (i *Image) Stream(key digest.Digest) verity.ID {
 // or, with or without a leading "@", of a config. The error wraps fs.ErrNotExist if
 // there is none.
 func Find(r *repo.Repo, operand string) (*Image, error) {
-	name := strings.TrimPrefix(operand, "@")
-	d := digest.Digest(name)
+	d := digest.Digest(strings.TrimPrefix(operand, "@"))
 	if d.Validate() != nil {
-		if operand != name {
-			return nil, fmt.Errorf("%q is no digest", name)
-		}
-		var err error
-		if d, err = Tag(r, name); err != nil {
+		d, err := Tag(r, operand)
+		if err != nil {
 			return nil, err
 		}
 		return OpenImage(r, d)

@@ -21,7 +21,7 @@ import (
 
 // ErrGone means that something which was stored is not there any more: it was
 // collected meanwhile, and must be made again.
-var ErrGone = errors.New("gone from the repository")
+var ErrGone = errors.New("gone")
 
 // Link is what an image is made of, before it is linked: the JSON of manifest and
 // config, verified, and what is claimed to be stored for them.
@@ -145,6 +145,9 @@ func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container b
 		return corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
 	}
 	s, closer, err := OpenStream(r, named)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("its stream is %w", ErrGone) // and has left its name
+	}
 	if err != nil {
 		return err
 	}

@@ -2,10 +2,14 @@ package oci
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -42,6 +46,26 @@ func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, err
 		return nil, nil, fmt.Errorf("stream %s: %w", id, err)
 	}
 	return s, closer{s, f}, nil
+}
+
+// Stored returns the stream of the layer with a key, which must be that of a tar if tar
+// is set. The error wraps fs.ErrNotExist if there is none, or one of another type: the
+// blob of an artifact may have the key of a container's layer. It is marked as corrupt
+// if, as far as is seen without reading it, it is not what it should be. Either way
+// it is to be stored again.
+func Stored(r *repo.Repo, key digest.Digest, tar bool) (verity.ID, error) {
+	id, err := r.Lookup(repo.Streams, LayerName(key))
+	if err != nil {
+		return verity.ID{}, err
+	}
+	s, closer, err := OpenStream(r, id)
+	if err != nil {
+		return verity.ID{}, err
+	}
+	if tar && s.ContentType != splitstream.Layer {
+		err = fmt.Errorf("stream %s is of type %q: tar %w", id, s.ContentType, fs.ErrNotExist)
+	}
+	return id, errors.Join(err, closer.Close())
 }
 
 type closer struct {

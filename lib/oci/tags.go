@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/repo"
@@ -27,7 +28,7 @@ func Tag(r *repo.Repo, name string) (digest.Digest, error) {
 	if err := CheckTag(name); err != nil {
 		return "", fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
-	stream, err := r.Ref(repo.Streams, tagFolder+"/"+escaper.Replace(name))
+	stream, err := r.Ref(repo.Streams, refOf(r, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
 	}
@@ -35,6 +36,20 @@ func Tag(r *repo.Repo, name string) (digest.Digest, error) {
 		return "", fmt.Errorf("tag %q: %w", name, err)
 	}
 	return tagged(name, stream)
+}
+
+// refOf returns the ref that a tag is. Nobody makes folders of tags, but where there is
+// one, what is in it has the path below it as its name.
+func refOf(r *repo.Repo, name string) string {
+	ref := tagFolder + "/" + escaper.Replace(name)
+	if _, err := r.Ref(repo.Streams, ref); !errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
+		return ref
+	}
+	inFolder := tagFolder + "/" + strings.ReplaceAll(name, "%", "%25")
+	if _, err := r.Ref(repo.Streams, inFolder); err != nil {
+		return ref
+	}
+	return inFolder
 }
 
 func tagged(name, stream string) (digest.Digest, error) {
@@ -83,19 +98,21 @@ func SetTag(r *repo.Repo, name string, d digest.Digest) error {
 	return r.SyncNames(repo.Streams, ".", "refs", "refs/"+tagFolder)
 }
 
-// RemoveTag removes a tag, and nothing that it leads to.
+// RemoveTag removes a tag, and nothing that it leads to. It may be one with a leading
+// "@", which the reference makes.
 func RemoveTag(r *repo.Repo, name string) error {
-	if err := CheckTag(name); err != nil {
+	if err := CheckTag(strings.TrimPrefix(name, "@")); err != nil {
 		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
-	err := r.RemoveRef(repo.Streams, tagFolder+"/"+escaper.Replace(name))
+	ref := refOf(r, name)
+	err := r.RemoveRef(repo.Streams, ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
 	}
 	if err != nil {
 		return fmt.Errorf("tag %q: %w", name, err)
 	}
-	return r.SyncNames(repo.Streams, "refs/"+tagFolder)
+	return r.SyncNames(repo.Streams, path.Dir("refs/"+ref))
 }
 
 // leaseAge is how old a lease may be before it is made anew.
@@ -119,15 +136,32 @@ func Lease(r *repo.Repo, manifest digest.Digest, stream string) error {
 	return r.SetRef(repo.Streams, ref, stream)
 }
 
-// SyncLeases makes the leases for a manifest durable.
+// SyncLeases makes the leases for a manifest durable. That they have ended meanwhile is
+// fine: another pull of the same image has linked it.
 func SyncLeases(r *repo.Repo, manifest digest.Digest) error {
-	return r.SyncNames(repo.Streams, ".", "refs", "refs/"+leaseFolder, "refs/"+leaseOf(manifest))
+	if err := r.SyncNames(repo.Streams, ".", "refs", "refs/"+leaseFolder); err != nil {
+		return err
+	}
+	err := r.SyncNames(repo.Streams, "refs/"+leaseOf(manifest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
-// DropLeases ends the leases for a manifest.
+// DropLeases ends the leases for a manifest, but for those that another pull of the same
+// image makes at this time, and ends itself.
 func DropLeases(r *repo.Repo, manifest digest.Digest) error {
-	return r.RemoveRefs(repo.Streams, leaseOf(manifest))
+	err := r.RemoveRefs(repo.Streams, leaseOf(manifest))
+	if errors.Is(err, unix.ENOTEMPTY) {
+		return nil
+	}
+	return err
 }
+
+// TidyLeases removes the folders of leases that have ended. Nobody else may be at
+// work in the repository.
+func TidyLeases(r *repo.Repo) error { return r.RemoveEmptyFolders(repo.Streams, leaseFolder) }
 
 func leaseOf(manifest digest.Digest) string {
 	return path.Join(leaseFolder, escaper.Replace(manifest.String()))

@@ -68,6 +68,20 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// TestFailureIsLast: nothing comes after the record of a failure.
+func TestFailureIsLast(t *testing.T) {
+	var out strings.Builder
+	w := Writer{Out: &out}
+	for i, kind := range []string{"layer", "failed", "layer"} {
+		if err := w.Write(Record{Kind: kind, Digest: None}); (err == nil) != (i < 2) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	if out.String() != "layer -\nfailed -\n" {
+		t.Errorf("written: %q", out.String())
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("layer " + sum + " path=/a%20b size=1")
 	f.Add(`{"kind":"layer","digest":"-","path":"x"}`)

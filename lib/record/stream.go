@@ -2,6 +2,7 @@ package record
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -47,12 +48,14 @@ func (r *Reader) Next() (Record, error) {
 	}
 }
 
-// Writer writes records, each at once. It may be used by several goroutines.
+// Writer writes records, each at once. It may be used by several goroutines. A record
+// of a failure is the last one: after it nothing is written.
 type Writer struct {
 	Out  io.Writer
 	JSON bool
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	failed bool
 }
 
 // Write writes one record.
@@ -66,6 +69,10 @@ func (w *Writer) Write(r Record) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.failed {
+		return errors.New("records have ended with a failure")
+	}
+	w.failed = r.Kind == "failed"
 	_, err := io.WriteString(w.Out, line+"\n")
 	return err
 }

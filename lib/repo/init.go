@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"cfs/lib/verity"
 )
@@ -13,7 +14,7 @@ import (
 type New struct {
 	Algorithm verity.Algorithm
 	Formats   []int // EROFS versions, the default first
-	Insecure  bool  // do without fs-verity where the file system has none
+	Insecure  bool  // do not need fs-verity
 }
 
 // Init makes a repository at path, and path itself, if there is none. What is
@@ -61,8 +62,8 @@ func initIn(path string, n New) error {
 	}
 	defer dir.Close()
 	r := &Repo{Path: path, Algorithm: n.Algorithm, Secure: !n.Insecure, root: root, dir: dir}
-	if old, err := r.entries("objects"); err != nil || len(old) > 0 {
-		return errors.Join(err, fmt.Errorf("has objects, but no %s: it was written before there was one, and is only read", metaName))
+	if err := r.noObjects(); err != nil {
+		return err
 	}
 	t, err := r.newTemp(".")
 	if err != nil {
@@ -75,15 +76,33 @@ func initIn(path string, n New) error {
 	if err := t.file.Sync(); err != nil {
 		return err
 	}
-	err = r.seal(t, verity.ID{})
-	if errors.Is(err, verity.ErrUnsupported) {
-		return fmt.Errorf("%w; without its protection: --insecure", err)
-	}
-	if err != nil {
-		return err
+	// Whether this file is protected is what tells the two kinds of repositories apart.
+	if !n.Insecure {
+		err := r.seal(t, verity.ID{})
+		if errors.Is(err, verity.ErrUnsupported) {
+			return fmt.Errorf("%w; without its protection: --insecure", err)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := t.link(metaName); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return dir.Sync()
+}
+
+// noObjects returns an error if there are objects. What somebody left who was killed
+// in Init is none.
+func (r *Repo) noObjects() error {
+	list, err := r.entries("objects")
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			return fmt.Errorf("has objects, but no %s: it was written before there was one, and is only read", metaName)
+		}
+	}
+	return nil
 }

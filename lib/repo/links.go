@@ -30,6 +30,9 @@ const (
 // to replace another.
 const linkPrefix = ".symlink-"
 
+// maxTries is how often a link is tried to be made in a folder that keeps vanishing.
+const maxTries = 16
+
 // Lookup returns the object that a first-level name stands for. The error wraps
 // fs.ErrNotExist if there is no such name, and is marked as corrupt if the name is
 // no link to an object.
@@ -76,8 +79,9 @@ func (r *Repo) Link(c Category, name string, id verity.ID) error {
 // setLink makes a link or moves it in one step.
 func (r *Repo) setLink(link, target string) error {
 	err := r.root.Symlink(target, link)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := r.mkdir(path.Dir(link)); err != nil {
+	// Somebody else may remove an empty folder before there is something in it.
+	for try := 0; errors.Is(err, fs.ErrNotExist) && try < maxTries; try++ {
+		if err := r.mkdir(path.Dir(link)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		err = r.root.Symlink(target, link)
@@ -160,6 +164,24 @@ func (r *Repo) RemoveRef(c Category, ref string) error {
 // is fine.
 func (r *Repo) RemoveRefs(c Category, folder string) error {
 	return r.root.RemoveAll(refPath(c, folder))
+}
+
+// RemoveEmptyFolders removes those folders right below a folder of refs that have
+// nothing in them.
+func (r *Repo) RemoveEmptyFolders(c Category, folder string) error {
+	list, err := r.entries(refPath(c, folder))
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if !e.IsDir() {
+			continue
+		}
+		if err := r.root.Remove(refPath(c, folder) + "/" + e.Name()); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
+			return err
+		}
+	}
+	return nil
 }
 
 // RemoveName removes a first-level name.

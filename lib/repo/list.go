@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
+	"strings"
 
 	"cfs/lib/verity"
 )
 
-// Objects gives the digest of each object, in order. A name that is no digest of
-// the repository comes as an error that tells its path.
+// Objects gives the digest of each object, in order. What has another name than a
+// digest of the repository, or is a directory, comes as an error that tells its path.
 func (r *Repo) Objects() iter.Seq2[verity.ID, error] {
 	return func(yield func(verity.ID, error) bool) {
 		for b := range 256 {
@@ -19,11 +21,12 @@ func (r *Repo) Objects() iter.Seq2[verity.ID, error] {
 			if err != nil && !yield(verity.ID{}, err) {
 				return
 			}
+			slices.SortFunc(list, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 			for _, e := range list {
 				id, ok := verity.ParseObjectPath(dir[len("objects/"):] + "/" + e.Name())
 				var err error
-				if !ok || r.Algorithm != 0 && id.Algorithm() != r.Algorithm || id.ObjectPath()[3:] != e.Name() {
-					id, err = verity.ID{}, fmt.Errorf("%s/%s is not the name of an object", dir, e.Name())
+				if !ok || e.IsDir() || r.Algorithm != 0 && id.Algorithm() != r.Algorithm || id.ObjectPath()[3:] != e.Name() {
+					id, err = verity.ID{}, fmt.Errorf("%s/%s is no object", dir, e.Name())
 				}
 				if !yield(id, err) {
 					return
