@@ -67,6 +67,10 @@ func makeEscapes() (table [256]string) {
 	return table
 }
 
+// Escape returns any bytes as a part of PATH, PAYLOAD or CONTENT is written: printable
+// ASCII without spaces.
+func Escape(value string) string { return string(appendEscaped(nil, value)) }
+
 // appendEscaped appends value as a part of PATH, PAYLOAD or CONTENT.
 func appendEscaped(dst []byte, value string) []byte {
 	for i := range len(value) {

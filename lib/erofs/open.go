@@ -1,6 +1,7 @@
 package erofs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 
@@ -102,6 +103,21 @@ func (s *superblock) check() error {
 
 // Version returns the version of the image.
 func (img *Image) Version() Version { return img.version }
+
+// Mismatch returns the offset of the first byte in which two images differ, or of the
+// end of the shorter one. The second result is false if they are equal.
+func (img *Image) Mismatch(other *Image) (offset int, differ bool) {
+	if bytes.Equal(img.data, other.data) {
+		return 0, false
+	}
+	n := min(len(img.data), len(other.data))
+	for i := range n {
+		if img.data[i] != other.data[i] {
+			return i, true
+		}
+	}
+	return n, true
+}
 
 // slice returns n bytes from offset on, if the image has them.
 func (img *Image) slice(offset, n uint64) ([]byte, error) {

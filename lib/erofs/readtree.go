@@ -12,6 +12,11 @@ import (
 // path that are one lose the difference; xattrs of the names by which E1 hides
 // whiteouts are lost where those would be.
 func (img *Image) Tree() (*tree.Inode, error) {
+	return img.readTree(func(*reader, *inode, *tree.Inode) error { return nil })
+}
+
+// readTree is Tree, and calls also for each inode of it.
+func (img *Image) readTree(also func(*reader, *inode, *tree.Inode) error) (*tree.Inode, error) {
 	r := newReader(img)
 	var dirs []*tree.Inode // from the root to the last one visited
 	leaves := make(map[uint64]*tree.Inode)
@@ -32,7 +37,7 @@ func (img *Image) Tree() (*tree.Inode, error) {
 		} else if in.links > 1 {
 			leaves[in.nid] = n
 		}
-		return nil
+		return also(r, in, n)
 	}
 	if err := r.walk(); err != nil {
 		return nil, err
