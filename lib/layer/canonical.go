@@ -34,10 +34,21 @@ func ParseXattrMode(s string) (XattrMode, error) {
 	return 0, fmt.Errorf("unknown xattr mode %q: want %s or %s", s, AllowlistOnly, KeepUserXattrs)
 }
 
+// Keeps reports whether the tree keeps the extended attribute of a name.
+func (x XattrMode) Keeps(name string) bool {
+	return name == "security.capability" || x == KeepUserXattrs && strings.HasPrefix(name, "user.")
+}
+
 func (x XattrMode) filter(all []tree.Xattr) []tree.Xattr {
-	return slices.DeleteFunc(all, func(a tree.Xattr) bool {
-		return a.Name != "security.capability" && (x != KeepUserXattrs || !strings.HasPrefix(a.Name, "user."))
-	})
+	return slices.DeleteFunc(all, func(a tree.Xattr) bool { return !x.Keeps(a.Name) })
+}
+
+// Canonicalize is Merger.Tree for a tree that was made otherwise, with a root whose
+// metadata is known and xattrs that are filtered. The given root must not be used any
+// more.
+func Canonicalize(root *tree.Inode, strict bool) (*tree.Inode, error) {
+	g := Merger{Strict: strict, root: root, rootEntry: true}
+	return g.Tree()
 }
 
 // Tree returns the merged tree in the canonical form of container images, which
