@@ -24,6 +24,8 @@ var mayImport = map[string][]string{
 	"tree":        {"verity"},
 	"layer":       {"splitstream", "tree", "verity", "corrupt"},
 	"dumpfile":    {"tree", "verity", "corrupt"},
+	"compare":     {"tree", "verity"},
+	"scan":        {"tree", "verity"},
 	"erofs":       {"tree", "verity", "corrupt"},
 	"oci":         {"repo", "blob", "layer", "splitstream", "erofs", "tree", "verity", "corrupt"},
 	"gc":          {"repo", "oci", "blob", "layer", "splitstream", "erofs", "verity", "corrupt"},

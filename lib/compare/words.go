@@ -1,0 +1,42 @@
+package compare
+
+import (
+	"strconv"
+	"strings"
+)
+
+// uniform says that several files all have the same value in one of the trees.
+func (t *tally) uniform(escape func(string) string) string {
+	old, new := t.old.text, t.new.text
+	oneOld, oneNew := old.all(old.text, t.count), new.all(new.text, t.count)
+	switch {
+	case t.count == 1:
+	case oneOld && oneNew:
+		return ": all " + escape(old.text) + " in A and " + escape(new.text) + " in B"
+	case oneNew:
+		return ": all " + escape(new.text) + " in B"
+	case oneOld:
+		return ": all " + escape(old.text) + " in A"
+	}
+	return ""
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return number(n) + " entries"
+}
+
+// number writes a number with a comma before each three digits.
+func number(n int) string {
+	s := strconv.Itoa(n)
+	var b strings.Builder
+	for i := range len(s) {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
