@@ -12,12 +12,13 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/blob"
+	"cfs/lib/oci"
 	"cfs/lib/record"
-	"cfs/lib/repo"
 	"cfs/lib/tool"
 )
 
@@ -66,14 +67,11 @@ func records(c *cli.Context, out *record.Writer) error {
 	if r != nil {
 		defer r.Close()
 	}
-	return s.write(out, func(stream string) string {
+	return s.write(out, func(key digest.Digest, tar bool) string {
 		if r == nil {
 			return ""
 		}
-		id, err := r.Lookup(repo.Streams, stream)
-		if err == nil {
-			_, err = r.ObjectSize(id)
-		}
+		id, err := oci.Stored(r, key, tar)
 		if err != nil {
 			return ""
 		}

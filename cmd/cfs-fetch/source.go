@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/blob"
+	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/tool"
@@ -83,16 +84,18 @@ func (s *source) blob(d string) (v1.Descriptor, error) {
 	return v1.Descriptor{}, fmt.Errorf("%s has no blob %s: %w", s.name, d, fs.ErrNotExist)
 }
 
-// write writes the image's records. stored returns the digest of a stream that the
-// repository has, else "".
-func (s *source) write(out *record.Writer, stored func(stream string) string) error {
+// write writes the image's records. stored returns the stream of a layer, or of a tar
+// alone, that the repository has, else "".
+func (s *source) write(out *record.Writer, stored func(key digest.Digest, tar bool) string) error {
 	container := blob.IsImageConfig(s.manifest.Config.MediaType)
-	seen := make(map[digest.Digest]bool)
+	seen := make(map[digest.Digest]digest.Digest) // the key of each blob
 	for i, d := range s.manifest.Layers {
-		if seen[d.Digest] {
+		if key, ok := seen[d.Digest]; ok && key == s.keys[i] {
 			continue
+		} else if ok {
+			return corrupt.Errorf("config %s: layer %s has two diff IDs, %s and %s", s.manifest.Config.Digest, d.Digest, key, s.keys[i])
 		}
-		seen[d.Digest] = true
+		seen[d.Digest] = s.keys[i]
 		kind := "blob"
 		var keys []record.Key
 		if container {
@@ -103,7 +106,7 @@ func (s *source) write(out *record.Writer, stored func(stream string) string) er
 		if err != nil {
 			return err
 		}
-		if stream := stored(oci.LayerName(s.keys[i])); stream != "" {
+		if stream := stored(s.keys[i], container); stream != "" {
 			r = r.Without("path").Set("stream", stream)
 		} else if _, err := os.Stat(r.Get("path")); err != nil {
 			return fmt.Errorf("%s %s: %w", kind, d.Digest, err)

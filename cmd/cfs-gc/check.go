@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/gc"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -64,6 +67,9 @@ func check(c *cli.Context) error {
 func reach(r *repo.Repo, name string) (*gc.Reach, error) {
 	image, err := oci.Find(r, name)
 	if err != nil {
+		if _, tagged := oci.Tag(r, name); tagged == nil && errors.Is(err, fs.ErrNotExist) {
+			err = corrupt.Errorf("tag %q: %w", name, err) // what is missing is not the tag
+		}
 		return nil, err
 	}
 	k := gc.NewReach(r, func(error) {})

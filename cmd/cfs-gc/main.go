@@ -73,17 +73,23 @@ func collect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	return printResult(result, dry)
+}
+
+func printResult(result gc.Result, dry bool) error {
+	text := ""
 	if dry {
-		fmt.Println("Dry run (no files deleted):")
+		text = "Dry run (no files deleted):\n"
 	}
-	fmt.Printf("Objects: %d removed (%d bytes)\n", result.Objects, result.Bytes)
+	text += fmt.Sprintf("Objects: %d removed (%d bytes)\n", result.Objects, result.Bytes)
 	if result.Images+result.Streams > 0 {
-		fmt.Printf("Pruned symlinks: %d images, %d streams\n", result.Images, result.Streams)
+		text += fmt.Sprintf("Pruned symlinks: %d images, %d streams\n", result.Images, result.Streams)
 	}
 	if result.Leftovers > 0 {
-		fmt.Printf("Leftovers: %d removed\n", result.Leftovers)
+		text += fmt.Sprintf("Leftovers: %d removed\n", result.Leftovers)
 	}
-	return nil
+	_, err := os.Stdout.WriteString(text)
+	return err
 }
 
 // inhibit turns into the command, which has the lock as long as it, or a child that

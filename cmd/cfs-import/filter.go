@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cfs/lib/blob"
+	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -91,16 +92,16 @@ func (i *importer) do(rec record.Record) (stored, error) {
 	if err != nil {
 		return stored{}, err
 	}
+	if err := i.checkType(rec); err != nil {
+		return stored{}, err
+	}
 	if key := keyOf(rec.Kind, src); key != "" {
-		id, err := i.repo.Lookup(repo.Streams, oci.LayerName(key))
-		if err == nil {
-			_, err = i.repo.ObjectSize(id)
-		}
+		id, err := oci.Stored(i.repo, key, rec.Kind == "layer")
 		switch {
 		case err == nil:
 			tool.Progress(i.c, tool.Event{Kind: rec.Kind, Digest: rec.Digest, Message: "present"})
 			return stored{rec: rec, key: key, stream: id}, nil
-		case !errors.Is(err, fs.ErrNotExist):
+		case !errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err):
 			return stored{}, err
 		case rec.Get("stream") != "":
 			return stored{}, tool.Again("stream %s of %s is gone from the repository", rec.Get("stream"), key)
@@ -122,20 +123,29 @@ func (i *importer) do(rec record.Record) (stored, error) {
 	return stored{rec: fillIn(rec, imported), key: keyOf(rec.Kind, imported.Source), stream: imported.Stream, fresh: true}, nil
 }
 
+// checkType refuses what is no layer by its media type, whether it is stored or not:
+// what a pull does must not depend on what came before.
+func (i *importer) checkType(rec record.Record) error {
+	mediaType := rec.Get("media-type")
+	if rec.Kind == "blob" || mediaType == "" {
+		return nil
+	}
+	if i.c.Bool("strict") && blob.IsDocker(mediaType) {
+		return fmt.Errorf("media type %q refused by --strict", mediaType)
+	}
+	if _, ok := blob.LayerCompression(mediaType); !ok {
+		return fmt.Errorf("media type %q is not one of a container's layer", mediaType)
+	}
+	return nil
+}
+
 func (i *importer) importFile(rec record.Record, f *os.File, src oci.Source) (oci.Imported, error) {
 	if rec.Kind == "blob" {
 		return oci.ImportBlob(i.repo, f, src)
 	}
-	mediaType := rec.Get("media-type")
-	if i.c.Bool("strict") && blob.IsDocker(mediaType) {
-		return oci.Imported{}, fmt.Errorf("media type %q refused by --strict", mediaType)
-	}
-	if mediaType == "" {
-		return importSniffed(i.repo, f, src)
-	}
-	compression, ok := blob.LayerCompression(mediaType)
+	compression, ok := blob.LayerCompression(rec.Get("media-type"))
 	if !ok {
-		return oci.Imported{}, fmt.Errorf("media type %q is not one of a container's layer", mediaType)
+		return importSniffed(i.repo, f, src)
 	}
 	return oci.ImportLayer(i.repo, f, compression, src)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -49,6 +50,12 @@ func find(r *repo.Repo, name string) (verity.ID, error) {
 	}
 	if d := digest.Digest(name); d.Validate() == nil {
 		name = oci.LayerName(d)
+	}
+	if ref, ok := strings.CutPrefix(name, "refs/"); ok {
+		var err error
+		if name, err = r.Ref(repo.Streams, ref); err != nil {
+			return verity.ID{}, err
+		}
 	}
 	return r.Lookup(repo.Streams, name)
 }
@@ -107,21 +114,22 @@ func show(c *cli.Context) error {
 		if c.Bool("json") {
 			return showJSON(id, s)
 		}
-		fmt.Printf("stream %s\ntype %s\nalgorithm %s\nsize %d\n", id, s.ContentType, s.Algorithm, s.Size)
+		out := bufio.NewWriter(os.Stdout) // keeps its first error
+		fmt.Fprintf(out, "stream %s\ntype %s\nalgorithm %s\nsize %d\n", id, s.ContentType, s.Algorithm, s.Size)
 		if s.OldHeader {
-			fmt.Println("header old")
+			fmt.Fprintln(out, "header old")
 		}
 		for _, ref := range s.Refs {
-			fmt.Printf("ref %s %s\n", ref.ID, ref.Name)
+			fmt.Fprintf(out, "ref %s %s\n", ref.ID, ref.Name)
 		}
 		for _, object := range s.Objects {
 			size, err := r.ObjectSize(object)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("object %s %d\n", object, size)
+			fmt.Fprintf(out, "object %s %d\n", object, size)
 		}
-		return nil
+		return out.Flush()
 	})
 }
 

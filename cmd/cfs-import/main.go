@@ -18,7 +18,7 @@ func main() {
 		&cli.BoolFlag{Name: "init", Usage: "make the repository if there is none"},
 		&cli.StringFlag{Name: "algorithm", Value: "fsverity-sha512-12", Usage: "with --init: fs-verity `ALGORITHM`, fsverity-sha512-12 or fsverity-sha256-12"},
 		&cli.StringFlag{Name: "erofs-version", Value: "1", Usage: "with --init: formats of EROFS images, `V`[,V], the default first"},
-		&cli.BoolFlag{Name: "insecure", Usage: "with --init: do without fs-verity where the file system has none"},
+		&cli.BoolFlag{Name: "insecure", Usage: "with --init: make one that does not need fs-verity"},
 		&cli.BoolFlag{Name: "strict", Usage: "refuse media types that cfsctl does not know"},
 		&cli.IntFlag{Name: "jobs", Usage: "import `N` layers at once (default: number of CPUs)"},
 		tool.ProgressFlag(),
@@ -29,7 +29,7 @@ func main() {
 		UsageText: "cfs-import [options] < RECORDS\ncfs-import [options] [--diff-id DIGEST] FILE|-\ncfs-import cat|ls|show [options] STREAM",
 		Description: "Stores the layers that records on stdin name by path=, and repeats the records with\nstream= instead. " +
 			"With FILE, or - for stdin, it stores one tar, plain or compressed by gzip or zstd.\n\n" +
-			"STREAM is the name of a stream, a diff ID, or the fs-verity digest of a splitstream.\n\n" +
+			"STREAM is the name of a stream, a ref (refs/…), a diff ID, or the fs-verity digest of\na splitstream.\n\n" +
 			"EXAMPLES:\n   cfs-fetch oci:layout:latest | cfs-import --init --insecure\n   cfs-import rootfs.tar.gz\n   cfs-import cat sha256:… | tar -t",
 		Flags:  flags,
 		Action: run,

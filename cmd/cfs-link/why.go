@@ -31,8 +31,11 @@ func why(c *cli.Context) error {
 			if err := k.AddName(repo.Streams, oci.ManifestName(t.Manifest)); err != nil {
 				tool.Warn(c, "tag %q: %v", t.Tag, err)
 			}
-			if keeps(k, ids) {
-				fmt.Println(t.Tag)
+			if !keeps(k, ids) {
+				continue
+			}
+			if _, err := fmt.Println(t.Tag); err != nil {
+				return err
 			}
 		}
 		return nil

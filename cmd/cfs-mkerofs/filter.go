@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strconv"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
+	"cfs/lib/blob"
 	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/pull"
@@ -40,10 +42,13 @@ func (m *maker) start() error {
 	if m.c.NArg() > 0 {
 		return tool.UsageError("unexpected operand %q", m.c.Args().First())
 	}
-	for _, name := range []string{"compat", "output", "store", "ref", "hash"} {
+	for _, name := range []string{"compat", "output", "if-changed", "store", "ref", "hash"} {
 		if m.c.IsSet(name) {
-			return tool.UsageError("--%s goes with --dumpfile or --oci", name)
+			return tool.UsageError("--%s goes with --dumpfile, --tree, --oci or --image", name)
 		}
+	}
+	if err := onlyTree(m.c); err != nil {
+		return err
 	}
 	var err error
 	if m.mode, err = layer.ParseXattrMode(m.c.String("xattrs")); err != nil {
@@ -121,6 +126,11 @@ func (m *maker) make(link *oci.Link) ([]record.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.c.Bool("strict") {
+		if err := refuseDocker(link.Manifest); err != nil {
+			return nil, err
+		}
+	}
 	root, err := link.Tree(m.repo, m.mode, m.c.Bool("strict"))
 	if errors.Is(err, oci.ErrGone) {
 		return nil, tool.Again("%w", err)
@@ -137,6 +147,16 @@ func (m *maker) make(link *oci.Link) ([]record.Record, error) {
 		made = append(made, pull.ImageRecord(oci.Variant{Version: version}, id.String()))
 	}
 	return made, nil
+}
+
+// refuseDocker refuses media types that the reference does not know.
+func refuseDocker(m v1.Manifest) error {
+	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
+		if blob.IsDocker(d.MediaType) {
+			return fmt.Errorf("%s: media type %q %w", d.Digest, d.MediaType, layer.ErrRefused)
+		}
+	}
+	return nil
 }
 
 // formats returns the formats of the repository, or the one that is asked for.

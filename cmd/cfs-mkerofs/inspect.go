@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -11,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -28,10 +29,23 @@ func open(c *cli.Context) (*erofs.Image, error) {
 	if c.NArg() != 1 {
 		return nil, tool.UsageError("want one IMAGE")
 	}
-	name := c.Args().First()
-	if strings.Contains(name, "/") || strings.HasSuffix(name, ".erofs") {
+	return openNamed(c, c.Args().First())
+}
+
+func openNamed(c *cli.Context, name string) (*erofs.Image, error) {
+	if isFile(name) {
 		return openFile(name)
 	}
+	return openStored(c, name)
+}
+
+// isFile reports whether an operand names a file, and nothing in the repository.
+func isFile(name string) bool {
+	return strings.Contains(name, "/") || strings.HasSuffix(name, ".erofs") || strings.HasSuffix(name, ".dump")
+}
+
+// openStored opens an image that is in the repository.
+func openStored(c *cli.Context, name string) (*erofs.Image, error) {
 	r, err := tool.OpenRepo(c, false)
 	if err != nil {
 		return nil, err
@@ -45,22 +59,34 @@ func open(c *cli.Context) (*erofs.Image, error) {
 }
 
 func openFile(name string) (*erofs.Image, error) {
-	st, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if st.Size() > maxFile {
-		return nil, corrupt.Errorf("%s: %d bytes are more than any image has", name, st.Size())
-	}
-	data, err := os.ReadFile(name)
+	defer f.Close()
+	st, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	image, err := erofs.Open(data)
+	image, err := readImage(f, st.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return image, nil
+}
+
+// readImage reads an image, for which it takes memory of the size that is given if
+// that is what r has.
+func readImage(r io.Reader, size int64) (*erofs.Image, error) {
+	var data bytes.Buffer
+	data.Grow(int(min(size, maxFile)) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(r, maxFile+1)); err != nil {
+		return nil, err
+	}
+	if data.Len() > maxFile {
+		return nil, corrupt.Errorf("more than %d bytes, which no image has", maxFile)
+	}
+	return erofs.Open(data.Bytes())
 }
 
 // findImage returns the EROFS image of an fs-verity digest, or of a container image
@@ -78,18 +104,6 @@ func findImage(r *repo.Repo, name string) (verity.ID, error) {
 		return verity.ID{}, fmt.Errorf("%s has no EROFS image of format %d: %w", name, r.Formats[0], fs.ErrNotExist)
 	}
 	return id, nil
-}
-
-func dump(c *cli.Context) error {
-	image, err := open(c)
-	if err != nil {
-		return err
-	}
-	root, err := image.Tree()
-	if err != nil {
-		return err
-	}
-	return dumpfile.Write(os.Stdout, root)
 }
 
 func list(c *cli.Context) error {

@@ -24,16 +24,27 @@ type job struct {
 	c       *cli.Context
 	repo    *repo.Repo // nil if none is needed
 	root    *tree.Inode
+	image   *erofs.Image // of --image
 	write   func(io.Writer, *tree.Inode, erofs.Version) error
 	alg     verity.Algorithm
 	version erofs.Version
+	there   bool // the repository has all objects of the tree
 }
 
-// one makes the image of a dumpfile or of a container image.
+// one makes the image of a dumpfile, a directory or a container image.
 func one(c *cli.Context) error {
 	j := &job{c: c, write: erofs.Write}
-	if c.IsSet("ref") && !c.Bool("store") {
+	switch {
+	case c.IsSet("ref") && !c.Bool("store"):
 		return tool.UsageError("--ref goes with --store")
+	case c.IsSet("output") && c.Bool("store"):
+		return tool.UsageError("--store and --output exclude each other")
+	}
+	if c.Bool("if-changed") && (c.Bool("store") || c.String("output") == "" || c.String("output") == "-") {
+		return tool.UsageError("--if-changed goes with --output FILE")
+	}
+	if err := checkTree(c); err != nil {
+		return err
 	}
 	if c.Bool("store") || c.IsSet("oci") {
 		var err error
@@ -43,8 +54,13 @@ func one(c *cli.Context) error {
 		defer j.repo.Close()
 	}
 	read := j.readDumpfile
-	if c.IsSet("oci") {
+	switch {
+	case c.IsSet("tree"):
+		read = j.readTree
+	case c.IsSet("oci"):
 		read = j.readImage
+	case c.IsSet("image"):
+		read = j.readEROFS
 	}
 	if err := errors.Join(read(), j.choose()); err != nil {
 		return err
@@ -89,8 +105,22 @@ func (j *job) readImage() error {
 	if !image.Manifest.IsContainer() {
 		return fmt.Errorf("%s is an artifact, not a container image", j.c.String("oci"))
 	}
+	if j.c.Bool("strict") {
+		if err := refuseDocker(image.Manifest.Manifest); err != nil {
+			return err
+		}
+	}
 	j.write = erofs.WriteUnsignedTimes
 	j.root, err = oci.Tree(j.repo, image.Keys, image.Stream, mode, j.c.Bool("strict"))
+	return err
+}
+
+// readEROFS reads the tree of another image.
+func (j *job) readEROFS() (err error) {
+	if j.image, err = openNamed(j.c, j.c.String("image")); err != nil {
+		return err
+	}
+	j.root, err = j.image.Tree()
 	return err
 }
 
@@ -100,19 +130,15 @@ func (j *job) choose() error {
 	if j.root == nil {
 		return nil
 	}
-	j.alg, j.version = algorithmOf(j.root), erofs.V1
-	if j.repo != nil {
-		j.alg, j.version = j.repo.Algorithm, erofs.Version(j.repo.Formats[0])
+	if err := j.chooseHash(algorithmOf(j.root)); err != nil {
+		return err
 	}
-	if s := j.c.String("hash"); s != "" {
-		alg, err := verity.ParseAlgorithm(s)
-		if err != nil {
-			return tool.UsageError("--hash: %w", err)
-		}
-		if j.repo != nil && alg != j.alg {
-			return tool.UsageError("--hash %s: the repository is of %s", s, j.alg)
-		}
-		j.alg = alg
+	j.version = erofs.V1
+	switch {
+	case j.image != nil:
+		j.version = j.image.Version()
+	case j.repo != nil:
+		j.version = erofs.Version(j.repo.Formats[0])
 	}
 	switch s := j.c.String("erofs-version"); s {
 	case "":
@@ -124,6 +150,25 @@ func (j *job) choose() error {
 			return tool.UsageError("--erofs-version %q: want 0, 1, 2 or auto", s)
 		}
 		j.version = erofs.Version(v)
+	}
+	return nil
+}
+
+// chooseHash is the part of choose that has no need of the tree but for the default.
+func (j *job) chooseHash(byDefault verity.Algorithm) error {
+	j.alg = byDefault
+	if j.repo != nil {
+		j.alg = j.repo.Algorithm
+	}
+	if s := j.c.String("hash"); s != "" {
+		alg, err := verity.ParseAlgorithm(s)
+		if err != nil {
+			return tool.UsageError("--hash: %w", err)
+		}
+		if j.repo != nil && alg != j.alg {
+			return tool.UsageError("--hash %s: the repository is of %s", s, j.alg)
+		}
+		j.alg = alg
 	}
 	return nil
 }
@@ -144,7 +189,7 @@ func (j *job) store() error {
 		return err
 	}
 	for path, n := range tree.Walk(j.root) {
-		if !n.Object.IsZero() {
+		if !n.Object.IsZero() && !j.there {
 			if _, err := j.repo.ObjectSize(n.Object); err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
@@ -159,8 +204,8 @@ func (j *job) store() error {
 			return err
 		}
 	}
-	fmt.Println(id)
-	return nil
+	_, err = fmt.Println(id)
+	return err
 }
 
 // output writes the image where it is wanted, and prints its digest.
@@ -174,10 +219,14 @@ func (j *job) output() error {
 	case "-":
 		return j.write(os.Stdout, j.root, j.version)
 	default:
-		err = writeFile(name, func(w io.Writer) error { return j.write(io.MultiWriter(w, hash), j.root, j.version) })
+		err = writeFile(name, j.c.Bool("if-changed"), func(w io.Writer) error {
+			hash.Reset()
+			return j.write(io.MultiWriter(w, hash), j.root, j.version)
+		})
 	}
-	if err == nil {
-		fmt.Println(hash.ID())
+	if err != nil {
+		return err
 	}
+	_, err = fmt.Println(hash.ID())
 	return err
 }

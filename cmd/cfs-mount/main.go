@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -75,7 +76,11 @@ func run(c *cli.Context) error {
 			return err
 		}
 	}
-	return mount.Mount(q.image, q.objects, c.Args().Get(1), q.Options)
+	err = mount.Mount(q.image, q.objects, c.Args().Get(1), q.Options)
+	if errors.Is(err, fs.ErrPermission) {
+		return tool.Hint(err, "only root can mount")
+	}
+	return err
 }
 
 // openStored opens an image of the repository, verified, and its objects.
