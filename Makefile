@@ -1,8 +1,10 @@
-# make         builds the tools into bin/
-# make test    everything that CI runs
-# make demo    pulls a shipped image, shows it, and cleans up after itself
-# make soak    what takes longer than CI has
-# make bench   Go benchmarks
+# make           builds the tools into bin/
+# make demo      pulls a shipped image, shows it, and cleans up after itself
+# make test      everything that CI runs; all output goes to bin/test.log
+# make man       the manual pages, into bin/man/
+# make install   tools, manual pages and completion, into $(DESTDIR)$(PREFIX)
+# make soak      what takes longer than CI has
+# make bench     Go benchmarks
 
 TOOLS := cfs-fetch cfs-import cfs-mkerofs cfs-link cfs-gc cfs-mount
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -26,7 +28,7 @@ check:
 	scripts/check
 
 test: all check
-	$(GO) test -timeout 20m ./...
+	$(GO) run ./scripts/test bin/test.log -timeout 20m ./...
 
 demo: all
 	scripts/demo
@@ -38,12 +40,17 @@ bench:
 	$(GO) test -run '^$$' -bench . ./...
 
 man:
-	scripts/man
+	GO="$(GO)" scripts/man
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+COMPLETION = $(SHARE)/bash-completion/completions
 
 install: all man
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man5 $(COMPLETION)
 	install -m 755 $(TOOLS:%=bin/%) bin/cfs-pull $(DESTDIR)$(PREFIX)/bin
-	install -m 644 bin/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 bin/man/*.1 $(SHARE)/man/man1
+	install -m 644 bin/man/*.5 $(SHARE)/man/man5
+	for tool in $(TOOLS) cfs-pull; do install -m 644 scripts/completion.bash $(COMPLETION)/$$tool || exit; done
 
 clean:
 	rm -rf bin

@@ -1,0 +1,273 @@
+// Package examples tests the Makefile: that it makes what has changed, and no more.
+package examples
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// yard is a folder with inputs for the Makefile.
+type yard struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func newYard(t *testing.T) *yard {
+	t.Helper()
+	for _, program := range []string{"make", "tar", "find", "sha256sum"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("NOT TESTED: the Makefile needs %s: %v", program, err)
+		}
+	}
+	bin, err := tools()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// In memory where there is one: the tools flush what they write.
+	dir, err := os.MkdirTemp("/dev/shm", "cfs-examples-")
+	if err != nil {
+		dir = t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return &yard{t, dir, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "MAKEFLAGS=")}
+}
+
+// tools builds the tools once, and returns the folder in which they are.
+var tools = sync.OnceValues(func() (string, error) {
+	// The go command runs tests again if files that they looked at have changed.
+	for _, root := range []string{".", "../cmd", "../lib"} {
+		err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(name)
+			}
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	dir, err := os.MkdirTemp("", "cfs-examples-")
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/...").CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if dir, _ := tools(); dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(status)
+}
+
+// run runs shell code in the yard and returns what it prints.
+func (y *yard) run(code string) string {
+	y.t.Helper()
+	c := exec.Command("sh", "-e", "-c", code)
+	c.Dir, c.Env = y.dir, y.env
+	out, err := c.CombinedOutput()
+	if err != nil {
+		y.t.Fatalf("%s: %v\n%s", code, err, out)
+	}
+	return string(out)
+}
+
+// make runs the Makefile, several jobs at once.
+func (y *yard) make() {
+	y.t.Helper()
+	makefile, err := filepath.Abs("Makefile")
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	y.run("make -j4 -f '" + makefile + "'")
+}
+
+// outputs returns what is known of each file that was made, but those of the repository.
+func (y *yard) outputs() map[string]string {
+	y.t.Helper()
+	list := make(map[string]string)
+	out := filepath.Join(y.dir, "out")
+	err := filepath.WalkDir(out, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if d != nil && d.Name() == "repo" {
+				return fs.SkipDir
+			}
+			return err
+		}
+		st, err := d.Info()
+		if err == nil {
+			list[strings.TrimPrefix(path, out+"/")] = fmt.Sprint(st.ModTime().UnixNano(), st.Size(), st.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return list
+}
+
+// newer gives an input a time after that of all outputs.
+func (y *yard) newer(input string) {
+	y.t.Helper()
+	var last time.Time
+	for name := range y.outputs() {
+		st, err := os.Stat(filepath.Join(y.dir, "out", name))
+		if err != nil {
+			y.t.Fatal(err)
+		}
+		if st.ModTime().After(last) {
+			last = st.ModTime()
+		}
+	}
+	last = last.Add(time.Nanosecond)
+	if err := os.Chtimes(filepath.Join(y.dir, input), last, last); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// remakes runs the Makefile, and wants just these outputs to be other files then.
+func (y *yard) remakes(want ...string) {
+	y.t.Helper()
+	before := y.outputs()
+	y.make()
+	after := y.outputs()
+	var got []string
+	for name, is := range after {
+		if before[name] != is {
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		y.t.Errorf("made again: %q, want %q", got, want)
+	}
+	again := y.outputs()
+	y.make()
+	for name, is := range y.outputs() {
+		if again[name] != is {
+			y.t.Errorf("%s is made again by a second run", name)
+		}
+	}
+}
+
+const inputs = `
+mkdir -p dumps trees/one/usr/bin trees/two/usr layers/web layers/db content/usr
+printf '%s\n' '/ 0 40755 2 0 0 0 5.0 - - -' '/f 3 100644 1 0 0 0 5.0 - one -' >dumps/small.dump
+printf '%s\n' '/ 0 40755 2 0 0 0 5.0 - - -' '/f 3 100644 1 0 0 0 5.0 - two -' >dumps/other.dump
+echo program >trees/one/usr/bin/program
+echo two >trees/two/usr/file
+head -c 5000 /dev/zero >content/usr/file
+tar cf layers/db/1-base.tar -C content .
+cp layers/db/1-base.tar layers/web/1-base.tar
+echo web >content/usr/web
+tar czf layers/web/2-app.tar.gz -C content .
+`
+
+func TestMakefile(t *testing.T) {
+	y := newYard(t)
+	y.run(inputs)
+	names := []string{"small", "other", "one", "two", "web", "db"}
+	var all []string
+	y.make()
+	for _, name := range names {
+		all = append(all, name+".digest", name+".erofs")
+	}
+	made := y.outputs()
+	for _, name := range all {
+		if made[name] == "" {
+			t.Errorf("%s was not made", name)
+		}
+	}
+	y.remakes() // nothing
+
+	// The images are what they should be.
+	y.run("cfs-mkerofs diff out/small.erofs dumps/small.dump; cfs-mkerofs diff out/other.erofs dumps/other.dump")
+	for _, c := range []struct{ image, with string }{
+		{"small", "--dumpfile dumps/small.dump"}, {"one", "--tree trees/one"}, {"web", "--repo out/repo --oci web"},
+	} {
+		if got, want := y.run("cat out/"+c.image+".digest"), y.run("cfs-mkerofs "+c.with); got != want {
+			t.Errorf("%s: the digest is %q, want %q", c.image, got, want)
+		}
+	}
+	if list := y.run("cfs-mkerofs ls out/web.erofs"); !strings.Contains(list, "/usr/web\n") || !strings.Contains(list, "/usr/file\n") {
+		t.Errorf("web holds %q", list)
+	}
+}
+
+func TestMakefileDumpfiles(t *testing.T) {
+	y := newYard(t)
+	y.run(inputs)
+	y.make()
+	y.newer("dumps/small.dump") // the same in a new file: the image is looked at and stays
+	y.remakes("small.digest")
+	y.run("sed -i s/one/ONE/ dumps/small.dump")
+	y.newer("dumps/small.dump")
+	y.remakes("small.digest", "small.erofs")
+	y.run("rm out/other.erofs")
+	y.remakes("other.digest", "other.erofs")
+	y.run("sed s/one/new/ dumps/small.dump >dumps/new.dump")
+	y.remakes("new.digest", "new.erofs")
+}
+
+func TestMakefileTrees(t *testing.T) {
+	y := newYard(t)
+	y.run(inputs)
+	y.make()
+	y.run("touch trees/two/usr/file") // nor is it the same image
+	y.remakes("two.digest", "two.erofs")
+	y.run("chmod 700 trees/one/usr/bin/program")
+	y.remakes("one.digest", "one.erofs")
+	y.run("echo changed >trees/one/usr/bin/program; touch -d 2001-01-01 trees/one/usr/bin/program")
+	y.remakes("one.digest", "one.erofs")
+	y.run("rm trees/one/usr/bin/program")
+	y.remakes("one.digest", "one.erofs")
+	y.run("chmod 755 trees/one/usr/bin") // as it is
+	y.remakes("one.digest")
+}
+
+func TestMakefileLayers(t *testing.T) {
+	y := newYard(t)
+	y.run(inputs)
+	y.make()
+	y.newer("layers/web/2-app.tar.gz") // the same layer: nothing but the image of web is looked at
+	y.remakes("layers/web/2-app.tar.gz.layer", "web.digest")
+	y.run("echo more >content/usr/more; tar cf layers/db/1-base.tar -C content .")
+	y.newer("layers/db/1-base.tar")
+	y.remakes("layers/db/1-base.tar.layer", "db.digest", "db.erofs")
+	y.run("cp layers/db/1-base.tar layers/web/3-more.tar")
+	y.newer("layers/web")
+	y.remakes("layers/web/3-more.tar.layer", "web.digest", "web.erofs")
+	y.run("rm layers/web/3-more.tar")
+	y.newer("layers/web")
+	y.remakes("web.digest", "web.erofs")
+}
+
+// A failure leaves no digest and no image, and does not keep the others from being made.
+func TestMakefileFailure(t *testing.T) {
+	y := newYard(t)
+	y.run(inputs)
+	y.run("echo broken >dumps/broken.dump")
+	makefile, err := filepath.Abs("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.run("! make -k -j4 -f '" + makefile + "'")
+	made := y.outputs()
+	if made["broken.digest"] != "" || made["broken.erofs"] != "" || made["web.digest"] == "" || made["small.digest"] == "" {
+		t.Errorf("there are %v", made)
+	}
+}

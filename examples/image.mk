@@ -1,0 +1,22 @@
+# image.mk - build an EROFS image from a dumpfile
+#
+#	make -f image.mk         tree.erofs, and its fs-verity digest in tree.digest
+#	make -f image.mk check   is the image exactly what the dumpfile says?
+#	make -f image.mk mount   mount it at mnt, as root
+#
+# tree.dump holds small files only, which stand in the image itself. For larger ones
+# put the content below objects/, by its fs-verity digest, and name it in the dumpfile.
+
+VERSION := 1
+
+tree.digest: tree.erofs
+tree.erofs: tree.dump
+	cfs-mkerofs --dumpfile $< --hash sha256 --erofs-version $(VERSION) -o $@ >tree.digest
+
+.PHONY: check mount
+check: tree.erofs
+	cfs-mkerofs dump ./$< | diff tree.dump -
+
+mount: tree.erofs
+	mkdir -p mnt objects
+	cfs-mount -o basedir=objects ./$< mnt
