@@ -1,0 +1,200 @@
+package cmd
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// mktar makes a tar of a folder, whose own entry stays out. All of it belongs to
+// root, is as old as 1970, and has usual modes.
+func mktar(s *script, neg bool, args []string) {
+	wantArgs(s, neg, args, 2, "mktar FILE DIR")
+	data, err := tarOf(s.MkAbs(args[1]))
+	s.Check(err)
+	s.Check(os.WriteFile(s.MkAbs(args[0]), data, 0o644))
+}
+
+func tarOf(dir string) ([]byte, error) {
+	var b bytes.Buffer
+	out := tar.NewWriter(&b)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		h := tar.Header{Typeflag: tar.TypeReg, Mode: 0o644}
+		if h.Name, err = filepath.Rel(dir, path); err != nil {
+			return err
+		}
+		var content []byte
+		switch d.Type() {
+		case fs.ModeDir:
+			h.Typeflag, h.Mode = tar.TypeDir, 0o755
+			h.Name += "/"
+		case fs.ModeSymlink:
+			h.Typeflag, h.Mode = tar.TypeSymlink, 0o777
+			h.Linkname, err = os.Readlink(path)
+		default:
+			content, err = os.ReadFile(path)
+		}
+		if err != nil {
+			return err
+		}
+		h.Size = int64(len(content))
+		if err := out.WriteHeader(&h); err != nil {
+			return err
+		}
+		_, err = out.Write(content)
+		return err
+	})
+	err = errors.Join(err, out.Close())
+	return b.Bytes(), err
+}
+
+// imageFlags are what mkimage can be told of an image.
+type imageFlags struct {
+	artifact, platform, config, diffID, layerType string
+	docker                                        bool
+}
+
+// mkimage adds an image of tars, or an artifact of files, to a layout. FILE.gz is
+// what is in FILE, compressed by gzip, and FILE.zst by zstd.
+func mkimage(s *script, neg bool, args []string) {
+	const usage = "mkimage [-artifact TYPE] [-platform OS/ARCH] [-config FILE] [-diff-id DIGEST] [-layer-type TYPE] [-docker] DIR:REF [FILE]..."
+	var f imageFlags
+	set := flag.NewFlagSet("mkimage", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.StringVar(&f.artifact, "artifact", "", "artifact type")
+	set.StringVar(&f.platform, "platform", "linux/"+runtime.GOARCH, "in the config, and in the index")
+	set.StringVar(&f.config, "config", "", "file that is the config")
+	set.StringVar(&f.diffID, "diff-id", "", "digest that all layers are said to have")
+	set.StringVar(&f.layerType, "layer-type", "", "media type of all layers")
+	set.BoolVar(&f.docker, "docker", false, "with Docker's media types")
+	wantArgs(s, neg || set.Parse(args) != nil, set.Args(), 1, usage)
+	l, ref := layoutOf(s, set.Arg(0))
+	m := f.manifest(s, l, set.Args()[1:])
+	d := l.blob(m.MediaType, l.json(m))
+	if os, arch, ok := strings.Cut(f.platform, "/"); ok && f.artifact == "" {
+		d.Platform = &v1.Platform{OS: os, Architecture: arch}
+	}
+	l.name(ref, d)
+}
+
+// manifest writes layers and config of an image.
+func (f imageFlags) manifest(s *script, l layout, files []string) v1.Manifest {
+	m := v1.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, ArtifactType: f.artifact}
+	if f.docker {
+		m.MediaType = "application/vnd.docker.distribution.manifest.v2+json"
+	}
+	m.Layers = []v1.Descriptor{}
+	var diffIDs []digest.Digest
+	for _, file := range files {
+		data := []byte(s.ReadFile(strings.TrimSuffix(strings.TrimSuffix(file, ".gz"), ".zst")))
+		diffIDs = append(diffIDs, digest.FromBytes(data))
+		if f.diffID != "" {
+			diffIDs[len(diffIDs)-1] = digest.Digest(f.diffID)
+		}
+		mediaType := v1.MediaTypeImageLayer
+		switch filepath.Ext(file) {
+		case ".gz":
+			mediaType, data = v1.MediaTypeImageLayerGzip, gzipped(l.t, data)
+		case ".zst":
+			mediaType, data = v1.MediaTypeImageLayerZstd, zstded(l.t, data)
+		}
+		m.Layers = append(m.Layers, l.blob(f.typeOf(mediaType), data))
+	}
+	m.Config = f.makeConfig(s, l, diffIDs)
+	return m
+}
+
+// typeOf returns the media type of a layer that would usually have the one given.
+func (f imageFlags) typeOf(usual string) string {
+	switch {
+	case f.layerType != "":
+		return f.layerType
+	case f.artifact != "":
+		return "application/octet-stream"
+	case f.docker:
+		_, compression, _ := strings.Cut(usual, "+")
+		return strings.TrimSuffix("application/vnd.docker.image.rootfs.diff.tar."+compression, ".")
+	}
+	return usual
+}
+
+func (f imageFlags) makeConfig(s *script, l layout, diffIDs []digest.Digest) v1.Descriptor {
+	mediaType := v1.MediaTypeImageConfig
+	if f.docker {
+		mediaType = "application/vnd.docker.container.image.v1+json"
+	}
+	switch {
+	case f.config != "":
+		return l.blob(mediaType, []byte(s.ReadFile(f.config)))
+	case f.artifact != "":
+		return l.blob(v1.MediaTypeEmptyJSON, []byte("{}"))
+	}
+	config := v1.Image{RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs}}
+	config.OS, config.Architecture, _ = strings.Cut(f.platform, "/")
+	return l.blob(mediaType, l.json(config))
+}
+
+// mkindex adds an index to a layout, of images that have names there.
+func mkindex(s *script, neg bool, args []string) {
+	wantArgs(s, neg, args, 2, "mkindex DIR:REF REF...")
+	l, ref := layoutOf(s, args[0])
+	index := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex}
+	for _, d := range l.index().Manifests {
+		if slices.Contains(args[1:], d.Annotations[v1.AnnotationRefName]) {
+			d.Annotations = nil
+			index.Manifests = append(index.Manifests, d)
+		}
+	}
+	l.name(ref, l.blob(v1.MediaTypeImageIndex, l.json(index)))
+}
+
+func layoutOf(s *script, where string) (layout, string) {
+	dir, ref, ok := strings.Cut(where, ":")
+	if !ok {
+		s.Fatalf("%q is no DIR:REF", where)
+	}
+	return layout{s.Value(testKey{}).(testing.TB), s.MkAbs(dir)}, ref
+}
+
+// index reads the index of a layout, which may not be there yet.
+func (l layout) index() v1.Index {
+	l.t.Helper()
+	index := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}}
+	text, err := os.ReadFile(filepath.Join(l.dir, v1.ImageIndexFile))
+	if err == nil {
+		err = json.Unmarshal(text, &index)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.t.Fatal(err)
+	}
+	return index
+}
+
+// name gives a manifest or an index a name in the layout, which it takes from
+// whatever has it.
+func (l layout) name(ref string, d v1.Descriptor) {
+	l.t.Helper()
+	index := l.index()
+	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[v1.AnnotationRefName] == ref })
+	d.Annotations = map[string]string{v1.AnnotationRefName: ref}
+	index.Manifests = append(index.Manifests, d)
+	l.write(v1.ImageIndexFile, l.json(index))
+	l.write(v1.ImageLayoutFile, l.json(v1.ImageLayout{Version: v1.ImageLayoutVersion}))
+}

@@ -1,0 +1,118 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestTwoLinks: of two cfs-link that give one config different images at once, neither
+// loses what the other has given it.
+func TestTwoLinks(t *testing.T) {
+	base, layout := scratch(t), t.TempDir()
+	fresh := filepath.Join(base, "fresh")
+	makeLayout(t, layout, makeTar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))))
+	must(t, fresh, "cfs-pull --init --insecure --progress none oci:"+layout+" t")
+	store := func(options string) string {
+		return strings.TrimSpace(must(t, fresh, "cfs-mkerofs dump t | sed 's/ 40755 / 40700 /' | cfs-mkerofs --store --dumpfile - "+options))
+	}
+	images := []string{
+		"image " + store("--erofs-version 2") + " variant=plain erofs-version=2",
+		"image " + store("") + " variant=boot erofs-version=1",
+	}
+	for i, image := range images {
+		text := must(t, fresh, "cfs-link show t | sed '/^image/d; /^manifest/i "+image+"'")
+		if err := os.WriteFile(fmt.Sprintf("%s/records%d", base, i), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain := must(t, fresh, "cfs-link show t | grep ^image")
+	for i := range 20 {
+		repo := filepath.Join(base, fmt.Sprint(i))
+		must(t, repo, fmt.Sprintf(`cp -a %s %s && cd %s
+			cfs-link --tag a <records0 >out0 & first=$!
+			cfs-link --tag b <records1 >out1 && wait $first`, fresh, repo, base))
+		for _, tag := range []string{"t", "a", "b"} {
+			got := must(t, repo, "cfs-link show "+tag+" | grep ^image")
+			if want := images[0] + "\n" + plain + images[1] + "\n"; got != want {
+				t.Fatalf("round %d, %s has the images\n%swant\n%s", i, tag, got, want)
+			}
+		}
+		if i == 0 {
+			must(t, repo, "cfs-gc check")
+		}
+	}
+}
+
+// TestTwoPulls: two pulls of one image at once, into a repository that is not there
+// yet, are as good as one.
+func TestTwoPulls(t *testing.T) {
+	base, layout := scratch(t), t.TempDir()
+	makeLayout(t, layout, manyFiles(t)...)
+	pull := "cfs-pull --init --insecure --progress none oci:" + layout
+	one := filepath.Join(base, "one")
+	must(t, one, pull+" a")
+	must(t, one, pull+" b")
+	want := contents(t, one)
+	for i := range 4 {
+		repo := filepath.Join(base, fmt.Sprint(i))
+		must(t, repo, pull+" a >"+repo+".a & first=$!; "+pull+" b >"+repo+".b && wait $first")
+		if diff := cmp.Diff(want, contents(t, repo)); diff != "" {
+			t.Fatalf("round %d (-one after the other +at once):\n%s", i, diff)
+		}
+		must(t, repo, "cfs-gc check")
+		if err := os.RemoveAll(repo); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestPullsAndCollections: collections that run again and again while images are
+// pulled make a pull start anew at worst, and break nothing.
+func TestPullsAndCollections(t *testing.T) {
+	base, layout := scratch(t), t.TempDir()
+	makeLayout(t, layout, makeTar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))), makeTar(t, file("usr/b", strings.Repeat("y", 100))))
+	repo := filepath.Join(base, "repo")
+	must(t, repo, "cfs-import --init --insecure")
+	out := must(t, repo, fmt.Sprintf(`cd %s
+		(until test -e done; do cfs-gc --allow-empty --keep 0s >/dev/null || echo gc $?; done) & gc=$!
+		for i in 1 2 3 4 5 6 7 8 9 10; do
+			until cfs-pull --progress none oci:%s t$i >/dev/null 2>err; do
+				status=$?
+				test $status = 75 || { echo pull $status; cat err; break; }
+			done
+			cfs-link untag t$i
+		done
+		touch done
+		wait $gc
+		cfs-pull --progress none oci:%s t >/dev/null`, base, layout, layout))
+	if out != "" {
+		t.Error(out)
+	}
+	must(t, repo, "cfs-gc check --content")
+}
+
+// TestLeasesOfAnother: a pull that ends takes all leases for its manifest with it, also
+// those of another pull of the same image, which then goes on all the same.
+func TestLeasesOfAnother(t *testing.T) {
+	base, layout := scratch(t), t.TempDir()
+	makeLayout(t, layout, makeTar(t, dir("usr", 0o755)), makeTar(t, file("usr/a", "")), makeTar(t, file("usr/b", "")))
+	repo := filepath.Join(base, "repo")
+	must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+" t")
+	out := must(t, repo, fmt.Sprintf(`cd %s
+		cfs-link show t >records
+		(until test -e done; do cfs-link --no-tag <records >/dev/null || echo link $?; done) & link=$!
+		for i in $(seq 100); do
+			cfs-import --progress none <records >/dev/null || echo import $?
+		done
+		touch done
+		wait $link`, base))
+	if out != "" {
+		t.Error(out)
+	}
+	must(t, repo, "cfs-gc check")
+}

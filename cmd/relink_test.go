@@ -1,0 +1,216 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestKillRelink kills a cfs-link that adds an EROFS image to what is tagged.
+func TestKillRelink(t *testing.T) {
+	t.Parallel()
+	p := undisturbed(t, smallLayers(t))
+	template := filepath.Join(scratch(t), "repo")
+	must(t, template, p.code)
+	p.code = "cfs-link show " + tagName + " | cfs-mkerofs --erofs-version 2 | cfs-link --tag " + tagName
+	p.killRelink(t, template)
+}
+
+// TestKillRepull kills a pull of what is tagged, but has no EROFS image yet.
+func TestKillRepull(t *testing.T) {
+	t.Parallel()
+	p := undisturbed(t, smallLayers(t))
+	template := filepath.Join(scratch(t), "repo")
+	must(t, template, "cfs-fetch "+p.source()+" | cfs-import --init --insecure --progress none | cfs-link --tag "+tagName)
+	p.shown = []string{must(t, template, "cfs-link show "+tagName)}
+	p.killRelink(t, template)
+}
+
+// killRelink kills a command that links what is tagged anew, before each system call of
+// cfs-link, the window "config rewritten, manifest not yet" among them. All that the tag
+// led to before must outlive the next collection.
+func (p *pulled) killRelink(t *testing.T, template string) {
+	linked := copyOf(t, template)
+	calls, linking := 0, ofTool("cfs-link")
+	r := trapped(t, linked, p.code, linking(func(call) error {
+		calls++
+		return nil
+	}))
+	p.records = r.stdout
+	p.shown = append(p.shown, must(t, linked, "cfs-link show "+tagName))
+	if r.status != 0 || p.shown[0] == p.shown[1] {
+		t.Fatalf("exit status %d, records\n%s\n%s", r.status, r.stdout, r.stderr)
+	}
+	windows := 0
+	for n := 1; n <= calls; n += soak(2, 1) {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			repo, count := copyOf(t, template), 0
+			trapped(t, repo, p.code, linking(func(c call) error {
+				if count++; count < n {
+					return nil
+				}
+				return killGroup(c.group)
+			}))
+			if inWindow(t, repo) {
+				windows++
+			}
+			must(t, repo, "cfs-link show "+tagName)
+			p.recovers(t, repo, 1+n/2%2)
+		})
+	}
+	if windows == 0 {
+		t.Error("none was killed between rewriting the config and rewriting the manifest")
+	}
+}
+
+func copyOf(t *testing.T, repo string) string {
+	t.Helper()
+	dir := filepath.Join(scratch(t), "repo")
+	must(t, "", "cp -a "+quote(repo)+" "+quote(dir))
+	return dir
+}
+
+// ofTool returns what narrows an answer to the calls of one tool.
+func ofTool(name string) func(func(call) error) func(call) error {
+	return func(before func(call) error) func(call) error {
+		return func(c call) error {
+			if c.tool != name {
+				return nil
+			}
+			return before(c)
+		}
+	}
+}
+
+// inWindow reports whether the config that the tagged manifest refers to is not the
+// one that has the config's name.
+func inWindow(t *testing.T, repo string) bool {
+	t.Helper()
+	for line := range strings.Lines(must(t, repo, "cfs-link show "+tagName)) {
+		if rec := parseRecord(t, line); rec.Kind == "config" {
+			target, err := os.Readlink(repo + "/streams/oci-config-" + rec.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.ReplaceAll(strings.TrimPrefix(target, "../objects/"), "/", "") != rec.Get("stream")
+		}
+	}
+	t.Fatal("no config")
+	return false
+}
+
+// TestKillCollect kills collections of what one tag does not keep before each system
+// call. What stays must be whole, or go with the next collection, and must not be
+// taken for whole by the next pull.
+func TestKillCollect(t *testing.T) {
+	t.Parallel()
+	p := undisturbed(t, smallLayers(t))
+	template := filepath.Join(scratch(t), "repo")
+	must(t, template, p.code)
+	other := t.TempDir()
+	makeLayout(t, other, smallLayers(t)[:2]...)
+	must(t, template, "cfs-pull oci:"+other+" other && cfs-link untag "+tagName)
+	calls := 0
+	trapped(t, copyOf(t, template), "cfs-gc", func(call) error {
+		calls++
+		return nil
+	})
+	for n := 1; n <= calls; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			repo, count := copyOf(t, template), 0
+			trapped(t, repo, "cfs-gc", func(c call) error {
+				if count++; count < n {
+					return nil
+				}
+				return killGroup(c.group)
+			})
+			p.sound(t, repo)
+			must(t, repo, "cfs-gc check other")
+			must(t, repo, "cfs-link untag other")
+			p.recovers(t, repo, 0)
+		})
+	}
+}
+
+// TestKillRepair kills repairs before each system call. The next one ends it, and a
+// pull makes all whole again.
+func TestKillRepair(t *testing.T) {
+	t.Parallel()
+	p := undisturbed(t, smallLayers(t))
+	template := filepath.Join(scratch(t), "repo")
+	must(t, template, p.code)
+	if err := flipByte(template+"/objects/"+objectOf(t, p.dump, "/usr/file1"), 7); err != nil {
+		t.Fatal(err)
+	}
+	const repair = "cfs-gc check --repair"
+	calls := 0
+	trapped(t, copyOf(t, template), repair, func(call) error {
+		calls++
+		return nil
+	})
+	for n := 1; n <= calls; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			repo, count := copyOf(t, template), 0
+			trapped(t, repo, repair, func(c call) error {
+				if count++; count < n {
+					return nil
+				}
+				return killGroup(c.group)
+			})
+			if r := shell(t, repo, repair); r.status != 4 && r.status != 0 {
+				t.Errorf("repair: exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+			}
+			p.pullAgain(t, repo)
+		})
+	}
+}
+
+// TestLinkTogether runs a cfs-link while another one is at some system call. Each adds an
+// EROFS image to the same config, and both stay.
+func TestLinkTogether(t *testing.T) {
+	t.Parallel()
+	p := undisturbed(t, smallLayers(t))
+	template := filepath.Join(scratch(t), "repo")
+	must(t, template, "cfs-fetch "+p.source()+" | cfs-import --init --insecure --progress none | cfs-link --tag "+tagName)
+	add := func(version int) string {
+		return fmt.Sprintf("cfs-link show %s | cfs-mkerofs --erofs-version %d | cfs-link --tag %s", tagName, version, tagName)
+	}
+	linking, calls := ofTool("cfs-link"), 0
+	trapped(t, copyOf(t, template), add(1), linking(func(call) error {
+		calls++
+		return nil
+	}))
+	for n := 1; n <= calls; n += soak(4, 1) {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			repo, count, ended := copyOf(t, template), 0, make(chan result, 1)
+			first := trapped(t, repo, add(1), linking(func(call) error {
+				if count++; count != n {
+					return nil
+				}
+				go func() { ended <- shell(t, repo, add(2)) }()
+				select {
+				case r := <-ended:
+					ended <- r
+				case <-time.After(300 * time.Millisecond): // it waits for the lock of the first
+				}
+				return nil
+			}))
+			if count < n {
+				t.Fatalf("only %d calls", count)
+			}
+			second := <-ended
+			if first.status != 0 || second.status != 0 {
+				t.Errorf("exit status %d and %d\n%s%s", first.status, second.status, first.stderr, second.stderr)
+			}
+			if shown := must(t, repo, "cfs-gc check --content && cfs-link show "+tagName); strings.Count(shown, "\nimage ") != 2 {
+				t.Errorf("an image is lost:\n%s", shown)
+			}
+		})
+	}
+}
