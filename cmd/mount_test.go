@@ -314,7 +314,6 @@ func TestMountErrors(t *testing.T) {
 	must(t, repo, fmt.Sprintf("cd $COMPOSEFS_REPO && mkdir -p objects/%s && printf garbage > objects/%s && ln -s ../objects/%[2]s images/%s",
 		garbage.ObjectPath()[:2], garbage.ObjectPath(), garbage))
 	none := strings.Repeat("0", 64)
-	before := must(t, "", "cat /proc/self/mountinfo")
 	for _, v := range []struct {
 		args   string
 		status int
@@ -353,8 +352,8 @@ func TestMountErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, shell(t, repo, "cfs-mount "+tagName+" "+dir), 4, image)
-	if after := must(t, "", "cat /proc/self/mountinfo"); after != before {
-		t.Errorf("mounts have changed from\n%s\nto\n%s", before, after)
+	if left := must(t, "", "grep "+base+" /proc/self/mountinfo || true"); left != "" {
+		t.Errorf("left mounted:\n%s", left)
 	}
 }
 
