@@ -1,0 +1,111 @@
+package cmd
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// errKilled is why a body ends when its reader has been killed.
+var errKilled = errors.New("the client was killed")
+
+// killer kills a client when it has got a number of bytes.
+type killer struct {
+	mu   sync.Mutex
+	left int64
+	kill func() // nil: nobody is killed
+}
+
+// arm says who is killed, after how many bytes from now.
+func (k *killer) arm(after int64, kill func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.left, k.kill = after, kill
+}
+
+// before kills, if it is time, when the client has read all that was sent to it: what
+// is on its way is no loss of the client's.
+func (k *killer) before(e *exchange, n int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kill == nil {
+		return nil
+	}
+	if k.left -= int64(n); k.left > 0 {
+		return nil
+	}
+	e.flow.Lock()
+	defer e.flow.Unlock()
+	for _, other := range e.allOpen() {
+		drain(other.conn)
+	}
+	k.kill()
+	k.kill = nil
+	for _, other := range e.allOpen() {
+		other.note(other, func(t *traffic) { t.cuts++ })
+	}
+	return errKilled
+}
+
+func (p *faultProxy) allOpen() (list []*exchange) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for e := range p.open {
+		list = append(list, e)
+	}
+	return list
+}
+
+// drain waits until the other end of a connection, which is on this machine, has read
+// all that was sent, but not for long: it may have other things to do.
+func drain(c net.Conn) {
+	for range 500 {
+		if n, err := unread(c); err != nil || n == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// unread returns how many bytes are on their way to the other end, or lie there.
+func unread(c net.Conn) (n int64, err error) {
+	here, there := procAddr(c.LocalAddr()), procAddr(c.RemoteAddr())
+	f, err := os.Open("/proc/net/tcp")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var sent, received int64
+		field := strings.Fields(lines.Text())
+		if len(field) < 5 {
+			continue
+		}
+		if _, err := fmt.Sscanf(field[4], "%x:%x", &sent, &received); err != nil {
+			continue // the heading
+		}
+		switch {
+		case field[1] == here && field[2] == there:
+			n += sent
+		case field[1] == there && field[2] == here:
+			n += received
+		}
+	}
+	return n, nil
+}
+
+// procAddr writes an address as /proc/net/tcp has it (proc(5)): the four bytes as a
+// number of this machine's order.
+func procAddr(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(tcp.IP.To4()), tcp.Port)
+}
