@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // pass lets a request through.
@@ -160,4 +161,20 @@ func rangeOf(r *http.Request) (from int64, to string, ok bool) {
 // says answers with a status alone.
 func says(status int, headers ...string) fault {
 	return func(e *exchange) { e.fail(status, headers...) }
+}
+
+// slow is a body of which nothing comes for a time.
+func slow(body io.ReadCloser, pause time.Duration) io.ReadCloser {
+	return readCloser{&slowReader{body, pause}, body}
+}
+
+type slowReader struct {
+	io.Reader
+	pause time.Duration
+}
+
+func (s *slowReader) Read(b []byte) (int, error) {
+	time.Sleep(s.pause)
+	s.pause = 0
+	return s.Reader.Read(b)
 }

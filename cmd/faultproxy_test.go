@@ -17,7 +17,8 @@ import (
 type faultProxy struct {
 	registry        // as clients see it
 	upstream string // the registry behind it, HOST:PORT
-	fault    fault
+	fault    fault  // of blobs
+	manifest fault  // of manifests
 	kill     killer
 
 	ended chan struct{} // closed at the end of the test
@@ -36,7 +37,7 @@ type traffic struct {
 	lies      int   // bodies, or what is said about them, that were wrong
 }
 
-// fault handles a request for a blob; it calls e.forward or e.fail.
+// fault handles a request for a blob or a manifest; it calls e.forward or e.fail.
 type fault func(e *exchange)
 
 // exchange is a request for a blob, and the answer to it.
@@ -55,7 +56,7 @@ type connKey struct{}
 func newFaultProxy(t testing.TB, behind *registry) *faultProxy {
 	t.Helper()
 	p := &faultProxy{
-		registry: *behind, upstream: behind.addr, fault: pass, ended: make(chan struct{}),
+		registry: *behind, upstream: behind.addr, fault: pass, manifest: pass, ended: make(chan struct{}),
 		traffic: map[string]*traffic{}, open: map[*exchange]bool{},
 	}
 	s := httptest.NewUnstartedServer(p)
@@ -72,14 +73,23 @@ func newFaultProxy(t testing.TB, behind *registry) *faultProxy {
 func (p *faultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := &exchange{faultProxy: p, w: w, r: r, conn: r.Context().Value(connKey{}).(net.Conn)}
 	_, blob, isBlob := strings.Cut(r.URL.Path, "/blobs/sha256:")
-	if !isBlob || r.Method != http.MethodGet {
-		e.forward(nil)
-		return
+	handle := p.fault
+	switch {
+	case r.Method != http.MethodGet:
+		handle = pass
+	case isBlob:
+		e.blob = "sha256:" + blob
+	case strings.Contains(r.URL.Path, "/manifests/"):
+		handle, e.blob = p.manifest, manifests
+	default:
+		handle = pass
 	}
-	e.blob = "sha256:" + blob
 	e.nth = p.note(e, func(t *traffic) { t.requests++ }).requests - 1
-	p.fault(e)
+	handle(e)
 }
+
+// manifests is what the proxy knows all manifests together by, instead of a digest.
+const manifests = "manifests"
 
 // note changes what is known about the blob of an exchange, and returns it.
 func (p *faultProxy) note(e *exchange, change func(*traffic)) traffic {
@@ -99,11 +109,16 @@ func (p *faultProxy) of(blob string) traffic { return p.note(&exchange{blob: blo
 func (p *faultProxy) total() (sum traffic) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, t := range p.traffic {
+	for blob, t := range p.traffic {
+		if !isDigest(blob) {
+			continue
+		}
 		sum = traffic{sum.requests + t.requests, sum.delivered + t.delivered, sum.cuts + t.cuts, sum.lies + t.lies}
 	}
 	return sum
 }
+
+func isDigest(blob string) bool { return strings.HasPrefix(blob, "sha256:") }
 
 // lie counts one about the blob.
 func (e *exchange) lie() { e.note(e, func(t *traffic) { t.lies++ }) }
@@ -133,7 +148,7 @@ func (e *exchange) forward(change func(*http.Response)) {
 		e.w.Header()[name] = values
 	}
 	e.w.WriteHeader(answer.StatusCode)
-	e.deliver(answer.Body, e.blob != "" && answer.StatusCode/100 == 2)
+	e.deliver(answer.Body, isDigest(e.blob) && answer.StatusCode/100 == 2)
 }
 
 // deliver hands on a body, and counts it if it is a blob's.
