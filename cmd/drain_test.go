@@ -44,12 +44,10 @@ func (k *killer) before(e *exchange, n int) error {
 	defer e.flow.Unlock()
 	for _, other := range e.allOpen() {
 		drain(other.conn)
+		other.note(other, func(t *traffic) { t.cuts++ })
 	}
 	k.kill()
 	k.kill = nil
-	for _, other := range e.allOpen() {
-		other.note(other, func(t *traffic) { t.cuts++ })
-	}
 	return errKilled
 }
 

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	library "github.com/google/go-containerregistry/pkg/registry"
@@ -183,4 +185,18 @@ func imageOf(t testing.TB, layout string) (m v1.Manifest) {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// putManifest puts any text in the place of a manifest, NAME:TAG.
+func putManifest(t testing.TB, r *registry, name, mediaType, text string) {
+	t.Helper()
+	repo, tag, _ := strings.Cut(name, ":")
+	q, err := http.NewRequest(http.MethodPut, "http://"+r.addr+"/v2/"+repo+"/manifests/"+tag, strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", mediaType)
+	if got := do(t, q); got.StatusCode != http.StatusCreated {
+		t.Fatalf("%s: %s %s", name, got.Status, got.body)
+	}
 }
