@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -20,53 +21,42 @@ import (
 func TestSources(t *testing.T) {
 	t.Parallel()
 	r, h := debianOpen(t), newHome(t)
-	layers := manyFiles(t)
+	layers := smallLayers(t)
 	gzipLayout(t, h.dir+"/layout", layers...)
 	r.push(t, h.dir+"/layout", "pushed/oras:1")
-	copies := map[string]string{
-		"oci:layout":                             "",
-		r.source("pushed/oras:1"):                "",
-		r.source("pushed/skopeo:1"):              "--preserve-digests",
-		r.source("pushed/v2s2:1"):                "--format v2s2",
-		r.source("pushed/gzip:1"):                "--dest-compress-format gzip",
-		r.source("pushed/zstd:1"):                "--dest-compress-format zstd",
-		r.source("pushed/chunked:1"):             "--dest-compress-format zstd:chunked",
-		"oci:copied:1":                           "",
-		"oci-archive:archive.tar:some/image:1":   "",
-		"oci-archive:digests.tar":                "--preserve-digests",
-		"docker-archive:docker.tar:some/image:1": "",
-		"dir:folder":                             "",
-		"dir:unpacked":                           "--dest-decompress",
-		"dir:dockerfolder":                       "--format v2s2",
-	}
-	want := ""
-	for _, digest := range imageDiffIDs(layers) {
-		want += digest + "\n"
-	}
+	const same = "--preserve-digests"
 	images := map[string][]string{}
-	for source, options := range copies {
-		if source != "oci:layout" && source != r.source("pushed/oras:1") {
-			skopeo(t, h, "copy -q --dest-tls-verify=false "+options+" oci:layout "+source)
-			wantForm(t, h, source, options)
-		}
-		t.Run(strings.Replace(source, r.addr, "REGISTRY", 1), func(t *testing.T) {
+	for _, c := range []struct {
+		source, from, options string // how skopeo makes it; "" for what is there
+	}{
+		{"oci:layout", "", ""},
+		{r.source("pushed/oras:1"), "", ""},
+		{r.source("pushed/skopeo:1"), "oci:layout", same},
+		{r.source("pushed/v2s2:1"), "oci:layout", "--format v2s2"},
+		{"oci:zstd:1", "oci:layout", "--dest-compress-format zstd"},
+		{r.source("pushed/zstd:1"), "oci:zstd:1", same},
+		{"oci:chunked:1", "oci:layout", "--dest-compress-format zstd:chunked"},
+		{r.source("pushed/chunked:1"), "oci:chunked:1", same},
+		{"oci-archive:archive.tar:some/image:1", "oci:layout", ""},
+		{"oci-archive:digests.tar", "oci:zstd:1", same},
+		{"docker-archive:docker.tar:some/image:1", "oci:layout", ""},
+		{"dir:folder", "oci:layout", ""},
+		{"dir:zstdfolder", "oci:zstd:1", same},
+		{"dir:unpacked", "oci:layout", "--dest-decompress"},
+		{"dir:dockerfolder", "oci:layout", "--format v2s2"},
+	} {
+		t.Run(strings.Replace(c.source, r.addr, "REGISTRY", 1), func(t *testing.T) {
 			h := *h
 			h.t = t
-			repo := "$HOME/repo-" + digest.FromString(source).Encoded()[:8]
-			records := h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --repo=" + repo + " --spool=$HOME/spool " + source + " " + tagName)
-			got := ""
-			for line := range strings.Lines(records) {
-				switch rec := parseRecord(t, line); rec.Kind {
-				case "layer":
-					got += rec.Get("diff-id") + "\n"
-				case "image":
-					images[rec.Digest] = append(images[rec.Digest], source)
-				}
+			if c.from != "" {
+				skopeo(t, &h, "copy -q --src-tls-verify=false --dest-tls-verify=false "+c.options+" "+c.from+" "+c.source)
+				wantForm(t, &h, c.source)
 			}
-			if got != want {
-				t.Errorf("diff IDs\n%swant\n%s", got, want)
+			diffIDs, image := pullAnew(t, &h, c.source)
+			if diff := cmp.Diff(imageDiffIDs(layers), diffIDs); diff != "" {
+				t.Errorf("diff IDs (-want +got):\n%s", diff)
 			}
-			h.must("cfs-gc check --content --repo=" + repo)
+			images[image] = append(images[image], c.source)
 			wantEmptySpool(t, h.dir+"/spool")
 		})
 	}
@@ -75,14 +65,33 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// wantForm checks that a copy by skopeo is in the form that it was told.
-func wantForm(t *testing.T, h *home, source, options string) {
+// pullAnew pulls into a new repository, and returns the diff IDs of the layers and the
+// EROFS image.
+func pullAnew(t *testing.T, h *home, source string) (diffIDs []string, image string) {
 	t.Helper()
-	for option, said := range map[string]string{"zstd": "tar+zstd", "zstd:chunked": "zstd-chunked", "v2s2": "docker.distribution.manifest.v2"} {
-		if strings.HasSuffix(options, " "+option) && strings.HasPrefix(source, "docker:") {
-			if raw := h.must("skopeo inspect --raw --tls-verify=false " + source); !strings.Contains(raw, said) {
-				t.Errorf("skopeo %s does not make %s: %s", options, said, raw)
-			}
+	repo := "$HOME/repo-" + digest.FromString(source).Encoded()[:8]
+	records := h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --repo=" + repo + " --spool=$HOME/spool " + source + " " + tagName)
+	for line := range strings.Lines(records) {
+		switch rec := parseRecord(t, line); rec.Kind {
+		case "layer":
+			diffIDs = append(diffIDs, rec.Get("diff-id"))
+		case "image":
+			image = rec.Digest
+		}
+	}
+	h.must("cfs-gc check --content --repo=" + repo)
+	return diffIDs, image
+}
+
+// wantForm checks that a copy by skopeo is in the form that its name says.
+func wantForm(t *testing.T, h *home, source string) {
+	t.Helper()
+	for name, said := range map[string]string{"zstd:1": "tar+zstd", "chunked:1": "zstd-chunked", "v2s2:1": "docker.distribution.manifest.v2"} {
+		if !strings.HasSuffix(source, name) {
+			continue
+		}
+		if raw := h.must("skopeo inspect --raw --tls-verify=false " + source); !strings.Contains(raw, said) {
+			t.Errorf("skopeo does not make %s: %s", said, raw)
 		}
 	}
 }
