@@ -18,11 +18,13 @@ import (
 // store of objects, by addresses that hold a signature.
 type elsewhere struct {
 	*httptest.Server
+	t      testing.TB
 	layout string
 
 	mu       sync.Mutex
 	requests []*http.Request
-	refused  int // how many requests still get 403, as from an address that has expired
+	refused  int    // how many requests still get 403, as from an address that has expired
+	asks     string // what it wants, as in WWW-Authenticate; "" for nothing
 	serial   int
 }
 
@@ -35,7 +37,7 @@ func newElsewhere(t testing.TB, layout string) *elsewhere {
 	if err != nil {
 		t.Skip("SKIPPED: there is no second address on loopback: ", err)
 	}
-	s := &elsewhere{layout: layout}
+	s := &elsewhere{t: t, layout: layout}
 	s.Server = httptest.NewUnstartedServer(s)
 	s.Listener.Close()
 	s.Listener = listener
@@ -52,6 +54,11 @@ func (s *elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refused--
 	}
 	s.mu.Unlock()
+	if s.asks != "" {
+		w.Header().Set("WWW-Authenticate", s.asks)
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+		return
+	}
 	f, err := os.Open(filepath.Join(s.layout, "blobs/sha256", filepath.Base(r.URL.Path)))
 	if err != nil || refused || r.FormValue("signature") != signature {
 		http.Error(w, "this address has expired", http.StatusForbidden)

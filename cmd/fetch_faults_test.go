@@ -127,6 +127,14 @@ func TestFetchRetryAfter(t *testing.T) {
 	}
 }
 
+// TestFetchRetryNextDay: nobody waits for as long as a registry may say.
+func TestFetchRetryNextDay(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 50_000)
+	f.proxy.fault = to(f.layers()[0].Digest.String(), says(http.StatusTooManyRequests, "Retry-After", "86400"))
+	f.fails(75, "timeout 30 "+f.code+" --retry-times=2", "429")
+}
+
 // TestFetchWrongBytes: a blob that is not what its digest says is fetched once more,
 // and then given up.
 func TestFetchWrongBytes(t *testing.T) {

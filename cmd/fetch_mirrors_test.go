@@ -138,3 +138,15 @@ func TestFetchBadConfig(t *testing.T) {
 	f.write("registries.conf", "[[registry")
 	f.fails(1, f.code, "registries.conf")
 }
+
+// TestFetchPolicy: a policy.json that refuses all is enforced, or --help says that it
+// is not.
+func TestFetchPolicy(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 2000)
+	f.write(".config/containers/policy.json", `{"default": [{"type": "reject"}]}`)
+	r := f.run(f.code)
+	if help := f.must("cfs-fetch --help"); r.status == 0 && !strings.Contains(help, "policy.json") {
+		t.Errorf("it fetches against policy.json, and --help does not say so:\n%s", help)
+	}
+}

@@ -24,17 +24,57 @@ func TestFetchRedirect(t *testing.T) {
 				other.redirect(e)
 			}
 			f.succeeds()
-			for _, q := range other.seen() {
-				for header, values := range q.Header {
-					text := strings.Join(values, " ")
-					if header == "Authorization" || header == "Cookie" || strings.Contains(text, secret) || strings.Contains(text, "Bearer") {
-						t.Errorf("%s %s came with %s: %s", q.Method, q.URL, header, text)
-					}
-				}
-			}
+			other.wantNoSecrets()
 			if len(other.seen()) < len(f.layers()) {
 				t.Errorf("only %d requests went elsewhere", len(other.seen()))
 			}
+		})
+	}
+}
+
+// wantNoSecrets checks that no request that came held what is for the registry alone.
+func (s *elsewhere) wantNoSecrets() {
+	s.t.Helper()
+	for _, q := range s.seen() {
+		for header, values := range q.Header {
+			text := strings.Join(values, " ")
+			if header == "Authorization" || header == "Cookie" || strings.Contains(text, secret) || strings.Contains(text, "Bearer") {
+				s.t.Errorf("%s %s came with %s: %s", q.Method, q.URL, header, text)
+			}
+		}
+	}
+}
+
+// TestFetchRedirectAsks: a host to which the registry sends its clients may ask who they
+// are, also by a token server of its own. It is not told.
+func TestFetchRedirectAsks(t *testing.T) {
+	t.Parallel()
+	r := debianHtpasswd(t, nil)
+	layout := randomImage(t, 24, 20_000)
+	r.push(t, layout, "some/image:1")
+	for name, asks := range map[string]string{
+		"basic":  `Basic realm="elsewhere"`,
+		"bearer": `Bearer realm="REALM/token",service="elsewhere",scope="repository:some/image:pull"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fetchingOf(t, r, layout, "some/image:1")
+			other := newElsewhere(t, layout)
+			other.asks = strings.Replace(asks, "REALM", other.URL, 1)
+			f.proxy.fault = func(e *exchange) {
+				if e.r.Header.Get("Authorization") == "" {
+					pass(e)
+					return
+				}
+				other.redirect(e)
+			}
+			if got := f.run(f.code + " --retry-times=1"); got.status == 0 || strings.Contains(got.stdout, "manifest ") {
+				t.Errorf("exit status %d\n%s", got.status, got.stdout)
+			}
+			if len(other.seen()) == 0 {
+				t.Error("nobody came")
+			}
+			other.wantNoSecrets()
 		})
 	}
 }
