@@ -95,20 +95,16 @@ func (i *importer) do(rec record.Record) (stored, error) {
 	if err := i.checkType(rec); err != nil {
 		return stored{}, err
 	}
-	if key := keyOf(rec.Kind, src); key != "" {
-		id, err := oci.Stored(i.repo, key, rec.Kind == "layer")
-		switch {
-		case err == nil:
-			tool.Progress(i.c, tool.Event{Kind: rec.Kind, Digest: rec.Digest, Message: "present"})
-			return stored{rec: rec, key: key, stream: id}, nil
-		case !errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err):
-			return stored{}, err
-		case rec.Get("stream") != "":
-			return stored{}, tool.Again("stream %s of %s is gone from the repository", rec.Get("stream"), key)
-		}
+	key := keyOf(rec.Kind, src)
+	if done, err := i.present(rec, key); err != nil || !done.stream.IsZero() {
+		return done, err
 	}
 	f, err := os.Open(rec.Get("path"))
 	if errors.Is(err, fs.ErrNotExist) {
+		// Another pull may have stored it meanwhile, and removed it from the spool.
+		if done, err := i.present(rec, key); err != nil || !done.stream.IsZero() {
+			return done, err
+		}
 		return stored{}, tool.Again("%w", err)
 	}
 	if err != nil {
@@ -121,6 +117,24 @@ func (i *importer) do(rec record.Record) (stored, error) {
 	}
 	tool.Progress(i.c, event(rec.Kind, imported))
 	return stored{rec: fillIn(rec, imported), key: keyOf(rec.Kind, imported.Source), stream: imported.Stream, fresh: true}, nil
+}
+
+// present returns what the repository has of a layer, with no stream if that is nothing.
+func (i *importer) present(rec record.Record, key digest.Digest) (stored, error) {
+	if key == "" {
+		return stored{}, nil
+	}
+	id, err := oci.Stored(i.repo, key, rec.Kind == "layer")
+	switch {
+	case err == nil:
+		tool.Progress(i.c, tool.Event{Kind: rec.Kind, Digest: rec.Digest, Message: "present"})
+		return stored{rec: rec, key: key, stream: id}, nil
+	case !errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err):
+		return stored{}, err
+	case rec.Get("stream") != "":
+		return stored{}, tool.Again("stream %s of %s is gone from the repository", rec.Get("stream"), key)
+	}
+	return stored{}, nil
 }
 
 // checkType refuses what is no layer by its media type, whether it is stored or not:

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,7 +28,12 @@ type maker struct {
 	committed bool // a manifest has come
 }
 
+// gcPercent is more than other stages have: a tree is all small things, which would be
+// marked again and again while it grows, and they are most of what is in memory.
+const gcPercent = 50
+
 func filter(c *cli.Context) error {
+	debug.SetGCPercent(gcPercent)
 	m := &maker{c: c, out: tool.Records(c)}
 	defer func() {
 		if m.repo != nil {

@@ -42,3 +42,24 @@ func ParseDiffIDs(text []byte) ([]digest.Digest, error) {
 	}
 	return image.RootFS.DiffIDs, nil
 }
+
+// ManifestType returns the media type of a manifest or an index from its bytes: what it
+// says itself, else what its fields tell.
+func ManifestType(text []byte) string {
+	var m struct {
+		MediaType     string          `json:"mediaType"`
+		SchemaVersion int             `json:"schemaVersion"`
+		Manifests     json.RawMessage `json:"manifests"`
+	}
+	switch err := json.Unmarshal(text, &m); {
+	case err != nil:
+		return "" // who parses it says why
+	case m.MediaType != "":
+		return m.MediaType
+	case m.SchemaVersion == 1:
+		return dockerSchema1
+	case m.Manifests != nil:
+		return v1.MediaTypeImageIndex
+	}
+	return v1.MediaTypeImageManifest
+}

@@ -19,8 +19,12 @@ const (
 	DockerManifest     = "application/vnd.docker.distribution.manifest.v2+json"
 	DockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
 	DockerConfig       = "application/vnd.docker.container.image.v1+json"
-	dockerLayer        = "application/vnd.docker.image.rootfs.diff.tar"
-	dockerForeign      = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+
+	dockerSchema1       = "application/vnd.docker.distribution.manifest.v1+json"
+	dockerSchema1Signed = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+	dockerLayer   = "application/vnd.docker.image.rootfs.diff.tar"
+	dockerForeign = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 )
 
 const nonDistributable = "application/vnd.oci.image.layer.nondistributable.v1.tar"
@@ -56,6 +60,22 @@ var layers = map[string]Compression{
 func LayerCompression(mediaType string) (Compression, bool) {
 	c, ok := layers[mediaType]
 	return c, ok
+}
+
+// IsManifest reports whether a media type is that of a manifest or an index, which a
+// registry serves apart from other blobs.
+func IsManifest(mediaType string) bool {
+	switch mediaType {
+	case v1.MediaTypeImageManifest, v1.MediaTypeImageIndex, DockerManifest, DockerManifestList, dockerSchema1, dockerSchema1Signed:
+		return true
+	}
+	return false
+}
+
+// IsForeign reports whether a layer of that media type is kept outside of registries,
+// where its descriptor's URLs say.
+func IsForeign(mediaType string) bool {
+	return strings.HasPrefix(mediaType, nonDistributable) || strings.HasPrefix(mediaType, dockerForeign)
 }
 
 // IsDocker reports whether a media type is one of Docker's own, which the reference

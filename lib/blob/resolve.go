@@ -12,18 +12,56 @@ import (
 	"cfs/lib/corrupt"
 )
 
+// ReadJSON returns the verified bytes of a manifest, an index or a config.
+type ReadJSON func(v1.Descriptor) ([]byte, error)
+
+// Find returns the first manifest of a list that is for a platform, also out of an
+// index, or is of an artifact, which is for none. The error wraps fs.ErrNotExist and
+// says which platforms there are if none is.
+func Find(list []v1.Descriptor, platform v1.Platform, read ReadJSON) (v1.Descriptor, error) {
+	s := search{read: read, platform: platform}
+	found, err := s.first(list)
+	if err == errOtherPlatform {
+		err = fmt.Errorf("no manifest for platform %s: %w; available: %s", platformName(platform), fs.ErrNotExist, strings.Join(s.available, ", "))
+	}
+	return found, err
+}
+
+// FindAlone is Find for one manifest or index. If no platform is asked for, a manifest is
+// taken whatever it is for, and an index is searched for this machine's.
+func FindAlone(d v1.Descriptor, platform *v1.Platform, read ReadJSON) (v1.Descriptor, error) {
+	if platform == nil {
+		if !isIndex(d.MediaType) {
+			return d, checkType(d)
+		}
+		host := HostPlatform()
+		platform = &host
+	}
+	return Find([]v1.Descriptor{d}, *platform, read)
+}
+
 // Resolve returns the manifest of the image that is called ref in the layout, or
-// of its only image if ref is "". Of several it takes the first that is for
-// platform, also out of an index, and an artifact, which is for none. The error
-// wraps fs.ErrNotExist if there is no such image.
+// of its only image if ref is "", as Find finds it. The error wraps fs.ErrNotExist if
+// there is no such image.
 func (l *Layout) Resolve(ref string, platform v1.Platform) (v1.Descriptor, error) {
 	text, err := l.readFile(v1.ImageIndexFile)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
 	}
+	named, err := FindNamed(text, ref)
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
+	}
+	return Find(named, platform, l.ReadAll)
+}
+
+// FindNamed returns what the text of a layout's index.json lists under the name ref, or
+// with the digest ref, or all if ref is "". The error wraps fs.ErrNotExist if that is
+// nothing.
+func FindNamed(indexJSON []byte, ref string) ([]v1.Descriptor, error) {
 	var index v1.Index
-	if err := json.Unmarshal(text, &index); err != nil {
-		return v1.Descriptor{}, corrupt.Errorf("OCI layout %s: %s: %w", l.path, v1.ImageIndexFile, err)
+	if err := json.Unmarshal(indexJSON, &index); err != nil {
+		return nil, corrupt.Errorf("%s: %w", v1.ImageIndexFile, err)
 	}
 	var named []v1.Descriptor
 	for _, d := range index.Manifests {
@@ -32,10 +70,9 @@ func (l *Layout) Resolve(ref string, platform v1.Platform) (v1.Descriptor, error
 		}
 	}
 	if len(named) == 0 {
-		return v1.Descriptor{}, fmt.Errorf("OCI layout %s has no image %q: %w; it has: %s", l.path, ref, fs.ErrNotExist, names(index))
+		return nil, fmt.Errorf("has no image %q: %w; it has: %s", ref, fs.ErrNotExist, names(index))
 	}
-	s := search{layout: l, platform: platform}
-	return s.find(named)
+	return named, nil
 }
 
 func names(index v1.Index) string {
@@ -55,21 +92,13 @@ const maxDepth = 8
 
 // search looks for the first manifest that is for a platform.
 type search struct {
-	layout    *Layout
+	read      ReadJSON
 	platform  v1.Platform
 	depth     int
 	available []string
 }
 
 var errOtherPlatform = errors.New("no manifest for the platform")
-
-func (s *search) find(list []v1.Descriptor) (v1.Descriptor, error) {
-	found, err := s.first(list)
-	if err == errOtherPlatform {
-		err = fmt.Errorf("no manifest for platform %s: %w; available: %s", platformName(s.platform), fs.ErrNotExist, strings.Join(s.available, ", "))
-	}
-	return found, err
-}
 
 func (s *search) first(list []v1.Descriptor) (v1.Descriptor, error) {
 	for _, d := range list {
@@ -81,18 +110,32 @@ func (s *search) first(list []v1.Descriptor) (v1.Descriptor, error) {
 	return v1.Descriptor{}, errOtherPlatform
 }
 
-func (s *search) consider(d v1.Descriptor) (v1.Descriptor, error) {
+func isIndex(mediaType string) bool {
+	return mediaType == v1.MediaTypeImageIndex || mediaType == DockerManifestList
+}
+
+// checkType refuses what is neither a manifest nor an index.
+func checkType(d v1.Descriptor) error {
 	switch d.MediaType {
-	case v1.MediaTypeImageIndex, DockerManifestList:
+	case v1.MediaTypeImageManifest, DockerManifest, v1.MediaTypeImageIndex, DockerManifestList:
+		return nil
+	case dockerSchema1, dockerSchema1Signed:
+		return fmt.Errorf("manifest %s: Docker's schema 1 is not supported: want an image of schema 2 or of OCI", d.Digest)
+	}
+	return fmt.Errorf("manifest %s: media type %q is not supported", d.Digest, d.MediaType)
+}
+
+func (s *search) consider(d v1.Descriptor) (v1.Descriptor, error) {
+	if isIndex(d.MediaType) {
 		return s.enter(d)
-	case v1.MediaTypeImageManifest, DockerManifest:
-	default:
-		return d, fmt.Errorf("manifest %s: media type %q is not supported", d.Digest, d.MediaType)
+	}
+	if err := checkType(d); err != nil {
+		return d, err
 	}
 	if d.Platform != nil {
 		return d, s.match(*d.Platform)
 	}
-	text, err := s.layout.ReadAll(d)
+	text, err := s.read(d)
 	if err != nil {
 		return d, err
 	}
@@ -100,7 +143,7 @@ func (s *search) consider(d v1.Descriptor) (v1.Descriptor, error) {
 	if err != nil || !IsImageConfig(m.Config.MediaType) {
 		return d, err
 	}
-	config, err := s.layout.ReadAll(m.Config)
+	config, err := s.read(m.Config)
 	if err != nil {
 		return d, err
 	}
@@ -116,7 +159,7 @@ func (s *search) enter(d v1.Descriptor) (v1.Descriptor, error) {
 		return d, corrupt.Errorf("index %s: more than %d indexes in each other", d.Digest, maxDepth)
 	}
 	defer func() { s.depth-- }()
-	text, err := s.layout.ReadAll(d)
+	text, err := s.read(d)
 	if err != nil {
 		return d, err
 	}

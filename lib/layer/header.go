@@ -3,7 +3,6 @@ package layer
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 
 	"cfs/lib/corrupt"
 )
@@ -56,16 +55,26 @@ func (b *block) verify() error {
 	if err != nil {
 		return corrupt.Errorf("checksum: %w", err)
 	}
-	sum := uint64(8 * ' ')
-	for i, c := range b {
-		if i < 148 || i >= 156 {
-			sum += uint64(c)
-		}
+	sum := b.sum() + 8*' '
+	for _, c := range b.checksum() {
+		sum -= uint64(c)
 	}
 	if sum != want {
 		return corrupt.Errorf("checksum mismatch: header says %d, its bytes add up to %d", want, sum)
 	}
 	return nil
+}
+
+// sum adds up all bytes, eight at a time in four lanes of 16 bits, which they do not
+// overflow: 512 / 4 bytes of at most 255 in each.
+func (b *block) sum() uint64 {
+	const lanes = 0x00ff00ff00ff00ff
+	var sums uint64
+	for i := 0; i < blockSize; i += 8 {
+		word := binary.LittleEndian.Uint64(b[i:])
+		sums += word&lanes + word>>8&lanes
+	}
+	return sums&0xffff + sums>>16&0xffff + sums>>32&0xffff + sums>>48
 }
 
 // cString cuts a field at its first NUL.
@@ -77,7 +86,7 @@ func cString(field []byte) []byte {
 // parseOctal reads octal digits between white space; none at all is 0.
 func parseOctal(field []byte) (uint64, error) {
 	var n uint64
-	for _, c := range []byte(strings.Trim(string(cString(field)), " \t\n\v\f\r")) {
+	for _, c := range bytes.TrimFunc(cString(field), isSpace) {
 		if c < '0' || c > '7' {
 			return 0, corrupt.Errorf("%q is no octal number", field)
 		}
@@ -85,6 +94,8 @@ func parseOctal(field []byte) (uint64, error) {
 	}
 	return n, nil
 }
+
+func isSpace(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }
 
 // isBase256 reports whether a number is written in binary, as GNU tar does when
 // it does not fit.

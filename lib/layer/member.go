@@ -54,18 +54,24 @@ func (m *Member) IsExternal() bool { return m.IsRegular() && m.Size > tree.Inlin
 // padding returns the number of bytes from the body's end to the next block.
 func (m *Member) padding() int64 { return int64(-m.Size & (blockSize - 1)) }
 
-// archive reads the headers of a tar. Who uses it reads the bodies from in.
+// archive reads the headers of a tar. Who uses it reads the bodies from in. An image
+// has as many headers as files, so nothing is allocated anew for each of them but its
+// strings.
 type archive struct {
 	in     io.Reader
 	offset int64 // of in, in the tar
+	block  block // the last header
+	last   Member
 
 	// extension headers since the last member
 	pax, longName, longLink []byte
 	metadata                uint64
+	extensions              []byte // where they are kept
 }
 
-// next returns the next member, leaving in at its body. It returns io.EOF at the
-// two zero blocks that end an archive, and at an end of the input in their place.
+// next returns the next member, leaving in at its body; it is good until the next
+// call. It returns io.EOF at the two zero blocks that end an archive, and at an end of
+// the input in their place.
 func (a *archive) next() (*Member, error) {
 	for {
 		at := a.offset
@@ -89,21 +95,21 @@ func (a *archive) next() (*Member, error) {
 
 // header reads the next header block, past a single block of zeros.
 func (a *archive) header() (*block, error) {
-	var b block
-	if err := a.readBlock(&b); err != nil {
+	b := &a.block
+	if err := a.readBlock(b); err != nil {
 		if err == io.EOF && a.hasExtensions() {
 			err = fmt.Errorf("no member after its extension headers: %w", io.ErrUnexpectedEOF)
 		}
 		return nil, err
 	}
 	if !b.isZero() {
-		return &b, b.verify()
+		return b, b.verify()
 	}
-	if err := a.readBlock(&b); err != nil {
+	if err := a.readBlock(b); err != nil {
 		return nil, fmt.Errorf("truncated tar: %w", noEOF(err))
 	}
 	if !b.isZero() {
-		return &b, b.verify()
+		return b, b.verify()
 	}
 	if a.hasExtensions() {
 		return nil, errors.New("no member after its extension headers")
@@ -139,7 +145,7 @@ func (a *archive) interpret(b *block) (*Member, error) {
 	case flag == 'g':
 		// Global records apply to nothing, and make what came before be forgotten.
 		_, err := a.extension(size, 0)
-		a.pax, a.longName, a.longLink, a.metadata = nil, nil, nil, 0
+		a.forgetExtensions()
 		return nil, err
 	case flag == 'x' && extended:
 		return nil, a.take(&a.pax, "PAX extended header", size)
@@ -172,33 +178,33 @@ func (a *archive) extension(size, before uint64) ([]byte, error) {
 	if before+size > maxMetadata {
 		return nil, corrupt.Errorf("extension headers of more than %d bytes", maxMetadata)
 	}
-	data := make([]byte, (size+blockSize-1)&^(blockSize-1))
+	start := len(a.extensions)
+	a.extensions = append(a.extensions, make([]byte, (size+blockSize-1)&^(blockSize-1))...)
+	data := a.extensions[start:]
 	n, err := io.ReadFull(a.in, data)
 	a.offset += int64(n)
 	if err != nil {
 		return nil, corrupt.Errorf("truncated tar: %w", noEOF(err))
 	}
-	return data[:size], nil
+	return data[:size:size], nil
+}
+
+func (a *archive) forgetExtensions() {
+	a.pax, a.longName, a.longLink, a.metadata = nil, nil, nil, 0
+	a.extensions = a.extensions[:0]
 }
 
 // member reads the header of a member and applies the extensions: PAX before GNU
 // before the header.
 func (a *archive) member(b *block, size uint64) (*Member, error) {
-	m := &Member{Type: b.typeFlag(), Name: string(b.name()), Link: string(b.linkName()), Size: size}
-	if prefix := b.prefix(); b.format() == ustar && len(prefix) > 0 {
-		m.Name = string(prefix) + "/" + m.Name
-	}
-	if a.longName != nil {
-		m.Name = string(trimNUL(a.longName))
-	}
-	if a.longLink != nil {
-		m.Link = string(trimNUL(a.longLink))
-	}
+	a.last = Member{Type: b.typeFlag(), Size: size}
+	m := &a.last
+	m.setNames(a, b)
 	if err := m.readNumbers(b); err != nil {
 		return nil, err
 	}
 	err := m.applyPAX(a.pax)
-	a.pax, a.longName, a.longLink, a.metadata = nil, nil, nil, 0
+	a.forgetExtensions()
 	switch {
 	case err != nil:
 		return nil, err
@@ -212,6 +218,23 @@ func (a *archive) member(b *block, size uint64) (*Member, error) {
 	return m, nil
 }
 
+// setNames takes each name from where it counts: a GNU extension or the header.
+func (m *Member) setNames(a *archive, b *block) {
+	switch prefix := b.prefix(); {
+	case a.longName != nil:
+		m.Name = string(trimNUL(a.longName))
+	case b.format() == ustar && len(prefix) > 0:
+		m.Name = string(prefix) + "/" + string(b.name())
+	default:
+		m.Name = string(b.name())
+	}
+	if a.longLink != nil {
+		m.Link = string(trimNUL(a.longLink))
+	} else {
+		m.Link = string(b.linkName())
+	}
+}
+
 // trimNUL cuts the one NUL that ends a GNU long name.
 func trimNUL(s []byte) []byte {
 	if n := len(s); n > 0 && s[n-1] == 0 {
@@ -221,30 +244,30 @@ func trimNUL(s []byte) []byte {
 }
 
 func (m *Member) readNumbers(b *block) error {
-	var uid, gid, mtime uint64
-	type field struct {
-		name string
-		text []byte
-		to   *uint64
-	}
-	fields := []field{
-		{"mode", b.mode(), &m.Mode}, {"uid", b.uid(), &uid}, {"gid", b.gid(), &gid}, {"mtime", b.mtime(), &mtime},
-	}
+	var n numbers
+	m.Mode = n.parse("mode", b.mode())
+	m.UID = uint32(n.parse("uid", b.uid()))
+	m.GID = uint32(n.parse("gid", b.gid()))
+	m.Mtime.Sec = int64(n.parse("mtime", b.mtime()))
 	if m.Device = b.format() != v7; m.Device {
-		fields = append(fields, field{"devmajor", b.devMajor(), &m.Major}, field{"devminor", b.devMinor(), &m.Minor})
+		m.Major = n.parse("devmajor", b.devMajor())
+		m.Minor = n.parse("devminor", b.devMinor())
 		if isBase256(b.devMajor()) || isBase256(b.devMinor()) {
 			m.Lenient = "base-256 device numbers"
 		}
 	}
-	for _, f := range fields {
-		n, err := parseNumber(f.text)
-		if err != nil {
-			return corrupt.Errorf("%s: %w", f.name, err)
-		}
-		*f.to = n
+	return n.err
+}
+
+// numbers keeps the first error of several numbers.
+type numbers struct{ err error }
+
+func (n *numbers) parse(name string, field []byte) uint64 {
+	v, err := parseNumber(field)
+	if err != nil && n.err == nil {
+		n.err = corrupt.Errorf("%s: %w", name, err)
 	}
-	m.UID, m.GID, m.Mtime.Sec = uint32(uid), uint32(gid), int64(mtime)
-	return nil
+	return v
 }
 
 // noEOF is for where the end of the input is too early.

@@ -32,6 +32,9 @@ type Merger struct {
 
 	root      *tree.Inode
 	rootEntry bool // a layer had an entry for the root itself
+
+	parents []string // room for those of a member
+	walk    walk     // to its directory
 }
 
 // Add applies a layer, in the order of its members, on top of what there is.
@@ -66,10 +69,11 @@ func (g *Merger) apply(m *Member, object verity.ID, inline string) error {
 			return err
 		}
 	}
-	parents, name, err := splitPath(m.Name)
+	parents, name, err := splitPath(g.parents[:0], m.Name)
 	if err != nil {
 		return err
 	}
+	g.parents = parents
 	var n *tree.Inode
 	if m.Type == '1' {
 		n, err = g.target(m.Link)
@@ -89,7 +93,7 @@ func (g *Merger) apply(m *Member, object verity.ID, inline string) error {
 	if err != nil {
 		return err
 	}
-	put(dir, name, n)
+	put(dir, strings.Clone(name), n) // without all of its path
 	return nil
 }
 
@@ -129,7 +133,7 @@ func (g *Merger) remove(parents []string, name, removed string) error {
 
 // target finds the inode that a hard link is another name of.
 func (g *Merger) target(link string) (*tree.Inode, error) {
-	parents, name, err := splitPath(link)
+	parents, name, err := splitPath(nil, link)
 	if err == nil && name == "" {
 		err = corrupt.Errorf("is no file")
 	}

@@ -18,11 +18,12 @@ var errMissing = errors.New("does not exist")
 
 // splitPath returns the directories above a member and its name there, "" for the
 // root. As in the reference, a path that ends in ".." is the root.
-func splitPath(path string) (parents []string, name string, err error) {
+// The parents are appended to room.
+func splitPath(room []string, path string) (parents []string, name string, err error) {
 	if strings.Contains(path, "\x00") {
 		return nil, "", corrupt.Errorf("NUL in a name")
 	}
-	parts := components(path)
+	parts := components(room, path)
 	if len(parts) == 0 || parts[len(parts)-1] == ".." {
 		return nil, "", nil
 	}
@@ -38,10 +39,15 @@ func splitPath(path string) (parents []string, name string, err error) {
 	return parts[:last], parts[last], nil
 }
 
-// components cuts a path at its slashes and leaves out what means nothing.
-func components(path string) []string {
-	parts := strings.Split(path, "/")
-	return slices.DeleteFunc(parts, func(p string) bool { return p == "" || p == "." })
+// components cuts a path at its slashes, leaves out what means nothing, and appends the
+// rest to parts.
+func components(parts []string, path string) []string {
+	for p := range strings.SplitSeq(path, "/") {
+		if p != "" && p != "." {
+			parts = append(parts, p)
+		}
+	}
+	return parts
 }
 
 // walk is the way to a directory of a tree.
@@ -56,7 +62,8 @@ func (w *walk) here() *tree.Inode { return w.above[len(w.above)-1] }
 // links it follows without ever leaving the root. With strict rules it does
 // neither. The error wraps errMissing if one of parents is missing.
 func (g *Merger) directory(parents []string, create bool) (*tree.Inode, error) {
-	w := &walk{above: []*tree.Inode{g.root}}
+	w := &g.walk
+	w.above, w.links = append(w.above[:0], g.root), 0
 	for _, name := range parents {
 		n := w.here().Lookup(name)
 		if n == nil && create {
@@ -100,7 +107,7 @@ func (w *walk) follow(name, target string) error {
 	if strings.HasPrefix(target, "/") {
 		w.above = w.above[:1]
 	}
-	for _, part := range components(target) {
+	for _, part := range components(nil, target) {
 		if part == ".." {
 			w.above = w.above[:max(1, len(w.above)-1)]
 			continue

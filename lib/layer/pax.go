@@ -37,7 +37,7 @@ func (m *Member) applyPAX(data []byte) error {
 				_, fraction, _ = strings.Cut(string(value), ".")
 			}
 		}
-		if err := m.applyRecord(string(key), string(value)); err != nil {
+		if err := m.applyRecord(key, value); err != nil {
 			return err
 		}
 		data = data[length:]
@@ -48,26 +48,26 @@ func (m *Member) applyPAX(data []byte) error {
 	return nil
 }
 
-func (m *Member) applyRecord(key, value string) error {
+func (m *Member) applyRecord(key, value []byte) error {
 	var err error
-	switch key {
+	switch string(key) {
 	case "path":
-		m.Name = value
+		m.Name = string(value)
 	case "linkpath":
-		m.Link = value
+		m.Link = string(value)
 	case "size":
-		m.Size, err = parsePAX(key, value)
+		m.Size, err = parsePAX("size", string(value))
 	case "uid":
-		m.UID, err = parseID(key, value)
+		m.UID, err = parseID("uid", string(value))
 	case "gid":
-		m.GID, err = parseID(key, value)
+		m.GID, err = parseID("gid", string(value))
 	case "mtime":
-		err = m.applyMtime(value)
+		err = m.applyMtime(string(value))
 	case "GNU.sparse.offset", "GNU.sparse.numbytes", "GNU.sparse.map", "GNU.sparse.major":
 		m.Sparse = true
 	default:
-		if name, ok := strings.CutPrefix(key, xattrPrefix); ok {
-			m.setXattr(name, value)
+		if name, ok := bytes.CutPrefix(key, []byte(xattrPrefix)); ok {
+			m.setXattr(string(name), string(value))
 		}
 	}
 	return err

@@ -3,7 +3,6 @@ package layer
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/splitstream"
@@ -15,6 +14,7 @@ type Reader struct {
 	archive
 	stream *splitstream.Reader
 	object verity.ID // that stands at the current place, zero for literal bytes
+	buffer [blockSize]byte
 }
 
 // NewReader returns a Reader from the start of the stream of a layer on. It fails
@@ -28,7 +28,7 @@ func NewReader(s *splitstream.Reader) (*Reader, error) {
 	return r, nil
 }
 
-// Next returns the next member and its content: the object of a regular file
+// Next returns the next member, which is good until the next call, and its content: the object of a regular file
 // larger than tree.InlineMax, or the bytes of a smaller one. Bodies of other
 // members mean nothing. It returns io.EOF at the end of the archive.
 func (r *Reader) Next() (m *Member, object verity.ID, inline string, err error) {
@@ -40,9 +40,9 @@ func (r *Reader) Next() (m *Member, object verity.ID, inline string, err error) 
 		object, err = r.takeObject()
 		r.offset += int64(m.Size)
 	case m.IsRegular():
-		var content strings.Builder
-		_, err = io.CopyN(&content, r.in, int64(m.Size))
-		inline = content.String()
+		content := r.buffer[:m.Size]
+		_, err = io.ReadFull(r.in, content)
+		inline = string(content)
 		r.offset += int64(m.Size)
 	default:
 		err = r.skip(int64(m.Size))
@@ -57,9 +57,15 @@ func (r *Reader) Next() (m *Member, object verity.ID, inline string, err error) 
 }
 
 func (r *Reader) skip(n int64) error {
-	got, err := io.CopyN(io.Discard, r.in, n)
-	r.offset += got
-	return err
+	for n > 0 {
+		got, err := r.in.Read(r.buffer[:min(n, blockSize)])
+		r.offset += int64(got)
+		n -= int64(got)
+		if err != nil && n > 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // takeObject returns the object that comes next.

@@ -74,10 +74,14 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.checkImages(r, layers); err != nil {
+	old, err := current(r, configName(l.Manifest.Config.Digest), splitstream.Config)
+	if err != nil {
+		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
+	}
+	if err := l.checkImages(r, layers, old); err != nil {
 		return nil, err
 	}
-	config, err := l.writeConfig(r, layers)
+	config, err := l.writeConfig(r, layers, old)
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
 	}
@@ -159,9 +163,19 @@ func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container b
 }
 
 // checkImages opens the EROFS images, and checks that they need no object which is
-// not in the layers: such an image would lose it to the next collection.
-func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref) error {
-	if len(l.Images) == 0 {
+// not in the layers: such an image would lose it to the next collection. One that the
+// old config refers to beside the same layers was linked before: that it is there is
+// enough.
+func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document) error {
+	fresh := make(map[Variant]verity.ID)
+	for variant, id := range l.Images {
+		if !old.hasRefs(append(layers[:len(layers):len(layers)], splitstream.Ref{Name: variant.Key(), ID: id})) {
+			fresh[variant] = id
+		} else if err := checkVersion(r, id, variant.Version); err != nil {
+			return err
+		}
+	}
+	if len(fresh) == 0 {
 		return nil
 	}
 	var objects []verity.ID
@@ -174,12 +188,20 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref) error {
 		closer.Close()
 	}
 	slices.SortFunc(objects, verity.ID.Compare)
-	for variant, id := range l.Images {
+	for variant, id := range fresh {
 		if err := checkImage(r, id, variant.Version, objects); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func checkVersion(r *repo.Repo, id verity.ID, want int) error {
+	version, err := EROFSVersion(r, id)
+	if err == nil && version != want {
+		err = corrupt.Errorf("EROFS image %s is of format %d, not %d", id, version, want)
+	}
+	return err
 }
 
 // checkImage checks one EROFS image against the sorted objects of the layers.
@@ -205,12 +227,8 @@ func checkImage(r *repo.Repo, id verity.ID, version int, objects []verity.ID) er
 
 // writeConfig writes the config's stream with the references that it has now. The
 // config of an artifact, often an empty one that many share, refers to no layers.
-func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref) (verity.ID, error) {
+func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, old *document) (verity.ID, error) {
 	name := configName(l.Manifest.Config.Digest)
-	old, err := current(r, name, splitstream.Config)
-	if err != nil {
-		return verity.ID{}, err
-	}
 	if !l.IsContainer() {
 		if old != nil && bytes.Equal(old.JSON, l.ConfigJSON) {
 			return old.ID, nil

@@ -25,6 +25,11 @@ type document struct {
 	refs []splitstream.Ref // sorted by name
 }
 
+// hasRefs reports whether the document, if there is one, has all of refs.
+func (d *document) hasRefs(refs []splitstream.Ref) bool {
+	return d != nil && !slices.ContainsFunc(refs, func(ref splitstream.Ref) bool { return !slices.Contains(d.refs, ref) })
+}
+
 // OpenStream opens a splitstream of the repository. Close must be called.
 func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, error) {
 	f, err := r.OpenObject(id)

@@ -24,7 +24,8 @@ type Reader struct {
 	OldHeader   bool        // written in the layout that is only read
 
 	zstd    *zstd.Decoder
-	literal uint64 // bytes of the current literal that are not yet read
+	chunk   [8]byte // the header of the current chunk
+	literal uint64  // bytes of the current literal that are not yet read
 	err     error
 }
 
@@ -148,14 +149,13 @@ func (s *Reader) Next() (object verity.ID, literal uint64, err error) {
 	if s.err != nil {
 		return verity.ID{}, 0, s.err
 	}
-	var raw [8]byte
-	switch n, err := io.ReadFull(s.zstd, raw[:]); {
+	switch n, err := io.ReadFull(s.zstd, s.chunk[:]); {
 	case err == io.EOF && n == 0:
 		return verity.ID{}, 0, s.fail(io.EOF)
 	case err != nil:
 		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk: %w", noEOF(err)))
 	}
-	k := int64(binary.LittleEndian.Uint64(raw[:]))
+	k := int64(binary.LittleEndian.Uint64(s.chunk[:]))
 	switch {
 	case k == math.MinInt64:
 		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk of 2^63 bytes"))

@@ -10,7 +10,7 @@ import (
 
 // ProgressFlag chooses how a command says how far it is.
 func ProgressFlag() cli.Flag {
-	return &cli.StringFlag{Name: "progress", Value: "auto", Usage: "say on stderr what is done as `P`: plain lines, json lines or none; auto is plain",
+	return &cli.StringFlag{Name: "progress", Value: "auto", Usage: "say on stderr what is done as `P`: plain lines, json lines or none; auto is plain, but bars for downloads on a terminal",
 		Action: func(c *cli.Context, p string) error {
 			switch p {
 			case "auto", "plain", "json", "none":
@@ -25,6 +25,7 @@ type Event struct {
 	Kind    string `json:"kind"`   // of the record it is about
 	Digest  string `json:"digest"` // of it
 	Message string `json:"message"`
+	Bytes   int64  `json:"bytes,omitempty"` // that a transfer has got
 }
 
 // Progress tells people what was done.

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/oci"
+	"cfs/lib/record"
+	"cfs/lib/registry"
+	"cfs/lib/source"
+	"cfs/lib/tool"
+)
+
+// image is an image at its source, with manifest and config read.
+type image struct {
+	source.Source
+	name         string // as it was typed
+	desc         v1.Descriptor
+	manifest     v1.Manifest
+	text, config []byte
+	keys         []digest.Digest // of the layers
+}
+
+// open reads manifest and config of the SOURCE operand. Close must be called in the end.
+func open(c *cli.Context, retrying func(error, time.Duration)) (*image, error) {
+	p, err := platform(c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openSource(c, retrying)
+	if err != nil {
+		return nil, explain(err)
+	}
+	i := &image{Source: s, name: c.Args().First()}
+	if err := i.read(c.Context, p); err != nil {
+		return nil, errors.Join(explain(err), s.Close())
+	}
+	return i, nil
+}
+
+func (i *image) read(ctx context.Context, p *v1.Platform) (err error) {
+	if i.desc, err = i.Manifest(ctx, p); err != nil {
+		return err
+	}
+	if i.text, err = source.ReadAll(ctx, i, i.desc); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	if i.manifest, err = blob.ParseManifest(i.text); err != nil {
+		return fmt.Errorf("manifest %s: %w", i.desc.Digest, err)
+	}
+	if i.config, err = source.ReadAll(ctx, i, i.manifest.Config); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if i.keys, err = oci.LayerKeys(i.manifest, i.config); err != nil {
+		return fmt.Errorf("manifest %s: %w", i.desc.Digest, err)
+	}
+	return nil
+}
+
+// explain gives an error of a source the exit status and the hint that it needs.
+func explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case registry.IsTemporary(err):
+		return tool.Again("%w", err)
+	case errors.Is(err, registry.ErrLogin):
+		return tool.Hint(err, "log in with podman login or skopeo login, or give --authfile FILE or --creds USER --password-stdin")
+	}
+	return err
+}
+
+// blob finds the descriptor of a blob of the image.
+func (i *image) blob(d string) (v1.Descriptor, error) {
+	for _, b := range append([]v1.Descriptor{i.desc, i.manifest.Config}, i.manifest.Layers...) {
+		if b.Digest.String() == d {
+			return b, nil
+		}
+	}
+	return v1.Descriptor{}, fmt.Errorf("%s has no blob %s: %w", i.name, d, fs.ErrNotExist)
+}
+
+// part is one blob of the image, and the record of it.
+type part struct {
+	desc   v1.Descriptor
+	key    digest.Digest // of a layer's stream
+	rec    record.Record // without a place
+	stream string        // where the repository has it
+}
+
+// layers returns each distinct layer, or blob of an artifact.
+func (i *image) layers() ([]*part, error) {
+	container := blob.IsImageConfig(i.manifest.Config.MediaType)
+	seen := make(map[digest.Digest]digest.Digest) // the key of each blob
+	var parts []*part
+	for n, d := range i.manifest.Layers {
+		if key, ok := seen[d.Digest]; ok && key == i.keys[n] {
+			continue
+		} else if ok {
+			return nil, corrupt.Errorf("config %s: layer %s has two diff IDs, %s and %s", i.manifest.Config.Digest, d.Digest, key, i.keys[n])
+		}
+		seen[d.Digest] = i.keys[n]
+		kind := "blob"
+		var keys []record.Key
+		if container {
+			kind = "layer"
+			keys = append(keys, record.Key{Name: "diff-id", Value: i.keys[n].String()})
+		}
+		p := &part{desc: d, key: i.keys[n], rec: describe(kind, d, keys)}
+		p.rec = p.rec.Set("for", i.desc.Digest.String())
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
+
+// ends returns config and manifest.
+func (i *image) ends() []*part {
+	return []*part{
+		{desc: i.manifest.Config, rec: describe("config", i.manifest.Config, nil)},
+		{desc: i.desc, rec: describe("manifest", i.desc, nil).Set("source", i.name)},
+	}
+}
+
+func describe(kind string, d v1.Descriptor, keys []record.Key) record.Record {
+	keys = append(keys, record.Key{Name: "media-type", Value: d.MediaType}, record.Key{Name: "size", Value: strconv.FormatInt(d.Size, 10)})
+	return record.Record{Kind: kind, Digest: d.Digest.String(), Keys: keys}
+}

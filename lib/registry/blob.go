@@ -1,0 +1,248 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+)
+
+// accepted are the manifests that are understood, or at least told apart.
+var accepted = []string{strings.Join([]string{
+	v1.MediaTypeImageManifest, v1.MediaTypeImageIndex, blob.DockerManifest, blob.DockerManifestList, "*/*;q=0.1",
+}, ", ")}
+
+// progress is how many bytes must come before a failure counts as the first one again.
+const progress = 64 << 10
+
+// Open opens a blob, a manifest or an index, from the byte at offset on. What is cut off
+// or stalls is asked for again from where it was, as long as the budget of retries
+// lasts, which is whole again after each 64 KiB. Then the error is temporary. The bytes
+// are not verified.
+func (i *Image) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
+	if err := d.Digest.Validate(); err != nil {
+		return nil, corrupt.Errorf("digest %q: %w", d.Digest, err)
+	}
+	if blob.IsForeign(d.MediaType) && len(d.URLs) == 0 {
+		return nil, fmt.Errorf("blob %s: media type %q: a foreign layer is not in the registry, and its descriptor has no URL", d.Digest, d.MediaType)
+	}
+	if d.Size == int64(len(i.text)) && offset <= d.Size && d.Digest == d.Digest.Algorithm().FromBytes(i.text) {
+		return io.NopCloser(bytes.NewReader(i.text[offset:])), nil
+	}
+	b := &body{image: i, ctx: ctx, desc: d, offset: offset, budget: i.options.budget()}
+	if err := b.open(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// body gives the bytes of a blob, over as many requests as that takes.
+type body struct {
+	image   *Image
+	ctx     context.Context
+	desc    v1.Descriptor
+	offset  int64 // of what comes next
+	budget  *budget
+	since   int64 // bytes since the last failure
+	current io.ReadCloser
+	noRange bool // the registry does not serve ranges as it should
+	err     error
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	for b.err == nil {
+		n, err := b.current.Read(p)
+		b.advance(n)
+		switch {
+		case b.offset > b.desc.Size:
+			b.err = corrupt.Errorf("blob %s is longer than its %d bytes", b.desc.Digest, b.desc.Size)
+			return 0, b.err
+		case err == io.EOF && b.offset == b.desc.Size:
+			b.err = io.EOF
+		case err != nil:
+			b.resume(err)
+		}
+		if n > 0 || err == nil {
+			return n, nil
+		}
+	}
+	return 0, b.err
+}
+
+func (b *body) advance(n int) {
+	b.offset += int64(n)
+	if b.since += int64(n); b.since >= progress {
+		b.budget.renew()
+	}
+}
+
+// resume opens the blob again after an error.
+func (b *body) resume(err error) {
+	b.current.Close()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	b.since = 0
+	if err = b.budget.wait(b.ctx, classify(err)); err == nil {
+		err = b.open()
+	}
+	if err != nil {
+		b.err = fmt.Errorf("blob %s at byte %d: %w", b.desc.Digest, b.offset, withoutPrefix(err))
+	}
+}
+
+// withoutPrefix drops what open has said of the blob already.
+func withoutPrefix(err error) error {
+	if e, ok := errors.AsType[*blobError](err); ok {
+		return e.error
+	}
+	return err
+}
+
+// blobError says which blob an error is about.
+type blobError struct {
+	desc v1.Descriptor
+	error
+}
+
+func (e *blobError) Error() string { return fmt.Sprintf("blob %s: %v", e.desc.Digest, e.error) }
+func (e *blobError) Unwrap() error { return e.error }
+
+// open asks for what comes from the current offset on, until somebody gives it.
+func (b *body) open() error {
+	for {
+		err := b.image.askEach(func(e *endpoint) error { return b.request(e) })
+		if err == nil {
+			return nil
+		}
+		if err := b.budget.wait(b.ctx, err); err != nil {
+			return &blobError{b.desc, err}
+		}
+	}
+}
+
+// request asks one endpoint.
+func (b *body) request(e *endpoint) error {
+	ctx, cancel := context.WithCancelCause(b.ctx)
+	resp, err := b.get(ctx, e)
+	if err != nil {
+		cancel(nil)
+		return err
+	}
+	in := watch(resp.Body, b.image.options.Idle, cancel)
+	if err := b.accept(e, resp, in); err != nil {
+		return errors.Join(err, in.Close())
+	}
+	b.current = in
+	return nil
+}
+
+// get sends the request: for a closed range, so that nobody sends more than is wanted.
+func (b *body) get(ctx context.Context, e *endpoint) (*http.Response, error) {
+	header := http.Header{}
+	if b.ranged() {
+		header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.desc.Size-1))
+	}
+	if blob.IsForeign(b.desc.MediaType) {
+		return e.getForeign(ctx, b.desc, header)
+	}
+	kind := "blobs"
+	if blob.IsManifest(b.desc.MediaType) {
+		kind = "manifests"
+	} else {
+		header.Set("Accept", "*/*")
+	}
+	return e.get(ctx, e.url(kind, b.desc.Digest.String()), header)
+}
+
+// ranged reports whether a part of the blob is asked for.
+func (b *body) ranged() bool { return b.offset > 0 && b.offset < b.desc.Size && !b.noRange }
+
+// accept looks at an answer, and goes to the current offset if all of the blob comes
+// where a part of it was asked for.
+func (b *body) accept(e *endpoint, resp *http.Response, in io.Reader) error {
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK:
+		e.welcome.Store(true)
+		if resp.ContentLength >= 0 && resp.ContentLength != b.desc.Size {
+			return corrupt.Errorf("it has %d bytes there, want %d", resp.ContentLength, b.desc.Size)
+		}
+		if _, err := io.CopyN(io.Discard, in, b.offset); err != nil {
+			return classify(unexpected(err))
+		}
+		return nil
+	case status == http.StatusPartialContent && b.ranged():
+		if err := b.checkRange(resp.Header.Get("Content-Range")); err != nil {
+			b.noRange = true
+			return temporary(err)
+		}
+		e.welcome.Store(true)
+		return nil
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		b.noRange = true
+		return temporary(errors.New("status 416: the registry has no such range of it"))
+	}
+	return e.failed(resp)
+}
+
+// checkRange refuses another part than was asked for (RFC 9110, 14.4).
+func (b *body) checkRange(s string) error {
+	rest, ok := strings.CutPrefix(s, "bytes ")
+	span, _, _ := strings.Cut(rest, "/")
+	first, last, _ := strings.Cut(span, "-")
+	start, err := strconv.ParseInt(first, 10, 64)
+	end, endErr := strconv.ParseInt(last, 10, 64)
+	if !ok || err != nil || endErr != nil || start != b.offset || end >= b.desc.Size {
+		return fmt.Errorf("the registry answers with the range %.80q, want bytes %d-%d", s, b.offset, b.desc.Size-1)
+	}
+	return nil
+}
+
+func (b *body) Close() error {
+	if b.err == nil {
+		b.err = errors.New("closed")
+	}
+	return b.current.Close()
+}
+
+// getForeign gets a layer from where its descriptor says, without credentials.
+func (e *endpoint) getForeign(ctx context.Context, d v1.Descriptor, header http.Header) (*http.Response, error) {
+	failure := errors.New("it has no URL of http or https")
+	for _, s := range d.URLs {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+			continue
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s, nil)
+		if err != nil {
+			return nil, err
+		}
+		req.Header = header.Clone()
+		resp, err := e.http.Do(req)
+		if err == nil && resp.StatusCode/100 == 2 {
+			return resp, nil
+		}
+		if err == nil {
+			err = errors.Join(e.failed(resp), resp.Body.Close())
+		}
+		failure = classify(err)
+	}
+	return nil, failure
+}
+
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

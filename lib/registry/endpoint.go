@@ -1,0 +1,160 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/pkg/docker/config"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
+	"go.podman.io/image/v5/pkg/tlsclientconfig"
+	"go.podman.io/image/v5/types"
+	"oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote/auth"
+)
+
+// endpoint is one place where an image can be got.
+type endpoint struct {
+	ref       reference.Named
+	host      string // of the URL: some are reached by another one than their name's
+	reference string // tag or digest
+	insecure  bool   // plain HTTP will do
+	http      *http.Client
+	auth      *auth.Client
+	scope     registry.Reference
+	welcome   atomic.Bool // it has given something
+
+	probe struct {
+		sync.Mutex
+		scheme string // "" as long as it is not known
+	}
+}
+
+func newEndpoint(sys *types.SystemContext, s sysregistriesv2.PullSource, o Options) (*endpoint, error) {
+	e := &endpoint{ref: s.Reference, reference: referenceOf(s.Reference), insecure: s.Endpoint.Insecure}
+	if o.TLSVerify != nil {
+		e.insecure = !*o.TLSVerify
+	}
+	domain := reference.Domain(s.Reference)
+	e.scope = registry.Reference{Registry: domain, Repository: reference.Path(s.Reference)}
+	e.host = e.scope.Host()
+	tlsConfig, err := tlsFor(sys, domain, e.insecure)
+	if err != nil {
+		return nil, fmt.Errorf("certificates for %s: %w", domain, err)
+	}
+	transport := tlsclientconfig.NewTransport()
+	transport.TLSClientConfig = tlsConfig
+	transport.DisableCompression = true // a range is one of the bytes as they are
+	transport.ResponseHeaderTimeout = o.Idle
+	transport.MaxIdleConnsPerHost = 16
+	e.http = &http.Client{Transport: transport}
+	e.auth = &auth.Client{
+		Client:     e.http,
+		Cache:      auth.NewCache(),
+		Credential: e.credential(sys),
+		Header:     http.Header{"User-Agent": {o.UserAgent}},
+		ClientID:   o.UserAgent,
+	}
+	return e, nil
+}
+
+// tlsFor reads the certificates that are configured for a host.
+func tlsFor(sys *types.SystemContext, host string, insecure bool) (*tls.Config, error) {
+	c := &tls.Config{InsecureSkipVerify: insecure}
+	if sys.DockerCertPath != "" {
+		if _, err := os.Stat(sys.DockerCertPath); err != nil {
+			return nil, errors.New(err.Error()) // the package takes one that is missing for empty
+		}
+		return c, tlsclientconfig.SetupCertificates(sys.DockerCertPath, c)
+	}
+	for _, dir := range certDirs() {
+		dir = filepath.Join(dir, host)
+		if _, err := os.Stat(dir); err == nil {
+			return c, tlsclientconfig.SetupCertificates(dir, c)
+		}
+	}
+	return c, nil
+}
+
+// credential returns what the user has for the registry, and for no other host.
+func (e *endpoint) credential(sys *types.SystemContext) auth.CredentialFunc {
+	return func(_ context.Context, host string) (auth.Credential, error) {
+		if host != e.host {
+			return auth.EmptyCredential, nil
+		}
+		c, err := config.GetCredentialsForRef(sys, e.ref)
+		if err != nil {
+			return auth.EmptyCredential, fmt.Errorf("credentials: %w", err)
+		}
+		if c.IdentityToken != "" {
+			return auth.Credential{RefreshToken: c.IdentityToken}, nil
+		}
+		return auth.Credential{Username: c.Username, Password: c.Password}, nil
+	}
+}
+
+// String names the endpoint in messages.
+func (e *endpoint) String() string { return e.ref.String() }
+
+// url returns the URL of a manifest or a blob, but for its scheme and host.
+func (e *endpoint) url(kind, name string) string {
+	return "/v2/" + reference.Path(e.ref) + "/" + kind + "/" + name
+}
+
+// get asks for a path of the registry, with its scheme found out first.
+func (e *endpoint) get(ctx context.Context, path string, header http.Header) (*http.Response, error) {
+	scheme, err := e.scheme(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+e.host+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	if req.Header.Get("Accept") == "" {
+		req.Header["Accept"] = accepted
+	}
+	resp, err := e.auth.Do(req.WithContext(auth.AppendRepositoryScope(ctx, e.scope, auth.ActionPull)))
+	if err != nil {
+		return nil, classify(err)
+	}
+	return resp, nil
+}
+
+// scheme is https, but where plain HTTP will do and nobody talks TLS.
+func (e *endpoint) scheme(ctx context.Context) (string, error) {
+	e.probe.Lock()
+	defer e.probe.Unlock()
+	if e.probe.scheme != "" || !e.insecure {
+		return cmp.Or(e.probe.scheme, "https"), nil
+	}
+	var failures []error
+	for _, scheme := range []string{"https", "http"} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+e.host+"/v2/", nil)
+		if err != nil {
+			return "", err
+		}
+		resp, err := e.http.Do(req)
+		switch {
+		case err != nil:
+		case scheme == "http" && resp.StatusCode == http.StatusBadRequest:
+			err = errors.Join(errors.New("status 400 by plain HTTP"), resp.Body.Close()) // of one who talks TLS
+		default:
+			e.probe.scheme = scheme
+			return scheme, resp.Body.Close()
+		}
+		failures = append(failures, withoutURL(err))
+	}
+	return "", temporary(errors.Join(failures...))
+}

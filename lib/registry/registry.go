@@ -1,0 +1,177 @@
+// Package registry gets manifests and blobs from registries by the OCI distribution
+// protocol, from where and in the way that users have configured: registries.conf with
+// its mirrors, auth.json and credential helpers, certs.d, proxies.
+//
+// A blob comes from the byte at any offset on, and whatever interrupts it, up to a
+// budget, is taken up again where it stopped. Signatures are not verified, and
+// policy.json is not read: the digest is what is trusted.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker/reference"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+)
+
+// Options say how registries are reached. The zero value is what is configured.
+type Options struct {
+	AuthFile  string        // instead of the configured ones
+	Username  string        // with Password, instead of what the files have
+	Password  string        //
+	CertDir   string        // certificates, instead of those in certs.d
+	TLSVerify *bool         // false: take any certificate, and plain HTTP
+	Retries   int           // how often in a row a request may fail before it is given up
+	Idle      time.Duration // how long a connection may give nothing, 0 for ever
+	UserAgent string
+
+	// Retrying is told when a request is about to be made again, if it is set.
+	Retrying func(err error, wait time.Duration)
+}
+
+// Image is an image in a registry, or in the mirrors of it.
+type Image struct {
+	options   Options
+	endpoints []*endpoint
+	current   atomic.Int32 // the endpoint which had the manifest
+	text      []byte       // what the name stands for: asking again would count against limits
+}
+
+// Open finds out where the image HOST/NAME[:TAG|@DIGEST] is to be got. The error wraps
+// ErrName if that is no such name.
+func Open(name string, o Options) (*Image, error) {
+	sys, err := o.systemContext()
+	if err != nil {
+		return nil, err
+	}
+	sources, err := resolve(sys, name)
+	if err != nil {
+		return nil, err
+	}
+	i := &Image{options: o}
+	for _, s := range sources {
+		e, err := newEndpoint(sys, s, o)
+		if err != nil {
+			return nil, err
+		}
+		i.endpoints = append(i.endpoints, e)
+	}
+	return i, nil
+}
+
+// Close closes idle connections.
+func (i *Image) Close() error {
+	for _, e := range i.endpoints {
+		e.http.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Manifest returns the descriptor of the image's manifest, out of an index that for a
+// platform. The error wraps fs.ErrNotExist if there is none.
+func (i *Image) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
+	var top v1.Descriptor
+	err := i.try(ctx, func(e *endpoint) (err error) {
+		top, i.text, err = e.top(ctx)
+		return err
+	})
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	return blob.FindAlone(top, platform, func(d v1.Descriptor) ([]byte, error) { return i.readAll(ctx, d) })
+}
+
+func (i *Image) readAll(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	in, err := i.Open(ctx, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return blob.ReadAll(in, d.Digest, d.Size)
+}
+
+// try asks each endpoint, from the current one on, until one has what is wanted, and
+// does so again while what goes wrong may pass.
+func (i *Image) try(ctx context.Context, ask func(*endpoint) error) error {
+	budget := i.options.budget()
+	for {
+		err := i.askEach(ask)
+		if err == nil {
+			return nil
+		}
+		if err := budget.wait(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// askEach asks each endpoint once, from the current one on. The error is that of the
+// last one, which is the registry itself.
+func (i *Image) askEach(ask func(*endpoint) error) error {
+	var failure error
+	for n := int(i.current.Load()); n < len(i.endpoints); n++ {
+		err := ask(i.endpoints[n])
+		if err == nil {
+			i.current.Store(int32(n))
+			return nil
+		}
+		failure = fmt.Errorf("%s: %w", i.endpoints[n], err)
+		if errors.Is(err, context.Canceled) {
+			break
+		}
+	}
+	return failure
+}
+
+// top gets the manifest or index that the image's name stands for.
+func (e *endpoint) top(ctx context.Context) (d v1.Descriptor, text []byte, err error) {
+	resp, err := e.get(ctx, e.url("manifests", e.reference), nil)
+	if err != nil {
+		return d, nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return d, nil, e.failed(resp)
+	}
+	text, err = io.ReadAll(io.LimitReader(resp.Body, blob.MaxJSON+1))
+	switch {
+	case err != nil:
+		return d, nil, classify(err)
+	case len(text) > blob.MaxJSON:
+		return d, nil, corrupt.Errorf("manifest %s is larger than %d bytes", e.reference, blob.MaxJSON)
+	case resp.ContentLength >= 0 && int64(len(text)) != resp.ContentLength:
+		return d, nil, temporary(io.ErrUnexpectedEOF)
+	}
+	d = v1.Descriptor{MediaType: blob.ManifestType(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
+	if want, err := digest.Parse(e.reference); err == nil {
+		if d.Digest = want.Algorithm().FromBytes(text); d.Digest != want {
+			return d, nil, corrupt.Errorf("manifest %s: the registry's answer has the digest %s", want, d.Digest)
+		}
+	}
+	if d.MediaType == "" {
+		return d, nil, corrupt.Errorf("manifest %s: the registry's answer is no JSON", d.Digest)
+	}
+	return d, text, nil
+}
+
+// referenceOf returns the tag or the digest of a reference.
+func referenceOf(ref reference.Named) string {
+	if d, ok := ref.(reference.Digested); ok {
+		return d.Digest().String()
+	}
+	return reference.TagNameOnly(ref).(reference.Tagged).Tag()
+}
+
+// notFound is the error for an answer of 404.
+func notFound(what string) error { return fmt.Errorf("%s: %w", what, fs.ErrNotExist) }

@@ -1,0 +1,164 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"cfs/lib/corrupt"
+)
+
+const (
+	firstWait = 250 * time.Millisecond // doubled with each failure in a row
+	maxWait   = 30 * time.Second       // of those; and the longest that a registry may ask for is
+	maxAsked  = 2 * time.Minute
+)
+
+// temporaryError is one that may pass.
+type temporaryError struct {
+	error
+	after time.Duration // how long the registry asks to wait
+}
+
+func (e *temporaryError) Unwrap() error { return e.error }
+
+func temporary(err error) error { return &temporaryError{error: err} }
+
+// IsTemporary reports whether the same may succeed when it is done again later.
+func IsTemporary(err error) bool {
+	_, ok := errors.AsType[*temporaryError](err)
+	return ok
+}
+
+// classify marks errors of a request that may pass, which are all but those of
+// certificates, credentials and redirects, and the end of the program.
+func classify(err error) error {
+	var (
+		request      *url.Error
+		verification *tls.CertificateVerificationError
+		response     *errcode.ErrorResponse
+	)
+	switch ofClient := errors.As(err, &request); {
+	case errors.Is(err, errIdle):
+		return temporary(errIdle)
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &verification), errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%w (--tls-verify=false takes it as it is)", withoutURL(err))
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return ErrLogin
+	case errors.As(err, &response):
+		return statusError(response.StatusCode, response.Errors.Error(), "")
+	case ofClient && request.Op != "Get" && request.Op != "Post":
+		return withoutURL(err) // a URL that cannot be parsed
+	case ofClient, isCut(err):
+		return temporary(withoutURL(err))
+	}
+	return withoutURL(err)
+}
+
+// isCut reports whether an answer ended before it was whole.
+func isCut(err error) bool {
+	var network net.Error
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.As(err, &network)
+}
+
+// withoutURL drops the URL from an error: a redirect's may have secrets in its query.
+func withoutURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// ErrLogin means that the registry wants credentials, or others than it was given.
+var ErrLogin = errors.New("the registry wants a login, or has refused the one it was given")
+
+// failed is the error for an answer that is not what was asked for.
+func (e *endpoint) failed(resp *http.Response) error {
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	err := errors.New(http.StatusText(resp.StatusCode))
+	refused := resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized
+	switch {
+	case refused && resp.Request.URL.Host != e.host:
+		// It was redirected there, by a URL that holds for a while.
+		return temporary(fmt.Errorf("status %d where the registry redirects to: %w", resp.StatusCode, err))
+	case refused && e.welcome.Load():
+		return temporary(fmt.Errorf("status %d of a registry that has let us in before: %w", resp.StatusCode, err))
+	}
+	return statusError(resp.StatusCode, http.StatusText(resp.StatusCode), resp.Header.Get("Retry-After"))
+}
+
+// statusError tells from an HTTP status what went wrong.
+func statusError(status int, text, retryAfter string) error {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w: status %d", ErrLogin, status)
+	case http.StatusNotFound:
+		return notFound("the registry has no such image or blob")
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return &temporaryError{fmt.Errorf("status %d: %.200q", status, text), parseAfter(retryAfter)}
+	}
+	return fmt.Errorf("status %d: %.200q", status, text)
+}
+
+// parseAfter reads a Retry-After header (RFC 9110, 10.2.3).
+func parseAfter(s string) time.Duration {
+	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
+
+// budget is how much may go wrong before it is given up.
+type budget struct {
+	left, failures int
+	options        Options
+}
+
+func (o Options) budget() *budget { return &budget{left: o.Retries, options: o} }
+
+// renew is called when something went right.
+func (b *budget) renew() { b.left, b.failures = b.options.Retries, 0 }
+
+// wait waits before the same is done again, or returns the error if that is of no use.
+func (b *budget) wait(ctx context.Context, err error) error {
+	t, ok := errors.AsType[*temporaryError](err)
+	if !ok || corrupt.Is(err) {
+		return err
+	}
+	if b.left == 0 || t.after > maxAsked {
+		return err
+	}
+	b.left--
+	// Half of the time is left to chance, so that many do not come back together.
+	wait := min(firstWait<<min(b.failures, 20), maxWait)
+	wait = max(wait/2+rand.N(wait/2+1), t.after)
+	b.failures++
+	if b.options.Retrying != nil {
+		b.options.Retrying(err, wait)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

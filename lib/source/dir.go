@@ -1,0 +1,90 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+)
+
+// dir is a directory as skopeo's dir: has it: manifest.json, and a file for each blob
+// which is called as the digest without its algorithm.
+type dir struct{ path string }
+
+func openDir(where string, _ Options) (Source, error) {
+	abs, err := filepath.Abs(where)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(abs, dirManifest)); err != nil {
+		return nil, fmt.Errorf("image directory %s: %w", where, err)
+	}
+	return dir{abs}, nil
+}
+
+const dirManifest = "manifest.json"
+
+// Manifest returns the one manifest. Of an index skopeo writes the manifests beside it,
+// as HEX.manifest.json.
+func (s dir) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
+	text, err := readFile(filepath.Join(s.path, dirManifest))
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("image directory: %w", err)
+	}
+	d := v1.Descriptor{MediaType: blob.ManifestType(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
+	return blob.FindAlone(d, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+}
+
+func (s dir) Path(d v1.Descriptor) (string, error) {
+	if err := d.Digest.Validate(); err != nil {
+		return "", corrupt.Errorf("digest %q: %w", d.Digest, err)
+	}
+	path := filepath.Join(s.path, d.Digest.Encoded())
+	if !blob.IsManifest(d.MediaType) {
+		return path, nil
+	}
+	if beside := path + "." + dirManifest; exists(beside) {
+		return beside, nil
+	}
+	return filepath.Join(s.path, dirManifest), nil
+}
+
+func (s dir) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
+	path, err := s.Path(d)
+	if err != nil {
+		return nil, err
+	}
+	return openFile(path, d, offset)
+}
+
+func (dir) Close() error { return nil }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// readFile reads a file of JSON.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readJSON(f, path)
+}
+
+func readJSON(in io.Reader, name string) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, blob.MaxJSON+1))
+	if err == nil && len(text) > blob.MaxJSON {
+		err = corrupt.Errorf("%s is larger than %d bytes", name, blob.MaxJSON)
+	}
+	return text, err
+}

@@ -1,0 +1,59 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+)
+
+// layout is an image in a directory in the OCI image layout.
+type layout struct {
+	*blob.Layout
+	ref string
+}
+
+func openLayout(where string, _ Options) (Source, error) {
+	var l *blob.Layout
+	_, ref, err := splitRef(where, func(path string) (err error) {
+		l, err = blob.OpenLayout(path)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return layout{l, ref}, nil
+}
+
+func (l layout) Manifest(_ context.Context, platform *v1.Platform) (v1.Descriptor, error) {
+	return l.Resolve(l.ref, hostOr(platform))
+}
+
+func (l layout) Path(d v1.Descriptor) (string, error) { return l.Layout.Path(d.Digest) }
+
+func (l layout) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
+	path, err := l.Layout.Path(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return openFile(path, d, offset)
+}
+
+func (layout) Close() error { return nil }
+
+// openFile opens the file that a blob is.
+func openFile(path string, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", d.Digest, err)
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

@@ -1,0 +1,131 @@
+// Package source finds images where they are: in a registry, an OCI image layout, an
+// archive of one, an archive of docker save, or a directory of skopeo's. It reads their
+// manifest and config, verified, and opens their blobs.
+package source
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/registry"
+)
+
+// Source is one place with an image, or several.
+type Source interface {
+	// Manifest returns the descriptor of the image's manifest: of several the first
+	// that is for the platform, or if that is nil for this machine. The error wraps
+	// fs.ErrNotExist if there is none.
+	Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error)
+
+	// Open opens a blob, from the byte at offset on. Its bytes come as they are, not
+	// verified.
+	Open(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error)
+
+	// Path returns the absolute path of the file that a blob is, "" if blobs are no
+	// files of their own.
+	Path(d v1.Descriptor) (string, error)
+
+	// Close ends the use of the source.
+	Close() error
+}
+
+// Options say how sources are read.
+type Options struct {
+	Registry registry.Options
+	TempDir  string // where a compressed archive is unpacked to, while it is open
+}
+
+// transports are the ways to write a SOURCE, as skopeo does.
+var transports = map[string]func(where string, o Options) (Source, error){
+	"oci":            openLayout,
+	"oci-archive":    openOCIArchive,
+	"docker-archive": openDockerArchive,
+	"dir":            openDir,
+	"docker":         openRegistry,
+}
+
+// Open opens SOURCE: docker://HOST/NAME[:TAG|@DIGEST], for which a bare name stands too,
+// oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or dir:DIR.
+func Open(name string, o Options) (Source, error) {
+	if transport, where, ok := strings.Cut(name, ":"); ok {
+		if open := transports[transport]; open != nil && (transport != "docker" || strings.HasPrefix(where, "//")) {
+			return open(where, o)
+		}
+		if strings.HasPrefix(where, "//") || unsupported[transport] {
+			return nil, fmt.Errorf("%w: %q: want docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or dir:DIR", ErrName, name)
+		}
+	}
+	return openRegistry("//"+name, o)
+}
+
+// unsupported are transports of skopeo which are not to be taken for a registry's host.
+var unsupported = map[string]bool{"containers-storage": true, "docker-daemon": true, "ostree": true, "sif": true, "tarball": true, "registry": true}
+
+// ErrName means that a SOURCE is not written as one.
+var ErrName = registry.ErrName
+
+func openRegistry(where string, o Options) (Source, error) {
+	image, err := registry.Open(strings.TrimPrefix(where, "//"), o.Registry)
+	if err != nil {
+		return nil, err
+	}
+	return remote{image}, nil
+}
+
+// remote is an image in a registry.
+type remote struct{ *registry.Image }
+
+func (remote) Path(v1.Descriptor) (string, error) { return "", nil }
+
+// ReadAll returns a manifest, an index or a config, verified.
+func ReadAll(ctx context.Context, s Source, d v1.Descriptor) ([]byte, error) {
+	in, err := s.Open(ctx, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return blob.ReadAll(in, d.Digest, d.Size)
+}
+
+// splitRef cuts PATH:REF. As in the reference it is cut at the last colon, if no slash
+// comes behind it; where there is no such file, at the first one, as skopeo does.
+func splitRef(where string, exists func(path string) error) (path, ref string, err error) {
+	path, ref = splitLast(where)
+	err = exists(path)
+	if err == nil {
+		return path, ref, nil
+	}
+	if first, rest, ok := strings.Cut(where, ":"); ok && exists(first) == nil {
+		return first, rest, nil
+	}
+	return path, ref, err
+}
+
+func splitLast(where string) (path, ref string) {
+	i := strings.LastIndexByte(where, ':')
+	if i < 0 || strings.Contains(where[i:], "/") {
+		return where, ""
+	}
+	// A digest has a colon of its own.
+	if j := strings.LastIndex(where[:i], ":@"); j >= 0 {
+		i = j
+	}
+	return where[:i], where[i+1:]
+}
+
+// hostOr returns the platform that is asked for, else this machine's.
+func hostOr(p *v1.Platform) v1.Platform {
+	if p == nil {
+		return blob.HostPlatform()
+	}
+	return *p
+}
+
+// missing is the error for a blob that a local source has not.
+func missing(d v1.Descriptor) error { return fmt.Errorf("blob %s: %w", d.Digest, fs.ErrNotExist) }

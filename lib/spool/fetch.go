@@ -1,0 +1,126 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/corrupt"
+)
+
+const partialSuffix = ".partial"
+
+// chunk is how much is read before it is written: what a kill can cost.
+const chunk = 64 << 10
+
+// Open opens a blob where it comes from, from the byte at offset on.
+type OpenBlob func(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error)
+
+// Watch is told how a blob gets on: that its first have bytes are there, then how many
+// more came. It may be nil.
+type Watch func(have, more int64)
+
+// Fetch gets a blob that is not there, or goes on where that ended before, and returns
+// its path. The blob has its digest and size then; one that has not is got once more
+// from its start, and if it is wrong again the error is marked as corrupt. If somebody
+// else is at it, Fetch waits. What there is of a blob stays when Fetch fails.
+func (s *Spool) Fetch(ctx context.Context, d v1.Descriptor, open OpenBlob, watch Watch) (string, error) {
+	path, err := s.Path(d)
+	if err != nil {
+		return "", err
+	}
+	if watch == nil {
+		watch = func(int64, int64) {}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", fmt.Errorf("spool: %w", err)
+	}
+	f, err := lockPartial(ctx, path+partialSuffix)
+	if err != nil {
+		return "", fmt.Errorf("spool: %w", err)
+	}
+	defer f.Close()
+	p := &partial{file: f, desc: d, watch: watch}
+	switch whole, err := p.verifyWhole(path); {
+	case err != nil:
+		return "", fmt.Errorf("spool: %w", err)
+	case whole:
+		return path, os.Remove(f.Name())
+	}
+	if err := p.fetch(ctx, open); err != nil {
+		return "", err
+	}
+	// Its digest is looked at again by who finds it here, so that it need not be flushed.
+	return path, os.Rename(f.Name(), path)
+}
+
+// fetch gets what is missing, twice at most.
+func (p *partial) fetch(ctx context.Context, open OpenBlob) error {
+	if err := p.begin(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	err := p.rest(ctx, open)
+	if !corrupt.Is(err) {
+		return err
+	}
+	if err := p.restart(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if err = p.rest(ctx, open); !corrupt.Is(err) {
+		return err
+	}
+	return errors.Join(err, p.restart(), os.Remove(p.file.Name()))
+}
+
+// lockPartial opens the file of a blob that is on its way, and waits until nobody else
+// is at it.
+func lockPartial(ctx context.Context, name string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(ctx, f); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		// Whoever was at it may have given it its final name, or removed it.
+		named, err := os.Stat(name)
+		mine, mineErr := f.Stat()
+		if err == nil && mineErr == nil && os.SameFile(named, mine) {
+			return f, nil
+		}
+		if err := errors.Join(mineErr, f.Close()); err != nil {
+			return nil, err
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+}
+
+// flock takes an exclusive lock. It asks again and again, since a blocked flock(2) knows
+// no end of the context.
+func flock(ctx context.Context, f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+			return os.NewSyscallError("flock", err)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,199 @@
+// Package spool keeps fetched blobs until they are used, in an OCI image layout, so that
+// other tools can fill and read it.
+//
+// A blob that is on its way is blobs/ALGORITHM/HEX.partial, which whoever fetches it
+// holds an exclusive flock(2) on. It gets its name when all of it is there and has the
+// digest. What index.json leads to belongs to whoever put it there; all other blobs
+// may go after use.
+package spool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+)
+
+// Spool is one such layout.
+type Spool struct {
+	dir    string
+	layout *blob.Layout
+	kept   map[digest.Digest]bool
+}
+
+// Open opens the spool at dir, and makes it if it is not there.
+func Open(dir string) (*Spool, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Spool{dir: dir}
+	if err := s.make(); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	if s.layout, err = blob.OpenLayout(dir); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	s.kept = make(map[digest.Digest]bool)
+	if err := s.findKept(); err != nil {
+		return nil, fmt.Errorf("spool %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// make makes what is missing of the layout.
+func (s *Spool) make() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	for name, content := range map[string]any{
+		v1.ImageLayoutFile: v1.ImageLayout{Version: v1.ImageLayoutVersion},
+		v1.ImageIndexFile:  emptyIndex(),
+	} {
+		path := filepath.Join(s.dir, name)
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := writeJSON(path, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func emptyIndex() v1.Index {
+	return v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
+}
+
+func writeJSON(path string, content any) error {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(path, text, 0o644)
+}
+
+// Path returns where a blob lies, or will.
+func (s *Spool) Path(d v1.Descriptor) (string, error) { return s.layout.Path(d.Digest) }
+
+// Kept reports whether a blob must stay after use: index.json leads to it.
+func (s *Spool) Kept(d v1.Descriptor) bool { return s.kept[d.Digest] }
+
+// Have returns how many bytes of a blob are there, of a whole or a partial one.
+func (s *Spool) Have(d v1.Descriptor) int64 {
+	path, err := s.Path(d)
+	if err != nil {
+		return 0
+	}
+	for _, name := range []string{path, path + partialSuffix} {
+		if st, err := os.Stat(name); err == nil {
+			return min(st.Size(), d.Size)
+		}
+	}
+	return 0
+}
+
+// index reads index.json.
+func (s *Spool) index() (v1.Index, error) {
+	var index v1.Index
+	f, err := os.Open(filepath.Join(s.dir, v1.ImageIndexFile))
+	if err != nil {
+		return index, err
+	}
+	defer f.Close()
+	if err := json.NewDecoder(io.LimitReader(f, blob.MaxJSON)).Decode(&index); err != nil {
+		return index, corrupt.Errorf("%s: %w", v1.ImageIndexFile, err)
+	}
+	return index, nil
+}
+
+// findKept finds what index.json leads to.
+func (s *Spool) findKept() error {
+	index, err := s.index()
+	if err != nil {
+		return err
+	}
+	for _, d := range index.Manifests {
+		s.keep(d)
+	}
+	return nil
+}
+
+// keep marks a manifest or an index, and what it leads to as far as that is there.
+func (s *Spool) keep(d v1.Descriptor) {
+	if s.kept[d.Digest] {
+		return
+	}
+	s.kept[d.Digest] = true
+	if !blob.IsManifest(d.MediaType) {
+		return
+	}
+	text, err := s.layout.ReadAll(d)
+	if err != nil {
+		return // it is not there, or no concern of ours
+	}
+	var m struct {
+		Config    *v1.Descriptor
+		Layers    []v1.Descriptor
+		Manifests []v1.Descriptor
+	}
+	if json.Unmarshal(text, &m) != nil {
+		return
+	}
+	if m.Config != nil {
+		s.keep(*m.Config)
+	}
+	for _, d := range append(m.Layers, m.Manifests...) {
+		s.keep(d)
+	}
+}
+
+// Keep lists a manifest in index.json under a name, in place of what had it.
+func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	index, err := s.index()
+	if err != nil {
+		return err
+	}
+	d = v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Annotations: map[string]string{v1.AnnotationRefName: name}}
+	var list []v1.Descriptor
+	for _, old := range index.Manifests {
+		if old.Annotations[v1.AnnotationRefName] != name {
+			list = append(list, old)
+		}
+	}
+	index.Manifests = append(list, d)
+	s.keep(d)
+	return writeJSON(filepath.Join(s.dir, v1.ImageIndexFile), index)
+}
+
+// lock keeps others from writing index.json.
+func (s *Spool) lock(ctx context.Context) (unlock func() error, err error) {
+	f, err := os.Open(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(ctx, f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f.Close, nil
+}

@@ -1,0 +1,186 @@
+package tool
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/sys/unix"
+)
+
+// Meter shows on stderr how far transfers are, all of which are known before the first
+// one begins: as bars on a terminal, else as lines of text or of JSON.
+type Meter struct {
+	c        *cli.Context
+	mode     string // bars, plain, json or none
+	bars     *mpb.Progress
+	overall  *mpb.Bar
+	finished chan struct{}
+	stopped  sync.WaitGroup
+
+	mu          sync.Mutex
+	start       time.Time
+	total, done int64 // bytes
+	before      int64 // bytes that were there at the start
+	items       []*Item
+}
+
+// Item is one transfer.
+type Item struct {
+	meter        *Meter
+	kind, digest string
+	total, done  int64
+	begun        bool
+	bar          *mpb.Bar
+}
+
+// every is how often a line tells how far all is.
+const every = 5 * time.Second
+
+// NewMeter returns a Meter in the mode that --progress of the command says.
+func NewMeter(c *cli.Context) *Meter {
+	m := &Meter{c: c, mode: c.String("progress"), finished: make(chan struct{})}
+	if m.mode == "auto" {
+		m.mode = "plain"
+		if _, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS); err == nil {
+			m.mode = "bars"
+		}
+	}
+	return m
+}
+
+// Add makes a transfer known, of so many bytes.
+func (m *Meter) Add(kind, digest string, bytes int64) *Item {
+	i := &Item{meter: m, kind: kind, digest: digest, total: bytes}
+	m.items = append(m.items, i)
+	m.total += bytes
+	return i
+}
+
+// Start is called when all transfers are known.
+func (m *Meter) Start() {
+	m.start = time.Now()
+	if len(m.items) == 0 {
+		m.mode = "none"
+	}
+	switch m.mode {
+	case "plain":
+		Warn(m.c, "%d blobs, %s", len(m.items), size(m.total))
+		m.stopped.Go(m.tick)
+	case "json":
+		m.stopped.Go(m.tick)
+	case "bars":
+		m.bars = mpb.New(mpb.WithOutput(os.Stderr), mpb.WithWidth(60))
+		for _, i := range m.items {
+			i.bar = m.bar(fmt.Sprintf("%-6s %.19s", i.kind, i.digest), i.total)
+		}
+		m.overall = m.bar("all", m.total)
+	}
+}
+
+func (m *Meter) bar(name string, total int64) *mpb.Bar {
+	return m.bars.New(max(total, 1), mpb.BarStyle(),
+		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 28, C: decor.DindentRight})),
+		mpb.AppendDecorators(
+			decor.CountersKiloByte("% .1f / % .1f ", decor.WC{W: 22}),
+			decor.OnComplete(decor.AverageSpeed(decor.SizeB1000(0), "% .1f ", decor.WC{W: 12}), ""),
+			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), "done"),
+		))
+}
+
+// Set tells that so many bytes of the transfer are there.
+func (i *Item) Set(bytes int64) {
+	m := i.meter
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !i.begun {
+		i.begun = true
+		m.before += bytes
+	}
+	m.done += bytes - i.done
+	i.done = bytes
+	if i.bar != nil {
+		i.bar.SetCurrent(bytes)
+		m.overall.SetCurrent(m.done)
+	}
+}
+
+// Done tells that the transfer has ended well, and how.
+func (i *Item) Done(message string) {
+	if i.bar != nil {
+		i.bar.SetTotal(-1, true)
+	} else {
+		Progress(i.meter.c, Event{Kind: i.kind, Digest: i.digest, Message: message, Bytes: i.total})
+	}
+}
+
+// Say prints a line for people, above the bars if there are any.
+func (m *Meter) Say(format string, args ...any) {
+	if m.bars != nil {
+		fmt.Fprintf(m.bars, "%s: %s\n", m.c.App.Name, fmt.Sprintf(format, args...))
+		return
+	}
+	Warn(m.c, format, args...)
+}
+
+// Close ends the showing, whether all has been done or not.
+func (m *Meter) Close() {
+	close(m.finished)
+	m.stopped.Wait()
+	if m.bars == nil {
+		return
+	}
+	for _, i := range m.items {
+		i.bar.Abort(false)
+	}
+	m.overall.Abort(false)
+	m.bars.Wait()
+}
+
+// tick tells from time to time how far all is.
+func (m *Meter) tick() {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-m.finished:
+			return
+		case <-ticker.C:
+			m.tell()
+		}
+	}
+}
+
+func (m *Meter) tell() {
+	m.mu.Lock()
+	done, total := m.done, m.total
+	rate := float64(done-m.before) / time.Since(m.start).Seconds()
+	m.mu.Unlock()
+	left := time.Duration(0)
+	if rate > 0 {
+		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
+	}
+	if m.mode == "plain" {
+		Warn(m.c, "%s of %s, %s/s, %s left", size(done), size(total), size(int64(rate)), left)
+		return
+	}
+	line, err := json.Marshal(struct {
+		Kind    string  `json:"kind"`
+		Bytes   int64   `json:"bytes"`
+		Total   int64   `json:"total"`
+		Rate    int64   `json:"bytes-per-second"`
+		Seconds float64 `json:"seconds-left"`
+	}{"progress", done, total, int64(rate), left.Seconds()})
+	if err != nil {
+		panic(err) // numbers can be marshalled
+	}
+	fmt.Fprintf(os.Stderr, "%s\n", line)
+}
+
+// size writes a number of bytes for people.
+func size(bytes int64) string { return fmt.Sprintf("% .1f", decor.SizeB1000(bytes)) }
