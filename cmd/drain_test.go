@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"strings"
@@ -44,22 +45,36 @@ func (k *killer) before(e *exchange, n int) error {
 	}
 	e.flow.Lock()
 	defer e.flow.Unlock()
-	for _, other := range e.allOpen() {
-		drain(other.conn)
-		other.note(other, func(t *traffic) { t.cuts++ })
+	for conn, blob := range e.connections() {
+		drain(conn)
+		e.setDead(conn)
+		e.note(&exchange{blob: blob}, func(t *traffic) { t.cuts++ })
 	}
 	k.kill()
 	k.kill = nil
 	return errKilled
 }
 
-func (p *faultProxy) allOpen() (list []*exchange) {
+// connections returns those that live, and the last blob by each: all of it may have
+// been sent, and not been stored by the client yet.
+func (p *faultProxy) connections() map[net.Conn]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for e := range p.open {
-		list = append(list, e)
-	}
-	return list
+	return maps.Clone(p.last)
+}
+
+// setDead keeps all that was to go on to a client that is killed from being counted: the
+// system takes it for a while.
+func (p *faultProxy) setDead(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead[c] = true
+}
+
+func (e *exchange) isDead() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.dead[e.conn]
 }
 
 // drain waits until the other end of a connection, which is on this machine, has read

@@ -70,7 +70,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.error }
 // truncates answers with the first n bytes alone, and says that they are all.
 func truncates(n int64) fault {
 	return func(e *exchange) {
-		e.note(e, func(t *traffic) { t.cuts++ })
+		e.lie()
 		e.forward(func(a *http.Response) {
 			n := min(n, a.ContentLength)
 			a.Header.Set("Content-Length", strconv.FormatInt(n, 10))
@@ -158,9 +158,14 @@ func rangeOf(r *http.Request) (from int64, to string, ok bool) {
 	return from, to, true
 }
 
-// says answers with a status alone.
+// says answers with a status alone. That a range cannot be had is a lie.
 func says(status int, headers ...string) fault {
-	return func(e *exchange) { e.fail(status, headers...) }
+	return func(e *exchange) {
+		if status == http.StatusRequestedRangeNotSatisfiable {
+			e.lie()
+		}
+		e.fail(status, headers...)
+	}
 }
 
 // slow is a body of which nothing comes for a time.

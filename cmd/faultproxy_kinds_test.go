@@ -94,7 +94,7 @@ func TestFaultKinds(t *testing.T) {
 		{"cut", breaks(endCut, 70_000), 0, 200, want[:70_000], true, traffic{cuts: 1}},
 		{"cut", breaks(endCut, 70_000), 1000, 206, want[1000:71_000], true, traffic{cuts: 1}},
 		{"reset", breaks(endReset, 70_000), 0, 200, want[:70_000], true, traffic{cuts: 1}},
-		{"truncated", truncates(70_000), 0, 200, want[:70_000], false, traffic{cuts: 1}},
+		{"truncated", truncates(70_000), 0, 200, want[:70_000], false, traffic{lies: 1}},
 		{"lengthened", lengthens(3), 0, 200, append(bytes.Clone(want), 0, 0, 0), false, traffic{lies: 1}},
 		{"wrong byte", flips(200_000), 0, 200, flipped, false, traffic{lies: 1}},
 		{"ignored range", ignoresRange, 1000, 200, want, false, traffic{lies: 1}},

@@ -26,7 +26,8 @@ type faultProxy struct {
 
 	mu      sync.Mutex
 	traffic map[string]*traffic // by digest
-	open    map[*exchange]bool  // whose body is on its way
+	last    map[net.Conn]string // for each connection, the last blob that went there
+	dead    map[net.Conn]bool   // those whose clients were killed
 }
 
 // traffic is what happened to a blob.
@@ -57,10 +58,11 @@ func newFaultProxy(t testing.TB, behind *registry) *faultProxy {
 	t.Helper()
 	p := &faultProxy{
 		registry: *behind, upstream: behind.addr, fault: pass, manifest: pass, ended: make(chan struct{}),
-		traffic: map[string]*traffic{}, open: map[*exchange]bool{},
+		traffic: map[string]*traffic{}, last: map[net.Conn]string{}, dead: map[net.Conn]bool{},
 	}
 	s := httptest.NewUnstartedServer(p)
 	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
+	s.Config.ConnState = p.connState
 	s.Start()
 	t.Cleanup(func() {
 		close(p.ended)
@@ -154,8 +156,7 @@ func (e *exchange) forward(change func(*http.Response)) {
 // deliver hands on a body, and counts it if it is a blob's.
 func (e *exchange) deliver(body io.Reader, counts bool) {
 	if counts {
-		e.setOpen(true)
-		defer e.setOpen(false)
+		e.setLast(e.conn, e.blob)
 	}
 	buffer := make([]byte, 16<<10)
 	for {
@@ -172,14 +173,23 @@ func (e *exchange) deliver(body io.Reader, counts bool) {
 	}
 }
 
-func (e *exchange) setOpen(open bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if open {
-		e.faultProxy.open[e] = true
-	} else {
-		delete(e.faultProxy.open, e)
+// connState remembers connections that live.
+func (p *faultProxy) connState(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		p.setLast(c, "")
+	case http.StateClosed, http.StateHijacked:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.last, c)
+		delete(p.dead, c)
 	}
+}
+
+func (p *faultProxy) setLast(c net.Conn, blob string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last[c] = blob
 }
 
 // write hands a piece of a body on, and sees to it that it goes on its way.
@@ -191,14 +201,19 @@ func (e *exchange) write(piece []byte, counts bool) error {
 	}
 	e.flow.RLock()
 	defer e.flow.RUnlock()
-	n, err := e.w.Write(piece)
-	if counts {
-		e.note(e, func(t *traffic) { t.delivered += int64(n) })
+	if e.isDead() {
+		return errKilled
 	}
-	if err != nil {
+	if _, err := e.w.Write(piece); err != nil {
 		return err
 	}
-	return http.NewResponseController(e.w).Flush()
+	if err := http.NewResponseController(e.w).Flush(); err != nil {
+		return err
+	}
+	if counts {
+		e.note(e, func(t *traffic) { t.delivered += int64(len(piece)) })
+	}
+	return nil
 }
 
 // bodyEnd is the error by which a body ends before its time.

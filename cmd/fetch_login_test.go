@@ -120,12 +120,12 @@ func TestFetchWrongPassword(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHome(t)
 			fetch := "cfs-fetch --tls-verify=false --spool=spool " + r.source("some/image:1")
-			h.fails(1, fetch, r.addr, "authentication")
+			h.fails(1, fetch, r.addr, "login")
 			// It holds the right one, which run looks for.
 			h.stdin = secret + "-but-wrong"
-			h.fails(1, fetch+" --creds="+userName+" --password-stdin", r.addr, "authentication")
-			h.fails(1, fetch+" --creds="+userName+":"+secret+"-but-wrong", r.addr, "authentication")
-			h.fails(1, fetch+" --authfile="+h.write("auth.json", login(r.addr, secret+"-but-wrong")), r.addr, "authentication")
+			h.fails(1, fetch+" --creds="+userName+" --password-stdin", r.addr, "login")
+			h.fails(1, fetch+" --creds="+userName+":"+secret+"-but-wrong", r.addr, "login")
+			h.fails(1, fetch+" --authfile="+h.write("auth.json", login(r.addr, secret+"-but-wrong")), r.addr, "login")
 		})
 	}
 }
@@ -133,7 +133,7 @@ func TestFetchWrongPassword(t *testing.T) {
 // TestFetchCredsUsage: what cannot be meant is wrong usage.
 func TestFetchCredsUsage(t *testing.T) {
 	t.Parallel()
-	r, h := inProcess(t), newHome(t)
+	r, h := debianHtpasswd(t, nil), newHome(t)
 	r.push(t, randomImage(t, 12, 2000), "image:1")
 	fetch := "cfs-fetch --tls-verify=false --spool=spool " + r.source("image:1")
 	h.fails(2, fetch+" --password-stdin", "--creds")

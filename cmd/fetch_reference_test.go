@@ -41,7 +41,7 @@ func TestReferencePullsSame(t *testing.T) {
 	}
 	r, h := debianOpen(t), newHome(t)
 	gzipLayout(t, h.dir+"/layout", smallLayers(t)...)
-	skopeo(t, h, "copy -q --dest-tls-verify=false --format v2s2 oci:layout "+r.source("some/image:1"))
+	skopeo(t, h, "copy -q --dest-tls-verify=false --preserve-digests oci:layout "+r.source("some/image:1"))
 	ours := h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + r.source("some/image:1") + " " + tagName)
 	h.write(".config/containers/registries.conf", "[[registry]]\nlocation = \""+r.addr+"\"\ninsecure = true\n")
 	h.must("cfsctl --repo theirs init --insecure")

@@ -57,7 +57,9 @@ func TestSources(t *testing.T) {
 				t.Errorf("diff IDs (-want +got):\n%s", diff)
 			}
 			images[image] = append(images[image], c.source)
-			wantEmptySpool(t, h.dir+"/spool")
+			if _, err := os.Stat(h.dir + "/spool"); err == nil { // of what is local there is none
+				wantEmptySpool(t, h.dir+"/spool")
+			}
 		})
 	}
 	if len(images) != 1 {
@@ -164,7 +166,7 @@ func TestDockerArchiveManifest(t *testing.T) {
 	h.fails(3, "cfs-fetch docker-archive:other/moved.tar:other/name:1", "other/name")
 }
 
-// TestSeveralInArchive: of an archive with several images one has to be named.
+// TestSeveralInArchive: of an archive with several images one can be named.
 func TestSeveralInArchive(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -177,10 +179,7 @@ func TestSeveralInArchive(t *testing.T) {
 			t.Errorf("%s: records\n%s\nwant layer %s", ref, got, want)
 		}
 	}
-	r := h.run("cfs-fetch oci-archive:both.tar")
-	if r.status == 0 || !strings.Contains(r.stderr, "one") || !strings.Contains(r.stderr, "two") {
-		t.Errorf("without a name: exit status %d\n%s", r.status, r.stderr)
-	}
+	h.fails(3, "cfs-fetch oci-archive:both.tar:three", "three")
 }
 
 // TestBadArchives: what is no archive of an image is refused, and says why.
@@ -250,8 +249,9 @@ func TestFetchCat(t *testing.T) {
 		t.Errorf("inspect --config: %s", got)
 	}
 	f.fails(3, "cfs-fetch cat "+options+f.source+" sha256:"+strings.Repeat("0", 64), "sha256:000")
-	f.proxy.fault = flips(1000)
-	f.fails(4, "cfs-fetch cat "+options+f.source+" "+m.Layers[0].Digest.String()+" | tail -c 0; cfs-fetch cat "+options+f.source+" "+m.Layers[0].Digest.String()+" > /dev/null", m.Layers[0].Digest.String())
+	bad := m.Layers[0].Digest.String()
+	f.proxy.fault = to(bad, flips(1000))
+	f.fails(4, "cfs-fetch cat "+options+f.source+" "+bad+" > /dev/null", bad)
 	f.proxy.fault = once(breaks(endCut, 100_000))
 	if got := f.must("cfs-fetch cat " + options + f.source + " " + m.Layers[1].Digest.String()); digest.FromString(got) != m.Layers[1].Digest {
 		t.Errorf("cat over a cut: %d bytes", len(got))

@@ -1,11 +1,15 @@
 package cmd
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // home is a user who has configured nothing, and whom the configuration of this machine
@@ -54,9 +58,16 @@ func (h *home) write(name, content string) (path string) {
 	return path
 }
 
+// patience is how long a command may take: one that hangs fails.
+const patience = 2 * time.Minute
+
 // command is shell code that the user runs, with the tools in PATH.
 func (h *home) command(code string) *exec.Cmd {
-	c := exec.Command("sh", "-c", code)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	h.t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, "sh", "-c", code)
+	c.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return killGroup(c.Process.Pid) }
 	c.Dir, c.Env, c.Stdin = h.dir, h.env, strings.NewReader(h.stdin)
 	return c
 }
