@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -22,14 +23,17 @@ var errKilled = errors.New("the client was killed")
 type killer struct {
 	mu   sync.Mutex
 	left int64
-	kill func() // nil: nobody is killed
+	kill func()      // nil: nobody is killed
+	done atomic.Bool // it was killed; the system still takes what goes to it, for a while
 }
 
-// arm says who is killed, after how many bytes from now.
+// arm says which client is killed, after how many bytes from now. There must be no other
+// one: nobody gets anything of a blob from the kill to the next arm.
 func (k *killer) arm(after int64, kill func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.left, k.kill = after, kill
+	k.done.Store(false)
 }
 
 // before kills, if it is time, when the client has read all that was sent to it: what
@@ -47,11 +51,11 @@ func (k *killer) before(e *exchange, n int) error {
 	defer e.flow.Unlock()
 	for conn, blob := range e.connections() {
 		drain(conn)
-		e.setDead(conn)
 		e.note(&exchange{blob: blob}, func(t *traffic) { t.cuts++ })
 	}
 	k.kill()
 	k.kill = nil
+	k.done.Store(true)
 	return errKilled
 }
 
@@ -61,20 +65,6 @@ func (p *faultProxy) connections() map[net.Conn]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.last)
-}
-
-// setDead keeps all that was to go on to a client that is killed from being counted: the
-// system takes it for a while.
-func (p *faultProxy) setDead(c net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dead[c] = true
-}
-
-func (e *exchange) isDead() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.dead[e.conn]
 }
 
 // drain waits until the other end of a connection, which is on this machine, has read

@@ -27,7 +27,6 @@ type faultProxy struct {
 	mu      sync.Mutex
 	traffic map[string]*traffic // by digest
 	last    map[net.Conn]string // for each connection, the last blob that went there
-	dead    map[net.Conn]bool   // those whose clients were killed
 }
 
 // traffic is what happened to a blob.
@@ -58,7 +57,7 @@ func newFaultProxy(t testing.TB, behind *registry) *faultProxy {
 	t.Helper()
 	p := &faultProxy{
 		registry: *behind, upstream: behind.addr, fault: pass, manifest: pass, ended: make(chan struct{}),
-		traffic: map[string]*traffic{}, last: map[net.Conn]string{}, dead: map[net.Conn]bool{},
+		traffic: map[string]*traffic{}, last: map[net.Conn]string{},
 	}
 	s := httptest.NewUnstartedServer(p)
 	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
@@ -182,7 +181,6 @@ func (p *faultProxy) connState(c net.Conn, state http.ConnState) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.last, c)
-		delete(p.dead, c)
 	}
 }
 
@@ -201,7 +199,7 @@ func (e *exchange) write(piece []byte, counts bool) error {
 	}
 	e.flow.RLock()
 	defer e.flow.RUnlock()
-	if e.isDead() {
+	if counts && e.kill.done.Load() {
 		return errKilled
 	}
 	if _, err := e.w.Write(piece); err != nil {

@@ -211,9 +211,7 @@ func TestFetchKilled(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, debianOpen(t), 1_500_000, 700_000, 800_000)
 	for i := range 4 {
-		c := f.command("exec " + f.code)
-		f.proxy.kill.arm(500_000, func() { c.Process.Kill() })
-		if r := finish(t, c); r.status != -1 {
+		if r := f.killedAfter(500_000, f.code); r.status != -1 {
 			t.Fatalf("kill %d: exit status %d\n%s", i, r.status, r.stderr)
 		}
 	}

@@ -84,9 +84,7 @@ func wantJSONLines(t *testing.T, text string) {
 func TestPlanInSpool(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, inProcess(t), 900_000, 300_000)
-	c := f.command("exec " + f.code + " --jobs=1")
-	f.proxy.kill.arm(600_000, func() { c.Process.Kill() })
-	if r := finish(t, c); r.status != -1 {
+	if r := f.killedAfter(600_000, f.code+" --jobs=1"); r.status != -1 {
 		t.Fatalf("exit status %d\n%s", r.status, r.stderr)
 	}
 	got := numbers(f.must(f.code + " --plan"))

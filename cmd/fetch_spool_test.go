@@ -2,7 +2,10 @@ package cmd
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -49,15 +52,12 @@ func TestFetchTogether(t *testing.T) {
 func TestFetchTogetherKilled(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, debianOpen(t), 2_000_000)
-	f.proxy.fault = func(e *exchange) {
-		time.Sleep(200 * time.Millisecond) // so that they meet
-		pass(e)
-	}
 	first, second := f.command("exec "+f.code), f.command("exec "+f.code)
-	f.proxy.kill.arm(1_000_000, func() {
+	f.proxy.fault = to(f.layers()[0].Digest.String(), once(func(e *exchange) {
+		time.Sleep(200 * time.Millisecond) // so that they meet
 		// Whoever of the two fetches, the other one waits for it.
-		first.Process.Kill()
-	})
+		e.forward(func(a *http.Response) { a.Body = readCloser{&killing{a.Body, 1_000_000, first}, a.Body} })
+	}))
 	ended := make(chan result, 1)
 	go func() { ended <- finish(t, first) }()
 	r := finish(t, second)
@@ -67,7 +67,25 @@ func TestFetchTogetherKilled(t *testing.T) {
 	}
 	f.wantRecords(r.stdout)
 	f.wantSpool()
-	f.wantDelivered()
+	if got := f.proxy.of(f.layers()[0].Digest.String()); got.requests > 2 {
+		t.Errorf("%+v: want one that was killed, and one for the rest", got)
+	}
+}
+
+// killing is a body that kills a process when n bytes of it have been read.
+type killing struct {
+	io.Reader
+	left int
+	c    *exec.Cmd
+}
+
+func (k *killing) Read(b []byte) (int, error) {
+	n, err := k.Reader.Read(b)
+	if k.left > 0 && k.left <= n {
+		k.c.Process.Kill()
+	}
+	k.left -= n
+	return n, err
 }
 
 // TestSpoolAfterPull: a pull empties the spool, if it is not told to keep it.

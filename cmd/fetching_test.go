@@ -70,6 +70,16 @@ func (f *fetching) succeeds() result {
 	return r
 }
 
+// killedAfter runs a command that starts one process, and kills that after n bytes of
+// blobs, if so many come.
+func (f *fetching) killedAfter(n int64, code string) result {
+	f.t.Helper()
+	c := f.command("exec " + code)
+	f.proxy.kill.arm(n, func() { c.Process.Kill() })
+	defer f.proxy.kill.arm(0, nil)
+	return finish(f.t, c)
+}
+
 // wantRecords checks that each blob of the image has a record, the manifest the last,
 // and that what a record names is there.
 func (f *fetching) wantRecords(records string) {
