@@ -67,6 +67,16 @@ func (p *faultProxy) connections() map[net.Conn]string {
 	return maps.Clone(p.last)
 }
 
+// waitIdle waits until the proxy knows that its clients have gone.
+func (p *faultProxy) waitIdle() {
+	for range 2000 {
+		if len(p.connections()) == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // drain waits until the other end of a connection, which is on this machine, has read
 // all that was sent, but not for long: it may have other things to do.
 func drain(c net.Conn) {

@@ -30,6 +30,10 @@ func TestFetchLogin(t *testing.T) {
 			h.write("run/containers/auth.json", login(addr+"/some/image", secret))
 			return ""
 		},
+		"auth.json among the configuration": func(h *home, addr string) string {
+			h.write(".config/containers/auth.json", login(addr, secret))
+			return ""
+		},
 		"config.json": func(h *home, addr string) string {
 			h.write(".docker/config.json", login(addr, secret))
 			return ""

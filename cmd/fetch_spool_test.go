@@ -115,8 +115,9 @@ func TestSpoolAfterPull(t *testing.T) {
 			if again := f.must(pull); sortedLines(again) != sortedLines(records) {
 				t.Errorf("the second pull prints\n%s\nwant\n%s", again, records)
 			}
-			if got := f.proxy.total().delivered - before; got > imageOf(t, layout).Config.Size {
-				t.Errorf("the second pull got %d bytes of blobs", got)
+			config := imageOf(t, layout).Config
+			if got := f.proxy.total().delivered - before; got > config.Size {
+				t.Errorf("the second pull got %d bytes of blobs; the config has %d", got, config.Size)
 			}
 			f.must("rm -r repo")
 			f.must(pull)

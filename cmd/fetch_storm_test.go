@@ -40,7 +40,7 @@ func (s storm) fault(e *exchange) {
 		pass(e)
 		return
 	}
-	at := r.Int64N(2_000_000)
+	at := r.Int64N(1_500_000)
 	kinds := []fault{breaks(endCut, at), breaks(endReset, at)}
 	if s.lies {
 		kinds = append(kinds,
@@ -58,7 +58,7 @@ func (s storm) fault(e *exchange) {
 func TestFetchStorm(t *testing.T) {
 	t.Parallel()
 	r := debianOpen(t)
-	layout := randomImage(t, 7, 1_000_000, 2_500_000, 1_300_000, 4_200_000, 1_800_000)
+	layout := randomImage(t, 7, 1_000_000, 1_600_000, 1_100_000, 2_500_000, 1_200_000)
 	r.push(t, layout, "some/image:1")
 	want := fetchingOf(t, r, layout, "some/image:1").outcome()
 	want.shown = pullWhole(t, r)

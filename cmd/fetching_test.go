@@ -76,8 +76,10 @@ func (f *fetching) killedAfter(n int64, code string) result {
 	f.t.Helper()
 	c := f.command("exec " + code)
 	f.proxy.kill.arm(n, func() { c.Process.Kill() })
-	defer f.proxy.kill.arm(0, nil)
-	return finish(f.t, c)
+	r := finish(f.t, c)
+	f.proxy.waitIdle()
+	f.proxy.kill.arm(0, nil)
+	return r
 }
 
 // wantRecords checks that each blob of the image has a record, the manifest the last,

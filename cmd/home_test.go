@@ -59,7 +59,7 @@ func (h *home) write(name, content string) (path string) {
 }
 
 // patience is how long a command may take: one that hangs fails.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // command is shell code that the user runs, with the tools in PATH.
 func (h *home) command(code string) *exec.Cmd {
