@@ -68,15 +68,16 @@ func (t *tarFile) unpack(tempDir string) error {
 	if err != nil {
 		return err
 	}
-	old := t.file
+	packed := t.file
 	t.file = temp
-	err = errors.Join(os.Remove(temp.Name()), old.Close())
-	if err == nil {
-		_, err = io.Copy(temp, plain)
+	defer packed.Close()
+	if err := os.Remove(temp.Name()); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = temp.Seek(0, io.SeekStart)
+	if _, err := io.Copy(temp, plain); err != nil {
+		return err
 	}
+	_, err = temp.Seek(0, io.SeekStart)
 	return err
 }
 

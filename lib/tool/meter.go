@@ -101,6 +101,9 @@ func (i *Item) Set(bytes int64) {
 	if !i.begun {
 		i.begun = true
 		m.before += bytes
+		if i.bar != nil {
+			i.bar.DecoratorAverageAdjust(time.Now()) // it has waited for its turn
+		}
 	}
 	m.done += bytes - i.done
 	i.done = bytes

@@ -1,0 +1,216 @@
+package spool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/corrupt"
+)
+
+func open(t testing.TB, dir string) *Spool {
+	t.Helper()
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func describe(content []byte) v1.Descriptor {
+	return v1.Descriptor{MediaType: "application/x", Digest: digest.FromBytes(content), Size: int64(len(content))}
+}
+
+// giving returns what opens a blob of that content, and counts the bytes that are read.
+func giving(content []byte, read *atomic.Int64) OpenBlob {
+	return func(_ context.Context, _ v1.Descriptor, offset int64) (io.ReadCloser, error) {
+		in := bytes.NewReader(content[min(offset, int64(len(content))):])
+		return io.NopCloser(io.TeeReader(in, counter{read})), nil
+	}
+}
+
+type counter struct{ n *atomic.Int64 }
+
+func (c counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
+var content = bytes.Repeat([]byte("0123456789abcdef"), 20_000)
+
+// TestResume: what a failure left is not read again, and nothing has the blob's name
+// before all of it is there.
+func TestResume(t *testing.T) {
+	s, d := open(t, t.TempDir()), describe(content)
+	broken := errors.New("broken")
+	const cut = 150_000
+	_, err := s.Fetch(t.Context(), d, func(context.Context, v1.Descriptor, int64) (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(content[:cut]), iotest.ErrReader(broken))), nil
+	}, nil)
+	path, _ := s.Path(d)
+	if _, stat := os.Stat(path); !errors.Is(err, broken) || stat == nil {
+		t.Fatalf("%v, and the blob is there: %v", err, stat == nil)
+	}
+	if have := s.Have(d); have != cut {
+		t.Errorf("%d bytes are there, want %d", have, cut)
+	}
+	var read, seen atomic.Int64
+	got, err := s.Fetch(t.Context(), d, giving(content, &read), func(have, more int64) { seen.Store(have + more) })
+	if err != nil || got != path || read.Load() != int64(len(content)-cut) || seen.Load() != d.Size {
+		t.Errorf("%s, %v: %d bytes read, %d seen", got, err, read.Load(), seen.Load())
+	}
+	if text, err := os.ReadFile(path); err != nil || !bytes.Equal(text, content) {
+		t.Errorf("it has other bytes, %v", err)
+	}
+	if _, err := os.Stat(path + partialSuffix); err == nil {
+		t.Error("the partial file has stayed")
+	}
+}
+
+// TestWrong: a blob that is wrong is read once more, and only once.
+func TestWrong(t *testing.T) {
+	wrong := bytes.ToUpper(content)
+	for name, v := range map[string]struct {
+		first, second []byte
+		ok            bool
+	}{
+		"wrong once":  {wrong, content, true},
+		"wrong twice": {wrong, wrong, false},
+		"too long":    {append(content[:len(content):len(content)], 'x'), content, true},
+		"too short":   {content[:5], content, true},
+	} {
+		s, d := open(t, t.TempDir()), describe(content)
+		var read atomic.Int64
+		calls := 0
+		path, err := s.Fetch(t.Context(), d, func(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
+			calls++
+			if calls == 1 {
+				return giving(v.first, &read)(ctx, d, offset)
+			}
+			if offset != 0 {
+				t.Errorf("%s: read again from byte %d on", name, offset)
+			}
+			return giving(v.second, &read)(ctx, d, offset)
+		}, nil)
+		if v.ok != (err == nil) || !v.ok && !corrupt.Is(err) || calls != 2 {
+			t.Errorf("%s: %v after %d calls", name, err, calls)
+		}
+		if !v.ok && s.Have(d) != 0 {
+			t.Errorf("%s: %d bytes have stayed at %s", name, s.Have(d), path)
+		}
+	}
+}
+
+// TestDamaged: what is found in the spool is not trusted.
+func TestDamaged(t *testing.T) {
+	for name, there := range map[string][]byte{"whole": bytes.ToUpper(content), "longer": append(content, content...), "": nil} {
+		for _, suffix := range []string{"", partialSuffix} {
+			s, d := open(t, t.TempDir()), describe(content)
+			path, _ := s.Path(d)
+			os.MkdirAll(path[:strings.LastIndexByte(path, '/')], 0o755)
+			os.WriteFile(path+suffix, there, 0o644)
+			var read atomic.Int64
+			if _, err := s.Fetch(t.Context(), d, giving(content, &read), nil); err != nil {
+				t.Errorf("%s%s: %v", name, suffix, err)
+			}
+			if text, _ := os.ReadFile(path); !bytes.Equal(text, content) {
+				t.Errorf("%s%s: it has other bytes", name, suffix)
+			}
+		}
+	}
+}
+
+// TestTogether: several at one blob read it once.
+func TestTogether(t *testing.T) {
+	dir, d := t.TempDir(), describe(content)
+	var read atomic.Int64
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, err := open(t, dir).Fetch(context.Background(), d, giving(content, &read), nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if read.Load() != d.Size {
+		t.Errorf("%d bytes were read, want %d", read.Load(), d.Size)
+	}
+}
+
+// TestKept: what index.json leads to belongs to whoever listed it.
+func TestKept(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	layer, config := describe(content), describe([]byte("{}"))
+	text := []byte(`{"schemaVersion":2,"config":` + asJSON(config) + `,"layers":[` + asJSON(layer) + `]}`)
+	manifest := describe(text)
+	manifest.MediaType = v1.MediaTypeImageManifest
+	var read atomic.Int64
+	if _, err := s.Fetch(t.Context(), manifest, giving(text, &read), nil); err != nil {
+		t.Fatal(err)
+	}
+	if s.Kept(manifest) || s.Kept(layer) {
+		t.Error("it is kept before it is listed")
+	}
+	if err := s.Keep(t.Context(), manifest, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Keep(t.Context(), manifest, "a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Spool{s, open(t, dir)} {
+		if index, err := s.index(); err != nil || len(index.Manifests) != 1 {
+			t.Errorf("%v, %v", index, err)
+		}
+		for _, d := range []v1.Descriptor{manifest, layer, config} {
+			if !s.Kept(d) {
+				t.Errorf("%s is not kept", d.Digest)
+			}
+		}
+	}
+}
+
+func asJSON(d v1.Descriptor) string {
+	return `{"mediaType":"` + d.MediaType + `","digest":"` + d.Digest.String() + `","size":1}`
+}
+
+// FuzzIndex: whatever a spool's index.json says, it is opened or refused.
+func FuzzIndex(f *testing.F) {
+	f.Add([]byte(`{"manifests":[{"mediaType":"` + v1.MediaTypeImageIndex + `","digest":"sha256:` + strings.Repeat("0", 64) + `","size":-1}]}`))
+	f.Add([]byte(`{"manifests":[{"mediaType":"` + v1.MediaTypeImageManifest + `","digest":"../../x","size":1}]}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := t.TempDir()
+		open(t, dir)
+		if err := os.WriteFile(dir+"/index.json", text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir); err != nil && !corrupt.Is(err) {
+			t.Error(err)
+		}
+	})
+}
+
+// BenchmarkFetch fetches a blob of 64 MiB out of memory.
+func BenchmarkFetch(b *testing.B) {
+	big := bytes.Repeat(content, 64<<20/len(content))
+	d := describe(big)
+	b.SetBytes(d.Size)
+	var read atomic.Int64
+	for b.Loop() {
+		if _, err := open(b, b.TempDir()).Fetch(context.Background(), d, giving(big, &read), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
