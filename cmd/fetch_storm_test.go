@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
@@ -66,7 +67,7 @@ func TestFetchStorm(t *testing.T) {
 	all.SetLimit(16) // most of the time they wait
 	for n := range soak(50, 1000) {
 		all.Go(func() error {
-			t.Run("", func(t *testing.T) {
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				s := storm{seed: uint64(n), lies: n%2 == 1}
 				f := fetchingOf(t, r, layout, "some/image:1")
 				f.proxy.fault = s.fault
