@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestFetchRedirect: a registry may send its clients elsewhere for blobs. There no
+// password and no token goes.
+func TestFetchRedirect(t *testing.T) {
+	t.Parallel()
+	tokens, _ := debianTokens(t)
+	for name, r := range map[string]*registry{"htpasswd": debianHtpasswd(t, nil), "tokens": tokens} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFetching(t, r, 200_000, 300_000)
+			other := newElsewhere(t, f.layout)
+			f.proxy.fault = func(e *exchange) {
+				if e.r.Header.Get("Authorization") == "" {
+					pass(e) // the registry says what it wants
+					return
+				}
+				other.redirect(e)
+			}
+			f.succeeds()
+			other.wantNoSecrets()
+			if len(other.seen()) < len(f.layers()) {
+				t.Errorf("only %d requests went elsewhere", len(other.seen()))
+			}
+		})
+	}
+}
+
+// wantNoSecrets checks that no request that came held what is for the registry alone.
+func (s *elsewhere) wantNoSecrets() {
+	s.t.Helper()
+	for _, q := range s.seen() {
+		for header, values := range q.Header {
+			text := strings.Join(values, " ")
+			if header == "Authorization" || header == "Cookie" || strings.Contains(text, secret) || strings.Contains(text, "Bearer") {
+				s.t.Errorf("%s %s came with %s: %s", q.Method, q.URL, header, text)
+			}
+		}
+	}
+}
+
+// TestFetchRedirectAsks: a host to which the registry sends its clients may ask who they
+// are, also by a token server of its own. It is not told.
+func TestFetchRedirectAsks(t *testing.T) {
+	t.Parallel()
+	r := debianHtpasswd(t, nil)
+	layout := randomImage(t, 24, 20_000)
+	r.push(t, layout, "some/image:1")
+	for name, asks := range map[string]string{
+		"basic":  `Basic realm="elsewhere"`,
+		"bearer": `Bearer realm="REALM/token",service="elsewhere",scope="repository:some/image:pull"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fetchingOf(t, r, layout, "some/image:1")
+			other := newElsewhere(t, layout)
+			other.asks = strings.Replace(asks, "REALM", other.URL, 1)
+			f.proxy.fault = func(e *exchange) {
+				if e.r.Header.Get("Authorization") == "" {
+					pass(e)
+					return
+				}
+				other.redirect(e)
+			}
+			if got := f.run(f.code + " --retry-times=1"); got.status == 0 || strings.Contains(got.stdout, "manifest ") {
+				t.Errorf("exit status %d\n%s", got.status, got.stdout)
+			}
+			if len(other.seen()) == 0 {
+				t.Error("nobody came")
+			}
+			other.wantNoSecrets()
+		})
+	}
+}
+
+// TestFetchRedirectResumes: after a cut the registry is asked again where the blob is,
+// and the rest of it comes from there.
+func TestFetchRedirectResumes(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 700_000)
+	other := newElsewhere(t, f.layout)
+	layer := f.layers()[0]
+	f.proxy.fault = to(layer.Digest.String(), then(breaks(endCut, 500_000), other.redirect))
+	f.succeeds()
+	seen := other.seen()
+	if len(seen) != 1 || !strings.HasPrefix(seen[0].Header.Get("Range"), "bytes=") || strings.HasPrefix(seen[0].Header.Get("Range"), "bytes=0-") {
+		t.Errorf("elsewhere saw %v, want one request for the rest", seen)
+	}
+}
+
+// TestFetchRedirectExpires: an address elsewhere that has expired is no reason to give
+// up: the registry knows another one. It is never printed.
+func TestFetchRedirectExpires(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 100_000)
+	other := newElsewhere(t, f.layout)
+	layer := f.layers()[0].Digest.String()
+	f.proxy.fault, other.refused = to(layer, other.redirect), 1
+	f.succeeds()
+	if n := f.proxy.of(layer).requests; n != 2 {
+		t.Errorf("the registry was asked %d times, want 2", n)
+	}
+	other.refused = 1000
+	r := f.run(strings.Replace(f.code, "/spool", "/new-spool", 1) + " --retry-times=1 --progress=plain")
+	if r.status == 0 || strings.Contains(r.stderr, signature) {
+		t.Errorf("exit status %d\n%s", r.status, r.stderr)
+	}
+	wantError(t, r, r.status, layer)
+}
+
+// TestFetchRedirectLoop: going round in a circle ends.
+func TestFetchRedirectLoop(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 1000)
+	layer := f.layers()[0].Digest.String()
+	f.proxy.fault = to(layer, func(e *exchange) {
+		http.Redirect(e.w, e.r, e.r.URL.Path, http.StatusTemporaryRedirect)
+	})
+	if r := f.run(f.code + " --retry-times=1"); r.status != 1 && r.status != 75 {
+		t.Errorf("exit status %d\n%s", r.status, r.stderr)
+	}
+	if n := f.proxy.of(layer).requests; n > 40 {
+		t.Errorf("it asked %d times", n)
+	}
+}

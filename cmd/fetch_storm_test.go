@@ -1,0 +1,185 @@
+package cmd
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// storm is the faults of one run. What happens to which request for a blob depends on
+// the seed alone, not on the order in which blobs are fetched.
+type storm struct {
+	seed uint64
+	lies bool // not only cuts and kills
+}
+
+// worst is how many requests for a blob may go wrong, one after the other, in a storm.
+const worst = 4
+
+// random returns numbers that depend on the seed and on what they are for.
+func (s storm) random(blob string, nth int) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(blob))
+	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(nth)))
+	return rand.New(rand.NewPCG(s.seed, h.Sum64()))
+}
+
+// fault is that of the proxy.
+func (s storm) fault(e *exchange) {
+	r := s.random(e.blob, e.nth)
+	if e.nth >= worst || r.IntN(3) == 0 {
+		pass(e)
+		return
+	}
+	at := r.Int64N(1_500_000)
+	kinds := []fault{breaks(endCut, at), breaks(endReset, at)}
+	if s.lies {
+		kinds = append(kinds,
+			truncates(at), flips(at), ignoresRange, wrongOffset(1+at%1000, false), wrongOffset(1+at%1000, true),
+			says(http.StatusTooManyRequests, "Retry-After", "0"), says(http.StatusServiceUnavailable),
+			says(http.StatusInternalServerError), says(http.StatusRequestedRangeNotSatisfiable))
+	}
+	kinds[r.IntN(len(kinds))](e)
+}
+
+// TestFetchStorm fetches an image again and again, through a proxy that breaks answers
+// at random points, with kills among them. Each run ends with the same records, spool
+// and tag, after failures that have an exit status for what is to be tried again; and no more
+// bytes come than must.
+func TestFetchStorm(t *testing.T) {
+	t.Parallel()
+	r := debianOpen(t)
+	layout := randomImage(t, 7, 1_000_000, 1_600_000, 1_100_000, 2_500_000, 1_200_000)
+	r.push(t, layout, "some/image:1")
+	want := fetchingOf(t, r, layout, "some/image:1").outcome()
+	want.shown = pullWhole(t, r)
+	var all errgroup.Group
+	all.SetLimit(16) // most of the time they wait
+	for n := range soak(50, 1000) {
+		all.Go(func() error {
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				s := storm{seed: uint64(n), lies: n%2 == 1}
+				f := fetchingOf(t, r, layout, "some/image:1")
+				f.proxy.fault = s.fault
+				f.weather(s)
+				f.proxy.fault = pass
+				f.wantOutcome(want, n%10 < 2)
+				if t.Failed() {
+					t.Logf("the storm was %+v", s)
+				}
+			})
+			return nil
+		})
+	}
+	all.Wait() // no error comes
+}
+
+// weather runs the command until it succeeds, with kills.
+func (f *fetching) weather(s storm) {
+	f.t.Helper()
+	random := s.random("kills", 0)
+	kills, gaveUp := random.IntN(4), false
+	for range 20 {
+		after := int64(math.MaxInt64)
+		if kills > 0 {
+			kills--
+			after = 1 + random.Int64N(f.size()*2/3)
+		}
+		r := f.killedAfter(after, f.code)
+		switch {
+		case r.status == 0:
+			// Whoever gives up breaks off the other blobs, with what lies in buffers.
+			if !gaveUp {
+				f.wantDelivered()
+			}
+			return
+		case r.status == -1:
+		case r.status == 75 || r.status == 4 && s.lies:
+			gaveUp = s.lies
+		default:
+			f.t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+			return
+		}
+	}
+	f.t.Error("it does not succeed")
+}
+
+// outcome is what stays of a fetch.
+type outcome struct {
+	records, shown string
+	spool          map[string]string
+}
+
+// outcome runs the command once more, which must find all of it there.
+func (f *fetching) outcome() outcome {
+	f.t.Helper()
+	r := f.succeeds()
+	// Paths and where it came from are another user's, and another proxy's.
+	records := strings.NewReplacer(f.dir, "HOME", f.proxy.addr, "REGISTRY").Replace(r.stdout)
+	return outcome{records: sortedLines(records), spool: files(f.t, f.dir+"/spool/blobs")}
+}
+
+// wantOutcome checks what stays, and with pull also what comes of it.
+func (f *fetching) wantOutcome(want outcome, pull bool) {
+	f.t.Helper()
+	got := f.outcome()
+	if got.records != want.records {
+		f.t.Errorf("records\n%s\nwant\n%s", got.records, want.records)
+	}
+	if len(got.spool) != len(want.spool) {
+		f.t.Errorf("the spool has %d blobs, want %d", len(got.spool), len(want.spool))
+	}
+	if !pull {
+		return
+	}
+	before := f.proxy.total()
+	f.must(strings.Replace(f.code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
+	if shown := f.must("cfs-link show " + tagName); withoutSource(shown) != want.shown {
+		f.t.Errorf("the tag shows\n%s\nwant\n%s", shown, want.shown)
+	}
+	if after := f.proxy.total(); after.delivered > before.delivered+imageOf(f.t, f.layout).Config.Size {
+		f.t.Errorf("%d bytes came though all was in the spool", after.delivered-before.delivered)
+	}
+	f.wantEmptySpool()
+}
+
+// pullWhole returns what a tag shows after an undisturbed pull.
+func pullWhole(t *testing.T, r *registry) string {
+	t.Helper()
+	h := newHome(t)
+	h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + r.source("some/image:1") + " " + tagName)
+	return withoutSource(h.must("cfs-link show " + tagName))
+}
+
+// withoutSource leaves out where an image came from.
+func withoutSource(records string) string {
+	var lines []string
+	for line := range strings.Lines(records) {
+		words := slices.DeleteFunc(strings.Fields(line), func(s string) bool { return strings.HasPrefix(s, "source=") })
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// wantEmptySpool checks that no blob, nor a part of one, is left.
+func (f *fetching) wantEmptySpool() { wantEmptySpool(f.t, filepath.Join(f.dir, "spool")) }
+
+func wantEmptySpool(t testing.TB, dir string) {
+	t.Helper()
+	for name := range files(t, dir) {
+		st, err := os.Stat(filepath.Join(dir, name))
+		if err == nil && st.Size() > 0 && !slices.Contains([]string{"/oci-layout", "/index.json"}, name) {
+			t.Errorf("%s is left in the spool", name)
+		}
+	}
+}

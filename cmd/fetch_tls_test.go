@@ -1,0 +1,99 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// certsOf copies what a --cert-dir has into the user's folder, and returns where.
+func certsOf(h *home, a *authority, name string) (dir string) {
+	h.t.Helper()
+	text, err := os.ReadFile(a.dir + "/ca.crt")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write(name+"/ca.crt", string(text))
+	return h.dir + "/" + name
+}
+
+// TestFetchTLS: a certificate of an authority that the user trusts opens a registry, one
+// of another does not.
+func TestFetchTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	r := debianHtpasswd(t, a)
+	r.push(t, randomImage(t, 13, 2000), "some/image:1")
+	user := func(t *testing.T) *home {
+		h := newHome(t)
+		h.write("run/containers/auth.json", login(r.addr, secret))
+		return h
+	}
+	fetch := "cfs-fetch --spool=spool " + r.source("some/image:1")
+	t.Run("unknown", func(t *testing.T) {
+		h := user(t)
+		got := h.run(fetch)
+		if got.status == 0 || !strings.Contains(got.stderr, "certificate") {
+			t.Errorf("exit status %d\n%s", got.status, got.stderr)
+		}
+	})
+	t.Run("of another", func(t *testing.T) {
+		h := user(t)
+		got := h.run(fetch + " --cert-dir=" + certsOf(h, newAuthority(t), "certs"))
+		if got.status == 0 || !strings.Contains(got.stderr, "certificate") {
+			t.Errorf("exit status %d\n%s", got.status, got.stderr)
+		}
+	})
+	t.Run("--cert-dir", func(t *testing.T) {
+		h := user(t)
+		h.must(fetch + " --cert-dir=" + certsOf(h, a, "certs"))
+	})
+	t.Run("certs.d", func(t *testing.T) {
+		h := user(t)
+		certsOf(h, a, ".config/containers/certs.d/"+r.addr)
+		h.must(fetch)
+	})
+	t.Run("--tls-verify=false", func(t *testing.T) {
+		user(t).must(fetch + " --tls-verify=false")
+	})
+	t.Run("insecure", func(t *testing.T) {
+		h := user(t)
+		h.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", r.addr))
+		h.must(fetch)
+	})
+	t.Run("SSL_CERT_FILE", func(t *testing.T) {
+		h := user(t)
+		h.setenv("SSL_CERT_FILE", a.dir+"/ca.crt")
+		h.must(fetch)
+	})
+}
+
+// TestFetchPlainHTTP: without being told so, nothing goes to a registry in plain.
+func TestFetchPlainHTTP(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 2000)
+	r := f.run(strings.Replace(f.code, "--tls-verify=false", "--retry-times=0", 1))
+	if n := f.proxy.total().requests + f.proxy.of(manifests).requests; r.status == 0 || n != 0 {
+		t.Errorf("exit status %d, %d requests\n%s", r.status, n, r.stderr)
+	}
+	f.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", f.proxy.addr))
+	f.must(strings.Replace(f.code, "--tls-verify=false", "", 1))
+}
+
+// TestFetchClientCertificate: a registry may want to know who comes.
+func TestFetchClientCertificate(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	tls := strings.TrimSuffix(a.serverConfig(t), "}")
+	r := debian(t, tls+", clientcas: ["+a.dir+"/ca.crt]}", "")
+	h := newHome(t)
+	certs := certsOf(h, a, "certs")
+	fetch := "cfs-fetch --retry-times=0 --spool=spool --cert-dir=" + certs + " " + r.source("missing:1")
+	if got := h.run(fetch); got.status == 0 || got.status == 3 {
+		t.Errorf("without a certificate: exit status %d\n%s", got.status, got.stderr)
+	}
+	a.save(t, certs+"/client")
+	// It came in, and found nothing.
+	h.fails(3, fetch, "missing")
+}

@@ -1,0 +1,85 @@
+package cmd
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// pulledFrom is undisturbed for an image in a registry. The word SPOOL of the command
+// stands for where the spool is.
+func pulledFrom(t *testing.T, r *registry, layers [][]byte) pulled {
+	t.Helper()
+	dir, base := t.TempDir(), scratch(t)
+	makeLayout(t, dir, layers...)
+	r.push(t, dir, "some/image:1")
+	p := pulled{code: "cfs-pull --init --insecure --progress=none --tls-verify=false --spool=SPOOL " + r.source("some/image:1") + " " + tagName}
+	p = p.spooling(base)
+	p.records = must(t, base+"/repo", p.code)
+	p.shown = []string{must(t, base+"/repo", "cfs-link show "+tagName)}
+	p.dump = must(t, base+"/repo", "cfs-mkerofs dump "+tagName)
+	p.code = strings.Replace(p.code, base+"/spool", "SPOOL", 1)
+	return p
+}
+
+// spooling is the same pull, with its spool beside the repository.
+func (p pulled) spooling(base string) pulled {
+	p.code = strings.Replace(p.code, "SPOOL", filepath.Join(base, "spool"), 1)
+	return p
+}
+
+// TestPullKillAtEachCall kills a whole pull from a registry before a system call by
+// which it changes something, each of them in a long test. The same command succeeds,
+// and leaves nothing in the spool.
+func TestPullKillAtEachCall(t *testing.T) {
+	t.Parallel()
+	p := pulledFrom(t, inProcess(t), smallLayers(t))
+	eachCall(t, p, ofFetch, func(c call) error { return killGroup(c.group) })
+}
+
+// TestPullFullAtEachCall fails such a call as a full disk does.
+func TestPullFullAtEachCall(t *testing.T) {
+	t.Parallel()
+	p := pulledFrom(t, inProcess(t), smallLayers(t))
+	eachCall(t, p, func(c call) bool { return ofFetch(c) && changes(c) }, func(call) error { return unix.ENOSPC })
+}
+
+func ofFetch(c call) bool { return c.tool == "cfs-fetch" }
+
+// eachCall disturbs pulls at the calls that are such.
+func eachCall(t *testing.T, p pulled, such func(call) bool, disturb func(call) error) {
+	t.Helper()
+	base := scratch(t)
+	whole := p.spooling(base)
+	calls := whole.countCalls(t, base+"/repo", such)
+	if calls < 10 {
+		t.Fatalf("cfs-fetch does only %d such calls", calls)
+	}
+	step := soak(max(1, calls/12), 1)
+	for n := 1; n <= calls; n += step {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			base := scratch(t)
+			repo, p := base+"/repo", p.spooling(base)
+			count, disturbed := 0, false
+			r := trapped(t, repo, p.code, func(c call) error {
+				if !such(c) {
+					return nil
+				}
+				if count++; count != n {
+					return nil
+				}
+				disturbed = true
+				return disturb(c)
+			})
+			if disturbed && strings.Contains(r.stderr, "no space left") {
+				wantError(t, r, 1, "cfs-fetch: ")
+			}
+			p.recovers(t, repo, n/step)
+			wantEmptySpool(t, base+"/spool")
+		})
+	}
+}

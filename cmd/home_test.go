@@ -1,0 +1,104 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// home is a user who has configured nothing, and whom the configuration of this machine
+// does not reach. Commands run in the user's folder.
+type home struct {
+	t     testing.TB
+	dir   string
+	env   []string
+	stdin string
+}
+
+func newHome(t testing.TB) *home {
+	t.Helper()
+	h := &home{t: t, dir: scratch(t)}
+	for _, variable := range environ(t, h.dir+"/repo") {
+		name, _, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "XDG_") && !strings.HasPrefix(name, "DOCKER_") && name != "REGISTRY_AUTH_FILE" && !strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+			h.env = append(h.env, variable)
+		}
+	}
+	h.setenv("HOME", h.dir)
+	h.setenv("XDG_RUNTIME_DIR", h.dir+"/run")
+	h.setenv("CONTAINERS_REGISTRIES_CONF", h.write("registries.conf", ""))
+	h.write(".config/containers/policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
+	h.mkdir("run")
+	return h
+}
+
+func (h *home) setenv(name, value string) { h.env = append(h.env, name+"="+value) }
+
+func (h *home) mkdir(name string) {
+	h.t.Helper()
+	if err := os.MkdirAll(filepath.Join(h.dir, name), 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// write writes a file of the user, and returns its path.
+func (h *home) write(name, content string) (path string) {
+	h.t.Helper()
+	h.mkdir(filepath.Dir(name))
+	path = filepath.Join(h.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+	return path
+}
+
+// patience is how long a command may take: one that hangs fails.
+const patience = time.Minute
+
+// command is shell code that the user runs, with the tools in PATH.
+func (h *home) command(code string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	h.t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, "sh", "-c", code)
+	c.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return killGroup(c.Process.Pid) }
+	c.Dir, c.Env, c.Stdin = h.dir, h.env, strings.NewReader(h.stdin)
+	return c
+}
+
+// run runs shell code, and checks that it gives away no secret.
+func (h *home) run(code string) result {
+	h.t.Helper()
+	r := finish(h.t, h.command(code))
+	if strings.Contains(r.stdout+r.stderr, secret) {
+		h.t.Errorf("%s: it prints the password:\n%s%s", code, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// must is run for what has to succeed, and returns stdout.
+func (h *home) must(code string) string {
+	h.t.Helper()
+	r := h.run(code)
+	if r.status != 0 {
+		h.t.Fatalf("%s: exit status %d\n%s%s", code, r.status, r.stdout, r.stderr)
+	}
+	return r.stdout
+}
+
+// fails is run for what has to fail with a status, and to say each of parts.
+func (h *home) fails(status int, code string, parts ...string) {
+	h.t.Helper()
+	h.t.Log(code)
+	r := h.run(code)
+	wantError(h.t, r, status, parts...)
+	if strings.Contains(r.stdout, "manifest ") {
+		h.t.Errorf("%s: a manifest came:\n%s", code, r.stdout)
+	}
+}
