@@ -156,7 +156,7 @@ func withoutTag(ref reference.Named) reference.Named {
 // the first that is there counts (containers-certs.d(5)).
 func certDirs() []string {
 	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d", "/usr/share/containers/certs.d"}
-	if config, err := os.UserConfigDir(); err == nil && os.Geteuid() != 0 {
+	if config, err := os.UserConfigDir(); err == nil {
 		dirs = append([]string{filepath.Join(config, "containers/certs.d")}, dirs...)
 	}
 	return dirs

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 
 	"go.podman.io/image/v5/docker/reference"
-	"go.podman.io/image/v5/pkg/docker/config"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
 	"go.podman.io/image/v5/types"
@@ -82,23 +81,6 @@ func tlsFor(sys *types.SystemContext, host string, insecure bool) (*tls.Config, 
 		}
 	}
 	return c, nil
-}
-
-// credential returns what the user has for the registry, and for no other host.
-func (e *endpoint) credential(sys *types.SystemContext) auth.CredentialFunc {
-	return func(_ context.Context, host string) (auth.Credential, error) {
-		if host != e.host {
-			return auth.EmptyCredential, nil
-		}
-		c, err := config.GetCredentialsForRef(sys, e.ref)
-		if err != nil {
-			return auth.EmptyCredential, fmt.Errorf("credentials: %w", err)
-		}
-		if c.IdentityToken != "" {
-			return auth.Credential{RefreshToken: c.IdentityToken}, nil
-		}
-		return auth.Credential{Username: c.Username, Password: c.Password}, nil
-	}
 }
 
 // String names the endpoint in messages.

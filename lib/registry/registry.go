@@ -78,27 +78,15 @@ func (i *Image) Close() error {
 	return nil
 }
 
-// Manifest returns the descriptor of the image's manifest, out of an index that for a
-// platform. The error wraps fs.ErrNotExist if there is none.
-func (i *Image) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
+// Manifest returns the descriptor of what the image's name stands for, a manifest or an
+// index. The error wraps fs.ErrNotExist if there is none.
+func (i *Image) Manifest(ctx context.Context) (v1.Descriptor, error) {
 	var top v1.Descriptor
 	err := i.try(ctx, func(e *endpoint) (err error) {
 		top, i.text, err = e.top(ctx)
 		return err
 	})
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
-	return blob.FindAlone(top, platform, func(d v1.Descriptor) ([]byte, error) { return i.readAll(ctx, d) })
-}
-
-func (i *Image) readAll(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-	in, err := i.Open(ctx, d, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	return blob.ReadAll(in, d.Digest, d.Size)
+	return top, err
 }
 
 // try asks each endpoint, from the current one on, until one has what is wanted, and
