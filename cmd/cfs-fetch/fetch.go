@@ -121,7 +121,7 @@ func (f *fetcher) openSpool() error {
 	if err != nil {
 		return err
 	}
-	f.spool, err = spool.Open(dir)
+	f.spool, err = spool.Open(f.c.Context, dir)
 	return err
 }
 
@@ -148,7 +148,7 @@ func (f *fetcher) download(parts []*part) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := f.get(ctx, p, items[n]); err != nil {
+			if err := f.get(ctx, p, f.Open, items[n].Set); err != nil {
 				return err
 			}
 			items[n].Done("fetched")
@@ -159,12 +159,8 @@ func (f *fetcher) download(parts []*part) error {
 }
 
 // get gets one blob into the spool and writes its record.
-func (f *fetcher) get(ctx context.Context, p *part, item *tool.Item) error {
-	path, err := f.spool.Fetch(ctx, p.desc, f.Open, func(have, more int64) {
-		if item != nil {
-			item.Set(have + more)
-		}
-	})
+func (f *fetcher) get(ctx context.Context, p *part, open spool.OpenBlob, watch func(int64)) error {
+	path, err := f.spool.Fetch(ctx, p.desc, open, watch)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return tool.Hint(fmt.Errorf("%s %s: %w", p.rec.Kind, p.desc.Digest, err), "what there is of it stays in the spool: free some space and run the same command again, or name another --spool DIR")
 	}
@@ -182,8 +178,8 @@ func (f *fetcher) get(ctx context.Context, p *part, item *tool.Item) error {
 func (f *fetcher) finish() error {
 	for _, p := range f.ends() {
 		if f.spool != nil {
-			if err := f.get(f.c.Context, p, nil); err != nil {
-				return explain(err)
+			if err := f.get(f.c.Context, p, p.open, nil); err != nil {
+				return err
 			}
 			if p.rec.Kind == "config" && f.c.Bool("keep-spool") {
 				if err := f.keep(); err != nil {

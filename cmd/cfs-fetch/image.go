@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 	"time"
@@ -96,6 +98,12 @@ type part struct {
 	key    digest.Digest // of a layer's stream
 	rec    record.Record // without a place
 	stream string        // where the repository has it
+	text   []byte        // of config and manifest, which are read by then
+}
+
+// open is the spool's way to what has been read.
+func (p *part) open(_ context.Context, _ v1.Descriptor, offset int64) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(p.text[offset:])), nil
 }
 
 // layers returns each distinct layer, or blob of an artifact.
@@ -126,8 +134,8 @@ func (i *image) layers() ([]*part, error) {
 // ends returns config and manifest.
 func (i *image) ends() []*part {
 	return []*part{
-		{desc: i.manifest.Config, rec: describe("config", i.manifest.Config, nil)},
-		{desc: i.desc, rec: describe("manifest", i.desc, nil).Set("source", i.name)},
+		{desc: i.manifest.Config, rec: describe("config", i.manifest.Config, nil), text: i.config},
+		{desc: i.desc, rec: describe("manifest", i.desc, nil).Set("source", i.name), text: i.text},
 	}
 }
 

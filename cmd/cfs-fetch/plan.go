@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,14 +90,20 @@ func (p *plan) add(e entry) {
 	}
 }
 
-// free returns how many bytes a directory, or what is above it, has room for.
+// free returns how many bytes a directory, or what it will stand in, has room for.
 func free(dir string) int64 {
-	for ; ; dir += "/.." {
+	dir, err := filepath.Abs(dir)
+	for err == nil {
 		var st unix.Statfs_t
-		if err := unix.Statfs(dir, &st); err == nil {
+		switch statErr := unix.Statfs(dir, &st); {
+		case statErr == nil:
 			return int64(st.Bavail) * st.Bsize
+		case statErr != unix.ENOENT || dir == "/":
+			return 0
 		}
+		dir = filepath.Dir(dir)
 	}
+	return 0
 }
 
 func (p *plan) print(asJSON bool) error {

@@ -13,6 +13,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/blob"
+	"cfs/lib/corrupt"
 	"cfs/lib/registry"
 )
 
@@ -81,10 +82,27 @@ func openRegistry(where string, o Options) (Source, error) {
 // remote is an image in a registry.
 type remote struct{ *registry.Image }
 
+func (s remote) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
+	top, err := s.Image.Manifest(ctx)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	return blob.FindAlone(top, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+}
+
 func (remote) Path(v1.Descriptor) (string, error) { return "", nil }
 
-// ReadAll returns a manifest, an index or a config, verified.
+// ReadAll returns a manifest, an index or a config, verified. One that is wrong is read
+// once more: what comes over a network may come better then.
 func ReadAll(ctx context.Context, s Source, d v1.Descriptor) ([]byte, error) {
+	text, err := readOnce(ctx, s, d)
+	if corrupt.Is(err) {
+		text, err = readOnce(ctx, s, d)
+	}
+	return text, err
+}
+
+func readOnce(ctx context.Context, s Source, d v1.Descriptor) ([]byte, error) {
 	in, err := s.Open(ctx, d, 0)
 	if err != nil {
 		return nil, err

@@ -24,9 +24,8 @@ const chunk = 64 << 10
 // Open opens a blob where it comes from, from the byte at offset on.
 type OpenBlob func(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error)
 
-// Watch is told how a blob gets on: that its first have bytes are there, then how many
-// more came. It may be nil.
-type Watch func(have, more int64)
+// Watch is told how many bytes of a blob are there. It may be nil.
+type Watch func(have int64)
 
 // Fetch gets a blob that is not there, or goes on where that ended before, and returns
 // its path. The blob has its digest and size then; one that has not is got once more
@@ -38,7 +37,7 @@ func (s *Spool) Fetch(ctx context.Context, d v1.Descriptor, open OpenBlob, watch
 		return "", err
 	}
 	if watch == nil {
-		watch = func(int64, int64) {}
+		watch = func(int64) {}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", fmt.Errorf("spool: %w", err)

@@ -41,7 +41,7 @@ func (p *partial) verifyWhole(path string) (bool, error) {
 	if p.verify() != nil {
 		return false, os.Remove(path)
 	}
-	p.watch(p.have, 0)
+	p.watch(p.have)
 	return true, nil
 }
 
@@ -81,7 +81,7 @@ func (p *partial) begin() error {
 	if err := p.sum(p.file); err != nil {
 		return err
 	}
-	p.watch(p.have, 0)
+	p.watch(p.have)
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (p *partial) restart() error {
 		return err
 	}
 	_, err := p.file.Seek(0, io.SeekStart)
-	p.watch(0, 0)
+	p.watch(0)
 	return err
 }
 
@@ -128,7 +128,7 @@ func (p *partial) copy(ctx context.Context, in io.Reader) error {
 			p.have += int64(n)
 			h.add(buffer[:n])
 			buffer = nil
-			p.watch(p.have-int64(n), int64(n))
+			p.watch(p.have)
 		}
 		switch {
 		case err == io.EOF:

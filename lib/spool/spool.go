@@ -17,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -34,13 +33,13 @@ type Spool struct {
 }
 
 // Open opens the spool at dir, and makes it if it is not there.
-func Open(dir string) (*Spool, error) {
+func Open(ctx context.Context, dir string) (*Spool, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Spool{dir: dir}
-	if err := s.make(); err != nil {
+	if err := s.make(ctx); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	if s.layout, err = blob.OpenLayout(dir); err != nil {
@@ -54,23 +53,24 @@ func Open(dir string) (*Spool, error) {
 }
 
 // make makes what is missing of the layout.
-func (s *Spool) make() error {
+func (s *Spool) make(ctx context.Context) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	for name, content := range map[string]any{
 		v1.ImageLayoutFile: v1.ImageLayout{Version: v1.ImageLayoutVersion},
 		v1.ImageIndexFile:  emptyIndex(),
 	} {
-		path := filepath.Join(s.dir, name)
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(s.dir, name)); errors.Is(err, fs.ErrNotExist) {
+			err = s.writeJSON(name, content)
 			if err != nil {
 				return err
 			}
-			continue
-		}
-		if err := writeJSON(path, content); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -80,12 +80,18 @@ func emptyIndex() v1.Index {
 	return v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
 }
 
-func writeJSON(path string, content any) error {
+// writeJSON writes a file of the layout, under the lock. What a killed one leaves has a
+// fixed name, which the next one takes.
+func (s *Spool) writeJSON(name string, content any) error {
 	text, err := json.Marshal(content)
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(path, text, 0o644)
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path+partialSuffix, text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+partialSuffix, path)
 }
 
 // Path returns where a blob lies, or will.
@@ -183,10 +189,10 @@ func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string) error {
 	}
 	index.Manifests = append(list, d)
 	s.keep(d)
-	return writeJSON(filepath.Join(s.dir, v1.ImageIndexFile), index)
+	return s.writeJSON(v1.ImageIndexFile, index)
 }
 
-// lock keeps others from writing index.json.
+// lock keeps others from writing files of the layout.
 func (s *Spool) lock(ctx context.Context) (unlock func() error, err error) {
 	f, err := os.Open(s.dir)
 	if err != nil {

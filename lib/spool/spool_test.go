@@ -20,7 +20,7 @@ import (
 
 func open(t testing.TB, dir string) *Spool {
 	t.Helper()
-	s, err := Open(dir)
+	s, err := Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("%d bytes are there, want %d", have, cut)
 	}
 	var read, seen atomic.Int64
-	got, err := s.Fetch(t.Context(), d, giving(content, &read), func(have, more int64) { seen.Store(have + more) })
+	got, err := s.Fetch(t.Context(), d, giving(content, &read), seen.Store)
 	if err != nil || got != path || read.Load() != int64(len(content)-cut) || seen.Load() != d.Size {
 		t.Errorf("%s, %v: %d bytes read, %d seen", got, err, read.Load(), seen.Load())
 	}
@@ -196,7 +196,7 @@ func FuzzIndex(f *testing.F) {
 		if err := os.WriteFile(dir+"/index.json", text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir); err != nil && !corrupt.Is(err) {
+		if _, err := Open(t.Context(), dir); err != nil && !corrupt.Is(err) {
 			t.Error(err)
 		}
 	})

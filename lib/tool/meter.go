@@ -47,7 +47,8 @@ func NewMeter(c *cli.Context) *Meter {
 	m := &Meter{c: c, mode: c.String("progress"), finished: make(chan struct{})}
 	if m.mode == "auto" {
 		m.mode = "plain"
-		if _, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS); err == nil {
+		// A terminal that does not know its size cannot be drawn on.
+		if size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
 			m.mode = "bars"
 		}
 	}
