@@ -31,7 +31,7 @@ test: all check
 	$(GO) run ./scripts/test bin/test.log -timeout 20m ./...
 
 demo: all
-	scripts/demo
+	GO="$(GO)" scripts/demo
 
 soak: all
 	scripts/soak

@@ -14,7 +14,7 @@ import (
 // numbers returns the whole numbers in a text, those with a unit or a point left out.
 func numbers(text string) (list []int64) {
 	for _, word := range regexp.MustCompile(`[0-9A-Za-z:.]+`).FindAllString(text, -1) {
-		if n, err := strconv.ParseInt(word, 10, 64); err == nil {
+		if n, err := strconv.ParseInt(strings.TrimPrefix(word, ":"), 10, 64); err == nil {
 			list = append(list, n)
 		}
 	}
