@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -12,13 +13,16 @@ import (
 func pass(e *exchange) { e.forward(nil) }
 
 // once makes a fault that happens to the first request for each blob.
-func once(f fault) fault { return times(1, f) }
+func once(f fault) fault { return inOrder(f) }
 
 // times makes a fault that happens to the first n requests for each blob.
-func times(n int, f fault) fault {
-	return inTurn(func(e *exchange) fault {
-		if e.nth < n {
-			return f
+func times(n int, f fault) fault { return inOrder(slices.Repeat([]fault{f}, n)...) }
+
+// inOrder makes a fault of one for each request for a blob, until there are no more.
+func inOrder(list ...fault) fault {
+	return choice(func(e *exchange) fault {
+		if e.nth < len(list) {
+			return list[e.nth]
 		}
 		return pass
 	})
@@ -26,7 +30,7 @@ func times(n int, f fault) fault {
 
 // then makes a fault of one for the first request for a blob, and one for the others.
 func then(first, second fault) fault {
-	return inTurn(func(e *exchange) fault {
+	return choice(func(e *exchange) fault {
 		if e.nth == 0 {
 			return first
 		}
@@ -36,7 +40,7 @@ func then(first, second fault) fault {
 
 // to makes a fault that happens to one blob alone.
 func to(blob string, f fault) fault {
-	return inTurn(func(e *exchange) fault {
+	return choice(func(e *exchange) fault {
 		if e.blob == blob {
 			return f
 		}
@@ -44,7 +48,8 @@ func to(blob string, f fault) fault {
 	})
 }
 
-func inTurn(choose func(*exchange) fault) fault { return func(e *exchange) { choose(e)(e) } }
+// choice makes a fault of the one that is chosen for each request.
+func choice(choose func(*exchange) fault) fault { return func(e *exchange) { choose(e)(e) } }
 
 // breaks ends a body after n bytes.
 func breaks(how bodyEnd, n int64) fault {

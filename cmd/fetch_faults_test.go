@@ -8,13 +8,6 @@ import (
 	"time"
 )
 
-// third is a fault at the third request for a blob.
-func third(first, second, f fault) fault {
-	return inTurn(func(e *exchange) fault {
-		return []fault{first, second, f, pass}[min(e.nth, 3)]
-	})
-}
-
 // TestFetchFaults: what a registry does wrong now and then does not keep an image away,
 // and costs no more than it must.
 func TestFetchFaults(t *testing.T) {
@@ -22,7 +15,7 @@ func TestFetchFaults(t *testing.T) {
 	r := debianOpen(t)
 	layout := randomImage(t, 5, 900_000, 1_200_000)
 	r.push(t, layout, "some/image:1")
-	cut := breaks(endCut, 300_000)
+	cut, late := breaks(endCut, 300_000), breaks(endCut, 700_000)
 	for _, c := range []struct {
 		name  string
 		fault fault
@@ -35,25 +28,34 @@ func TestFetchFaults(t *testing.T) {
 		{"truncated", once(truncates(250_000))},
 		{"longer than it is", once(lengthens(100))},
 		{"wrong byte", once(flips(123_456))},
-		{"wrong byte after a cut", then(cut, once2(flips(123_456)))},
-		{"cut, and the range ignored", then(cut, once2(ignoresRange))},
-		{"cut, and the range ignored and cut", third(cut, ignoresRangeAnd(cut), pass)},
-		{"cut, and another offset", then(cut, once2(wrongOffset(1000, false)))},
-		{"cut, and an earlier offset", then(cut, once2(wrongOffset(-1000, false)))},
-		{"cut, and another offset that is denied", then(cut, once2(wrongOffset(1000, true)))},
+		{"wrong byte after a cut", inOrder(cut, flips(123_456))},
+		{"cut, and the range ignored", inOrder(cut, ignoresRange)},
+		{"cut, and the range ignored and cut", inOrder(cut, ignoresRangeAnd(cut))},
+		{"cut, and another offset", inOrder(cut, wrongOffset(1000, false))},
+		{"cut, and an earlier offset", inOrder(cut, wrongOffset(-1000, false))},
+		{"cut, and another offset that is denied", inOrder(cut, wrongOffset(1000, true))},
 		{"416", once(says(http.StatusRequestedRangeNotSatisfiable))},
-		{"cut, and 416", then(cut, once2(says(http.StatusRequestedRangeNotSatisfiable)))},
+		{"cut, and 416", inOrder(cut, says(http.StatusRequestedRangeNotSatisfiable))},
+		{"cut, and 416, and cut", inOrder(late, says(http.StatusRequestedRangeNotSatisfiable), late, late)},
+		{"cut, and another offset, and cut", inOrder(late, wrongOffset(1000, false), late, late)},
+		{"wrong byte, and cut", inOrder(flips(123_456), late, late)},
 		{"408", once(says(http.StatusRequestTimeout))},
 		{"429", once(says(http.StatusTooManyRequests))},
 		{"500", once(says(http.StatusInternalServerError))},
 		{"502", once(says(http.StatusBadGateway))},
 		{"503", times(2, says(http.StatusServiceUnavailable))},
-		{"504", then(cut, once2(says(http.StatusGatewayTimeout)))},
+		{"504", inOrder(cut, says(http.StatusGatewayTimeout))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := fetchingOf(t, r, layout, "some/image:1")
-			f.proxy.fault = c.fault
+			config := imageOf(t, layout).Config.Digest.String()
+			f.proxy.fault = choice(func(e *exchange) fault {
+				if e.blob == config {
+					return pass
+				}
+				return c.fault
+			})
 			f.succeeds()
 			f.wantDelivered()
 			before := f.proxy.total()
@@ -65,14 +67,26 @@ func TestFetchFaults(t *testing.T) {
 	}
 }
 
-// once2 is once for what comes second.
-func once2(f fault) fault {
-	return inTurn(func(e *exchange) fault {
-		if e.nth == 1 {
-			return f
-		}
-		return pass
-	})
+// TestFetchConfigFaults: a config comes as a layer does.
+func TestFetchConfigFaults(t *testing.T) {
+	t.Parallel()
+	r := inProcess(t)
+	layout := randomImage(t, 26, 10_000)
+	r.push(t, layout, "some/image:1")
+	for name, fault := range map[string]fault{
+		"cut":               once(breaks(endCut, 100)),
+		"503":               once(says(http.StatusServiceUnavailable)),
+		"truncated":         once(truncates(100)),
+		"longer than it is": once(lengthens(100)),
+		"wrong byte":        once(flips(100)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fetchingOf(t, r, layout, "some/image:1")
+			f.proxy.fault = to(imageOf(t, layout).Config.Digest.String(), fault)
+			f.succeeds()
+		})
+	}
 }
 
 // ignoresRangeAnd answers with all of a blob, to which it does something else.
