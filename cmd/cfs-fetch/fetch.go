@@ -93,8 +93,7 @@ func (f *fetcher) run(layers []*part) error {
 		case err != nil:
 			return err
 		case p.stream != "":
-			err = f.out.Write(p.rec.Set("stream", p.stream))
-			if err != nil {
+			if err := f.stored(p); err != nil {
 				return err
 			}
 		case path != "":
@@ -123,6 +122,17 @@ func (f *fetcher) openSpool() error {
 	}
 	f.spool, err = spool.Open(f.c.Context, dir)
 	return err
+}
+
+// stored writes the record of a blob that the repository has. A pull that was killed
+// before it could do so may have left it in the spool.
+func (f *fetcher) stored(p *part) error {
+	if f.spool != nil && !f.c.Bool("keep-spool") {
+		if err := f.spool.Drop(p.desc); err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
+	}
+	return f.out.Write(p.rec.Set("stream", p.stream))
 }
 
 // local writes the record of a blob that is a file where it is.

@@ -55,7 +55,7 @@ type body struct {
 	budget  *budget
 	since   int64 // bytes since the last failure
 	current io.ReadCloser
-	noRange bool // the registry does not serve ranges as it should
+	noRange bool // all of the blob is asked for next, since the last answer was of another part
 	err     error
 }
 
@@ -174,6 +174,7 @@ func (b *body) accept(e *endpoint, resp *http.Response, in io.Reader) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
 		e.welcome.Store(true)
+		b.noRange = false
 		if resp.ContentLength >= 0 && resp.ContentLength != b.desc.Size {
 			return corrupt.Errorf("it has %d bytes there, want %d", resp.ContentLength, b.desc.Size)
 		}

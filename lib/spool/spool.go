@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -112,6 +113,31 @@ func (s *Spool) Have(d v1.Descriptor) int64 {
 		}
 	}
 	return 0
+}
+
+// Drop removes what there is of a blob that is not needed, unless it is kept, or somebody
+// is at it.
+func (s *Spool) Drop(d v1.Descriptor) error {
+	path, err := s.Path(d)
+	if err != nil || s.Kept(d) {
+		return err
+	}
+	f, err := os.Open(path + partialSuffix)
+	if err == nil {
+		defer f.Close()
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			err = os.Remove(f.Name())
+		}
+	}
+	return errors.Join(ifThere(err), ifThere(os.Remove(path)))
+}
+
+// ifThere takes an error for none if it is that there is no such file.
+func ifThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // index reads index.json.

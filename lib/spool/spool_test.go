@@ -181,6 +181,43 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestDrop: what is not needed goes, but for what is kept and what somebody is at.
+func TestDrop(t *testing.T) {
+	s, d := open(t, t.TempDir()), describe(content)
+	var read atomic.Int64
+	path, err := s.Fetch(t.Context(), d, giving(content, &read), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy, err := lockPartial(t.Context(), path+partialSuffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Drop(d); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the blob has stayed")
+	}
+	if _, err := os.Stat(busy.Name()); err != nil {
+		t.Error("somebody's partial file has gone")
+	}
+	busy.Close()
+	if err := errors.Join(s.Drop(d), s.Drop(d)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(busy.Name()); err == nil {
+		t.Error("the partial file has stayed")
+	}
+	s.keep(d)
+	if _, err := s.Fetch(t.Context(), d, giving(content, &read), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Drop(d); err != nil || s.Have(d) != d.Size {
+		t.Errorf("what is kept has gone: %v", err)
+	}
+}
+
 func asJSON(d v1.Descriptor) string {
 	return `{"mediaType":"` + d.MediaType + `","digest":"` + d.Digest.String() + `","size":1}`
 }
