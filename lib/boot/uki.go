@@ -1,0 +1,63 @@
+package boot
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/tree"
+)
+
+// UKI is what a unified kernel image, or an add-on to one, says of itself. What it does
+// not say is empty.
+type UKI struct {
+	Label   string // for a boot menu, from its .osrel
+	Cmdline string // of the kernel, its .cmdline
+}
+
+// ReadUKI reads a unified kernel image. The error is marked as corrupt if it is none;
+// what can be read in spite of an error comes with it.
+func ReadUKI(content Content, file *tree.Inode) (UKI, error) {
+	f, err := content(file)
+	if err != nil {
+		return UKI{}, err
+	}
+	defer f.Close()
+	r, ok := f.(io.ReaderAt)
+	if !ok {
+		data, err := io.ReadAll(f)
+		if err != nil {
+			return UKI{}, err
+		}
+		r = bytes.NewReader(data)
+	}
+	return readUKI(r)
+}
+
+func readUKI(r io.ReaderAt) (u UKI, err error) {
+	headers, err := sections(r)
+	if err != nil {
+		return UKI{}, err
+	}
+	release, osrelErr := textSection(r, headers, ".osrel")
+	u.Label = parseOSRelease(release).label()
+	if release != "" && u.Label == "" {
+		osrelErr = corrupt.Errorf(".osrel names no system")
+	}
+	u.Cmdline, err = textSection(r, headers, ".cmdline")
+	return u, errors.Join(osrelErr, err)
+}
+
+// textSection returns a section that is text, "" if there is none.
+func textSection(r io.ReaderAt, headers []byte, name string) (string, error) {
+	data, err := section(r, headers, name)
+	if err == nil && !utf8.Valid(data) {
+		err = corrupt.Errorf("section %s is not UTF-8", name)
+	}
+	if err != nil {
+		return "", err
+	}
+	return string(data), nil
+}
