@@ -8,5 +8,6 @@ import (
 	"cfs/lib/tree"
 )
 
-// Content opens the content of a regular file of a tree.
+// Content opens the content of a regular file that is not empty, whether it is inline
+// or an object.
 type Content func(*tree.Inode) (io.ReadCloser, error)

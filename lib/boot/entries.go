@@ -66,7 +66,7 @@ func Entries(root *tree.Inode, content Content) ([]Entry, error) {
 type finder struct{ found []Entry }
 
 func (f *finder) loaderEntries(root *tree.Inode, content Content) error {
-	dir, err := directory(root, loaderEntries)
+	dir, err := dirAt(root, loaderEntries)
 	if dir == nil || err != nil {
 		return err
 	}
@@ -89,6 +89,9 @@ func (f *finder) loaderEntries(root *tree.Inode, content Content) error {
 
 // readBLS reads a BLS entry, whose files must be there.
 func readBLS(root *tree.Inode, content Content, file *tree.Inode) (BLS, error) {
+	if file.Size == 0 {
+		return BLS{}, nil
+	}
 	in, err := content(file)
 	if err != nil {
 		return BLS{}, err
@@ -116,7 +119,7 @@ func readBLS(root *tree.Inode, content Content, file *tree.Inode) (BLS, error) {
 // images finds unified kernel images and add-ons below a directory, which need not be
 // there.
 func (f *finder) images(root *tree.Inode, path string, addon Kind) error {
-	dir, err := directory(root, path)
+	dir, err := dirAt(root, path)
 	if dir == nil || err != nil {
 		return err
 	}
@@ -171,7 +174,7 @@ func (f *finder) kernels(root *tree.Inode) error {
 
 // eachKernel calls do for each directory below /usr/lib/modules.
 func eachKernel(root *tree.Inode, do func(version string, dir *tree.Inode) error) error {
-	dir, err := directory(root, modules)
+	dir, err := dirAt(root, modules)
 	if dir == nil || err != nil {
 		return err
 	}

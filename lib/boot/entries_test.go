@@ -49,8 +49,8 @@ func symlink(path string) string { return path + " 1 120777 1 0 0 0 0.0 x - -\n"
 
 // inline is the Content of trees that have all in them.
 func inline(n *tree.Inode) (io.ReadCloser, error) {
-	if uint64(len(n.Inline)) != n.Size {
-		return nil, errors.New("not inline")
+	if uint64(len(n.Inline)) != n.Size || n.Size == 0 {
+		return nil, errors.New("not inline, or empty")
 	}
 	return io.NopCloser(strings.NewReader(n.Inline)), nil
 }

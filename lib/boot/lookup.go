@@ -10,9 +10,9 @@ import (
 
 // Paths in here are followed by name alone: a boot loader knows no symbolic links.
 
-// directory returns the directory at a path, nil if there is none. That something on
+// dirAt returns the directory at a path, nil if there is none. That something on
 // the way is no directory is an error.
-func directory(root *tree.Inode, path string) (*tree.Inode, error) {
+func dirAt(root *tree.Inode, path string) (*tree.Inode, error) {
 	dir := root
 	for _, name := range components(path) {
 		dir = dir.Lookup(name)

@@ -167,13 +167,16 @@ func (anywhere) Close() error             { return nil }
 func TestReadUKI(t *testing.T) {
 	data := testUKI()
 	broken := errors.New("broken disk")
+	if _, err := ReadUKI(func(*tree.Inode) (io.ReadCloser, error) { return nil, broken }, &tree.Inode{}); !corrupt.Is(err) {
+		t.Errorf("an empty file: error %v", err)
+	}
 	for name, content := range map[string]Content{
 		"anywhere": func(*tree.Inode) (io.ReadCloser, error) { return anywhere{bytes.NewReader(data)}, nil },
 		"in order": func(*tree.Inode) (io.ReadCloser, error) {
 			return io.NopCloser(iotest.OneByteReader(bytes.NewReader(data))), nil
 		},
 	} {
-		if got, err := ReadUKI(content, nil); err != nil || got != (UKI{"Test OS 1.0", "rw quiet"}) {
+		if got, err := ReadUKI(content, &tree.Inode{Size: uint64(len(data))}); err != nil || got != (UKI{"Test OS 1.0", "rw quiet"}) {
 			t.Errorf("%s: got %+v, error %v", name, got, err)
 		}
 	}
@@ -181,7 +184,7 @@ func TestReadUKI(t *testing.T) {
 		func(*tree.Inode) (io.ReadCloser, error) { return nil, broken },
 		func(*tree.Inode) (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(broken)), nil },
 	} {
-		if _, err := ReadUKI(content, nil); !errors.Is(err, broken) || corrupt.Is(err) {
+		if _, err := ReadUKI(content, &tree.Inode{Size: uint64(len(data))}); !errors.Is(err, broken) || corrupt.Is(err) {
 			t.Errorf("error %v, want %v", err, broken)
 		}
 	}

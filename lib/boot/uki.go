@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"cfs/lib/corrupt"
@@ -20,6 +21,9 @@ type UKI struct {
 // ReadUKI reads a unified kernel image. The error is marked as corrupt if it is none;
 // what can be read in spite of an error comes with it.
 func ReadUKI(content Content, file *tree.Inode) (UKI, error) {
+	if file.Size == 0 {
+		return readUKI(strings.NewReader(""))
+	}
 	f, err := content(file)
 	if err != nil {
 		return UKI{}, err
