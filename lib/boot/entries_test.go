@@ -2,6 +2,7 @@ package boot
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -141,10 +142,9 @@ func TestEntryErrors(t *testing.T) {
 			t.Errorf("error %v, want one that says %s", err, says)
 		}
 	}
-	broken := errors.New("broken disk")
-	_, err := Entries(readTree(t, entry("linux /f\n")), func(*tree.Inode) (io.ReadCloser, error) { return nil, broken })
-	if !errors.Is(err, broken) {
-		t.Errorf("error %v, want %v", err, broken)
+	_, err := Entries(readTree(t, entry("linux /f\n")), func(*tree.Inode) (io.ReadCloser, error) { return nil, errDisk })
+	if !errors.Is(err, errDisk) {
+		t.Errorf("error %v, want %v", err, errDisk)
 	}
 	endless := func(*tree.Inode) (io.ReadCloser, error) { return os.Open("/dev/zero") }
 	if _, err := Entries(readTree(t, entry("linux /f\n")), endless); !corrupt.Is(err) {
@@ -254,7 +254,15 @@ func TestSealedVector(t *testing.T) {
 	if err != nil || len(entries) != 2 || entries[0].Kind != KindUKI {
 		t.Fatalf("got %q, error %v", list(entries), err)
 	}
-	u, err := ReadUKI(content, entries[0].File)
+	in, err := content(entries[0].File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := ReadUKI(bytes.NewReader(data))
 	if err != nil || u.Label != "Test OS 1.0" {
 		t.Fatalf("got %+v, error %v", u, err)
 	}

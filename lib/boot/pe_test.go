@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/tree"
 )
 
 // part is a section of an executable that is being made. Where the header tells
@@ -85,7 +82,7 @@ func TestUKI(t *testing.T) {
 		"too many sections":    {append(executable(0)[:dosSize+6], bytes.Repeat([]byte{255}, 1000)...), UKI{}, "ends before"},
 		"optional header long": {executable(0xffff, part{name: ".cmdline", content: "x"}), UKI{"", "x"}, ""},
 	} {
-		got, err := readUKI(bytes.NewReader(c.data))
+		got, err := ReadUKI(bytes.NewReader(c.data))
 		if got != c.want || (c.says == "") != (err == nil) {
 			t.Errorf("%s: got %+v, error %v, want %+v", name, got, err, c.want)
 		}
@@ -99,13 +96,13 @@ func TestUKI(t *testing.T) {
 // that it is broken.
 func TestCutUKI(t *testing.T) {
 	whole := testUKI()
-	want, err := readUKI(bytes.NewReader(whole))
+	want, err := ReadUKI(bytes.NewReader(whole))
 	if err != nil {
 		t.Fatal(err)
 	}
 	needed := bytes.Index(whole, []byte("rw quiet")) + len("rw quiet")
 	for n := range whole {
-		got, err := readUKI(bytes.NewReader(whole[:n]))
+		got, err := ReadUKI(bytes.NewReader(whole[:n]))
 		if n < needed && !corrupt.Is(err) || n >= needed && (err != nil || got != want) {
 			t.Errorf("cut at byte %d: got %+v, error %v", n, got, err)
 		}
@@ -149,46 +146,25 @@ func TestUKIBounds(t *testing.T) {
 		"a section of 4 GiB": executable(0, part{".cmdline", "", func(h []byte) { copy(h[8:12], "\xff\xff\xff\xff") }}),
 	} {
 		h := headed{endless{with: 'x'}, head}
-		_, err := readUKI(&h)
+		_, err := ReadUKI(&h)
 		if name[0] == 'a' && !corrupt.Is(err) || h.read > 16<<20 {
 			t.Errorf("%s: %d bytes were read, error %v", name, h.read, err)
 		}
 	}
 }
 
-// anywhere can be read at any place, and not in order.
-type anywhere struct{ io.ReaderAt }
-
-func (anywhere) Read([]byte) (int, error) { return 0, errors.New("read from the start") }
-func (anywhere) Close() error             { return nil }
-
-// TestReadUKI: a content that can only be read from its start gives the same as one
-// that can be read anywhere, and errors of either come through.
-func TestReadUKI(t *testing.T) {
-	data := testUKI()
-	broken := errors.New("broken disk")
-	if _, err := ReadUKI(func(*tree.Inode) (io.ReadCloser, error) { return nil, broken }, &tree.Inode{}); !corrupt.Is(err) {
-		t.Errorf("an empty file: error %v", err)
-	}
-	for name, content := range map[string]Content{
-		"anywhere": func(*tree.Inode) (io.ReadCloser, error) { return anywhere{bytes.NewReader(data)}, nil },
-		"in order": func(*tree.Inode) (io.ReadCloser, error) {
-			return io.NopCloser(iotest.OneByteReader(bytes.NewReader(data))), nil
-		},
-	} {
-		if got, err := ReadUKI(content, &tree.Inode{Size: uint64(len(data))}); err != nil || got != (UKI{"Test OS 1.0", "rw quiet"}) {
-			t.Errorf("%s: got %+v, error %v", name, got, err)
-		}
-	}
-	for _, content := range []Content{
-		func(*tree.Inode) (io.ReadCloser, error) { return nil, broken },
-		func(*tree.Inode) (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(broken)), nil },
-	} {
-		if _, err := ReadUKI(content, &tree.Inode{Size: uint64(len(data))}); !errors.Is(err, broken) || corrupt.Is(err) {
-			t.Errorf("error %v, want %v", err, broken)
-		}
+// TestUKIDisk: an error of the disk is none of the file.
+func TestUKIDisk(t *testing.T) {
+	if _, err := ReadUKI(brokenDisk{}); !errors.Is(err, errDisk) || corrupt.Is(err) {
+		t.Errorf("error %v, want %v", err, errDisk)
 	}
 }
+
+var errDisk = errors.New("broken disk")
+
+type brokenDisk struct{}
+
+func (brokenDisk) ReadAt([]byte, int64) (int, error) { return 0, errDisk }
 
 // FuzzUKI: nothing crashes, an error says that the file is broken, and what is read is
 // in the file.
@@ -199,7 +175,7 @@ func FuzzUKI(f *testing.F) {
 	f.Add(executable(0, part{".osrel", "ID=x", func(h []byte) { copy(h[20:24], "\xff\xff\xff\xff") }}))
 	f.Add(append(executable(0)[:dosSize+6], bytes.Repeat([]byte{255}, 64)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		u, err := readUKI(bytes.NewReader(data))
+		u, err := ReadUKI(bytes.NewReader(data))
 		if err != nil && (!corrupt.Is(err) && !strings.Contains(err.Error(), "\n")) {
 			t.Errorf("refused with %v", err)
 		}

@@ -1,14 +1,11 @@
 package boot
 
 import (
-	"bytes"
 	"errors"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/tree"
 )
 
 // UKI is what a unified kernel image, or an add-on to one, says of itself. What it does
@@ -20,27 +17,7 @@ type UKI struct {
 
 // ReadUKI reads a unified kernel image. The error is marked as corrupt if it is none;
 // what can be read in spite of an error comes with it.
-func ReadUKI(content Content, file *tree.Inode) (UKI, error) {
-	if file.Size == 0 {
-		return readUKI(strings.NewReader(""))
-	}
-	f, err := content(file)
-	if err != nil {
-		return UKI{}, err
-	}
-	defer f.Close()
-	r, ok := f.(io.ReaderAt)
-	if !ok {
-		data, err := io.ReadAll(f)
-		if err != nil {
-			return UKI{}, err
-		}
-		r = bytes.NewReader(data)
-	}
-	return readUKI(r)
-}
-
-func readUKI(r io.ReaderAt) (u UKI, err error) {
+func ReadUKI(r io.ReaderAt) (u UKI, err error) {
 	headers, err := sections(r)
 	if err != nil {
 		return UKI{}, err

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/boot"
+	"cfs/lib/corrupt"
+	"cfs/lib/dumpfile"
+	"cfs/lib/layer"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+	"cfs/lib/tree"
+)
+
+const bootEntriesHelp = "The entries are those of the Boot Loader Specification, unified kernel images (UKIs) and add-ons\n" +
+	"to them, and kernels below /usr/lib/modules. Of an image that is named on a kernel command line\n" +
+	"it is said whether it is the boot image of NAME; if not, which command explains why."
+
+func bootEntriesFlags() []cli.Flag {
+	return []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "write the entries as JSON objects, one a line"}}
+}
+
+// bootEntries lists what can be booted in a container image. It looks at the tree of the
+// layers: a boot image has nothing in /boot.
+func bootEntries(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return tool.UsageError("want one NAME")
+	}
+	name := c.Args().First()
+	r, err := tool.OpenRepo(c, false)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	image, err := oci.Find(r, name)
+	if err != nil {
+		return err
+	}
+	if !image.Manifest.IsContainer() {
+		return fmt.Errorf("%s is an artifact, not a container image", name)
+	}
+	root, err := oci.Tree(r, image.Keys, image.Stream, layer.AllowlistOnly, false)
+	if err != nil {
+		return err
+	}
+	entries, err := boot.Entries(root, contentOf(r))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	l := lister{c, r, image}
+	out := bufio.NewWriter(os.Stdout)
+	for _, e := range entries {
+		d, err := l.describe(e)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", name, e.Path, err)
+		}
+		if c.Bool("json") {
+			err = writeJSON(out, d)
+		} else {
+			_, err = io.WriteString(out, d.text())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// contentOf returns what opens files of a tree whose objects are in a repository.
+func contentOf(r *repo.Repo) boot.Content {
+	return func(n *tree.Inode) (io.ReadCloser, error) {
+		if n.Object.IsZero() {
+			return io.NopCloser(strings.NewReader(n.Inline)), nil
+		}
+		return r.OpenObject(n.Object)
+	}
+}
+
+// lister describes the entries of an image.
+type lister struct {
+	c     *cli.Context
+	repo  *repo.Repo
+	image *oci.Image
+}
+
+func (l lister) describe(e boot.Entry) (description, error) {
+	d := description{Kind: string(e.Kind), Path: dumpfile.Escape(e.Path), Version: dumpfile.Escape(e.Version)}
+	switch e.Kind {
+	case boot.KindBLS:
+		d.Title = strings.Join(e.Loader.Values("title"), " ")
+		d.Files = e.Loader.Files()
+		d.Cmdline = e.Loader.Cmdline()
+	case boot.KindKernel:
+		if e.Initramfs == nil {
+			d.Problem = "no initramfs.img beside it"
+		} else {
+			d.Files = []string{path.Dir(e.Path) + "/initramfs.img"}
+		}
+	default:
+		u, err := l.readUKI(e.File)
+		if err != nil && !corrupt.Is(err) {
+			return d, err
+		}
+		d.Title, d.Cmdline = u.Label, u.Cmdline
+		if err != nil {
+			d.Problem = tool.OneLine(err)
+		}
+	}
+	k, err := boot.FindKarg(d.Cmdline, l.repo.Algorithm)
+	switch {
+	case err != nil:
+		d.Problem = tool.OneLine(err)
+	case !k.ID.IsZero():
+		d.Digest = k.ID.String()
+		l.compare(&d, k)
+	}
+	return d, nil
+}
+
+// readUKI reads a file that is a UKI, or not: the error is marked as corrupt then. One
+// whose object is damaged is another matter.
+func (l lister) readUKI(file *tree.Inode) (boot.UKI, error) {
+	if file.Object.IsZero() {
+		return boot.ReadUKI(strings.NewReader(file.Inline))
+	}
+	f, err := l.repo.OpenObject(file.Object)
+	if err != nil {
+		return boot.UKI{}, err
+	}
+	defer f.Close()
+	return boot.ReadUKI(f)
+}
+
+// compare says whether an entry names the boot image, in any format and xattr mode.
+func (l lister) compare(d *description, k boot.Karg) {
+	var instead string
+	for _, key := range l.image.Config.ImageKeys() {
+		v, ok := oci.ParseKey(key)
+		if !ok || !v.Boot {
+			continue
+		}
+		id := l.image.Config.Images[key]
+		if id == k.ID {
+			d.BootImage, d.Explain, d.Make = key, "", ""
+			return
+		}
+		if instead == "" || v.Version == k.Format && v.Xattrs == layer.AllowlistOnly {
+			instead = id.String()
+		}
+	}
+	if instead == "" {
+		d.Make = makeBoot
+		return
+	}
+	other := k.ID.String()
+	if _, err := l.repo.Lookup(repo.Images, other); err != nil {
+		other = "FILE"
+	}
+	d.Explain = "cfs-mkerofs diff " + l.where() + instead + " " + other
+}
+
+// where returns the option that names the repository, if there was one.
+func (l lister) where() string {
+	switch {
+	case l.c.IsSet("repo"):
+		return "--repo '" + strings.ReplaceAll(l.c.String("repo"), "'", `'\''`) + "' "
+	case l.c.Bool("user"):
+		return "--user "
+	case l.c.Bool("system"):
+		return "--system "
+	}
+	return ""
+}
+
+func writeJSON(out io.Writer, d description) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	return e.Encode(d)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/boot"
+	"cfs/lib/layer"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+	"cfs/lib/verity"
+)
+
+const kargHelp = "Of a container image it is the argument for its boot image, of an fs-verity digest the one for\n" +
+	"that image. It begins with a question mark, as in composefs=?..., if the repository has no\n" +
+	"fs-verity: then the kernel is not to insist on it."
+
+// makeBoot is the command that makes a boot image for what is tagged.
+const makeBoot = "cfs-link show NAME | cfs-mkerofs --bootable | cfs-link --tag NAME"
+
+func kargFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "insecure", Usage: "let the kernel boot the image without fs-verity, whatever the repository is"},
+		&cli.StringFlag{Name: "erofs-version", Usage: "of a container image, take the boot image of format `V`: 0, 1 or 2"},
+		&cli.StringFlag{Name: "xattrs", Value: layer.AllowlistOnly.String(), Usage: "of a container image, take the boot image with the xattrs of `MODE`"},
+	}
+}
+
+// karg prints the kernel argument that names an image.
+func karg(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return tool.UsageError("want one NAME or DIGEST")
+	}
+	r, err := tool.OpenRepo(c, false)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	k, err := findKarg(c, r, c.Args().First())
+	if err != nil {
+		return err
+	}
+	k.Insecure = !r.Secure || c.Bool("insecure")
+	_, err = fmt.Println(k)
+	return err
+}
+
+func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
+	if id, err := verity.ParseID(name); err == nil && id.Algorithm() == r.Algorithm {
+		for _, option := range []string{"erofs-version", "xattrs"} {
+			if c.IsSet(option) {
+				return boot.Karg{}, tool.UsageError("--%s goes with a container image", option)
+			}
+		}
+		format, err := oci.EROFSVersion(r, id)
+		return kargOf(format, id), err
+	}
+	v, err := bootVariant(c, r)
+	if err != nil {
+		return boot.Karg{}, err
+	}
+	image, err := oci.Find(r, name)
+	if err != nil {
+		return boot.Karg{}, err
+	}
+	if !image.Manifest.IsContainer() {
+		return boot.Karg{}, fmt.Errorf("%s is an artifact, not a container image", name)
+	}
+	id, ok := image.Config.Images[v.Key()]
+	if !ok {
+		return boot.Karg{}, tool.Hint(fmt.Errorf("%s has no boot image of format %d with the xattrs %s: %w", name, v.Version, v.Xattrs, fs.ErrNotExist), makeBoot+" makes one")
+	}
+	return kargOf(v.Version, id), nil
+}
+
+// kargOf returns the argument for an image. Format 0 has none of its own.
+func kargOf(format int, id verity.ID) boot.Karg { return boot.Karg{Format: max(format, 1), ID: id} }
+
+// bootVariant returns which boot image of a container image is asked for.
+func bootVariant(c *cli.Context, r *repo.Repo) (oci.Variant, error) {
+	v := oci.Variant{Boot: true, Version: r.Formats[0]}
+	var err error
+	if v.Xattrs, err = layer.ParseXattrMode(c.String("xattrs")); err != nil {
+		return v, tool.UsageError("--xattrs: %w", err)
+	}
+	if s := c.String("erofs-version"); s != "" {
+		if v.Version, err = strconv.Atoi(s); err != nil || v.Version < 0 || v.Version > 2 {
+			return v, tool.UsageError("--erofs-version %q: want 0, 1 or 2", s)
+		}
+	}
+	return v, nil
+}
