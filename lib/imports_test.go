@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"scan":        {"tree", "verity"},
 	"erofs":       {"tree", "verity", "corrupt"},
 	"oci":         {"repo", "blob", "layer", "splitstream", "erofs", "tree", "verity", "corrupt"},
+	"boot":        {"tree", "corrupt"},
 	"gc":          {"repo", "oci", "blob", "layer", "splitstream", "erofs", "verity", "corrupt"},
 	"pull":        {"record", "repo", "oci", "blob", "layer", "verity", "corrupt"},
 	"mount":       {},
