@@ -1,9 +1,7 @@
-package boot
+package boot_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -15,17 +13,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cfs/lib/boot"
 	"cfs/lib/corrupt"
 	"cfs/lib/dumpfile"
 	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
 
-// vectors is the folder of what the reference made.
-const vectors = "../../../shared/vectors"
+var errDisk = errors.New("broken disk")
 
-// readTree reads a dumpfile, to which it adds the line of the root.
-func readTree(t testing.TB, lines string) *tree.Inode {
+// parse reads a dumpfile, to which it adds the line of the root.
+func parse(t testing.TB, lines string) *tree.Inode {
 	t.Helper()
 	root, err := dumpfile.Read(strings.NewReader("/ 0 40755 2 0 0 0 0.0 - - -\n"+lines), dumpfile.Options{})
 	if err != nil {
@@ -57,7 +55,7 @@ func inline(n *tree.Inode) (io.ReadCloser, error) {
 }
 
 // list shows entries, a line each.
-func list(entries []Entry) (lines []string) {
+func list(entries []boot.Entry) (lines []string) {
 	for _, e := range entries {
 		line := string(e.Kind) + " " + e.Path
 		if e.Version != "" {
@@ -76,7 +74,7 @@ func list(entries []Entry) (lines []string) {
 
 // TestEntries: all kinds, in the order in which they are preferred.
 func TestEntries(t *testing.T) {
-	root := readTree(t, dir("/boot", "/boot/EFI", "/boot/EFI/Linux", "/boot/EFI/Linux/b.efi.extra.d")+
+	root := parse(t, dir("/boot", "/boot/EFI", "/boot/EFI/Linux", "/boot/EFI/Linux/b.efi.extra.d")+
 		file("/boot/EFI/Linux/a.efi", "not looked at")+file("/boot/EFI/Linux/b.efi", "")+
 		file("/boot/EFI/Linux/b.efi.extra.d/x.addon.efi", "")+file("/boot/EFI/Linux/b.efi.extra.d/y.efi", "")+
 		file("/boot/EFI/Linux/c.addon.efi", "")+symlink("/boot/EFI/Linux/z")+
@@ -88,7 +86,7 @@ func TestEntries(t *testing.T) {
 		file("/usr/lib/modules/1/vmlinuz", "")+file("/usr/lib/modules/2/initramfs.img", "")+file("/usr/lib/modules/2/u.efi", "")+
 		file("/usr/lib/modules/2/vmlinuz", "")+symlink("/usr/lib/modules/3/vmlinuz")+
 		file(`/usr/lib/modules/4\xff/u.addon.efi`, "")+file("/usr/lib/modules/vmlinuz", ""))
-	got, err := Entries(root, inline)
+	got, err := boot.Entries(root, inline)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +108,7 @@ func TestEntries(t *testing.T) {
 	if diff := cmp.Diff(want, list(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got, err := Entries(readTree(t, ""), inline); len(got) > 0 || err != nil {
+	if got, err := boot.Entries(parse(t, ""), inline); len(got) > 0 || err != nil {
 		t.Errorf("in nothing there is %v, error %v", got, err)
 	}
 }
@@ -138,93 +136,32 @@ func TestEntryErrors(t *testing.T) {
 		`/usr/lib/modules: "lib" is no directory`:         dir("/usr") + symlink("/usr/lib"),
 		`/usr/lib/modules/"6\xff": the name is not UTF-8`: dir("/usr", "/usr/lib", "/usr/lib/modules", `/usr/lib/modules/6\xff`) + file(`/usr/lib/modules/6\xff/vmlinuz`, ""),
 	} {
-		if _, err := Entries(readTree(t, lines), inline); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := boot.Entries(parse(t, lines), inline); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want one that says %s", err, says)
 		}
 	}
-	_, err := Entries(readTree(t, entry("linux /f\n")), func(*tree.Inode) (io.ReadCloser, error) { return nil, errDisk })
+	_, err := boot.Entries(parse(t, entry("linux /f\n")), func(*tree.Inode) (io.ReadCloser, error) { return nil, errDisk })
 	if !errors.Is(err, errDisk) {
 		t.Errorf("error %v, want %v", err, errDisk)
 	}
 	endless := func(*tree.Inode) (io.ReadCloser, error) { return os.Open("/dev/zero") }
-	if _, err := Entries(readTree(t, entry("linux /f\n")), endless); !corrupt.Is(err) {
+	if _, err := boot.Entries(parse(t, entry("linux /f\n")), endless); !corrupt.Is(err) {
 		t.Errorf("an endless entry: error %v", err)
-	}
-}
-
-// vectorImage reads the tree that the reference made of an image of one of its vectors,
-// and the contents of its files.
-func vectorImage(t *testing.T, dir string) (*tree.Inode, Content) {
-	t.Helper()
-	dump, err := os.ReadFile(filepath.Join(dir, "expected.sha512.dump"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := dumpfile.Read(strings.NewReader(string(dump)), dumpfile.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects := make(map[verity.ID]string)
-	blobs, err := filepath.Glob(filepath.Join(dir, "layout/blobs/sha256/*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, blob := range blobs {
-		readLayer(t, blob, objects)
-	}
-	return root, func(n *tree.Inode) (io.ReadCloser, error) {
-		text, ok := objects[n.Object]
-		if n.Object.IsZero() {
-			text, ok = n.Inline, true
-		}
-		if !ok {
-			return nil, fmt.Errorf("no object %s", n.Object)
-		}
-		return io.NopCloser(strings.NewReader(text)), nil
-	}
-}
-
-// readLayer adds the content of files in a layer by their digest. What is no layer has
-// none.
-func readLayer(t *testing.T, name string, objects map[verity.ID]string) {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return
-	}
-	for in := tar.NewReader(z); ; {
-		if _, err := in.Next(); err == io.EOF {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		objects[verity.SHA512.Sum(data)] = string(data)
 	}
 }
 
 // TestEntryVectors: the images of the vectors, and those of which the reference says
 // that an entry is broken.
 func TestEntryVectors(t *testing.T) {
-	if _, err := os.Stat(vectors); err != nil {
-		t.Skip("SKIPPED: the reference's vectors are not here: ", vectors)
-	}
+	cases(t, "images/*")
 	for name, want := range map[string][]string{
 		"images/base":        nil,
 		"images/bootable-v1": {"uki /boot/EFI/Linux/test-6.1.0.efi", "kernel /usr/lib/modules/6.1.0/vmlinuz 6.1.0 with initramfs"},
 		"images/bootable-v2": {"uki /boot/EFI/Linux/test-6.2.0.efi", "kernel /usr/lib/modules/6.2.0/vmlinuz 6.2.0 with initramfs"},
 		"boot/15-no-policy":  nil,
 	} {
-		root, content := vectorImage(t, filepath.Join(vectors, name))
-		got, err := Entries(root, content)
+		root, s := readTree(t, filepath.Join(vectors, name), verity.SHA512)
+		got, err := boot.Entries(root, s.content)
 		if err != nil || !slices.Equal(list(got), want) {
 			t.Errorf("%s: got %q, error %v, want %q", name, list(got), err, want)
 		}
@@ -235,8 +172,8 @@ func TestEntryVectors(t *testing.T) {
 		"efi-symlink":      "/boot/EFI/Linux/a.efi is no regular file",
 		"boot-not-dir":     `"boot" is no directory`,
 	} {
-		root, content := vectorImage(t, filepath.Join(vectors, "boot/errors", name))
-		if _, err := Entries(root, content); err == nil || !strings.Contains(err.Error(), says) {
+		root, s := readTree(t, filepath.Join(vectors, "boot/errors", name), verity.SHA512)
+		if _, err := boot.Entries(root, s.content); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v, want one that says %s", name, err, says)
 		}
 	}
@@ -245,28 +182,17 @@ func TestEntryVectors(t *testing.T) {
 // TestSealedVector: the unified kernel image of the vectors names the boot image of the
 // image that it is in.
 func TestSealedVector(t *testing.T) {
-	sealed := filepath.Join(vectors, "images/bootable-v1-sealed")
-	if _, err := os.Stat(sealed); err != nil {
-		t.Skip("SKIPPED: the reference's vectors are not here: ", vectors)
-	}
-	root, content := vectorImage(t, sealed)
-	entries, err := Entries(root, content)
-	if err != nil || len(entries) != 2 || entries[0].Kind != KindUKI {
+	sealed := cases(t, "images/bootable-v1-sealed")[0]
+	root, s := readTree(t, sealed, verity.SHA512)
+	entries, err := boot.Entries(root, s.content)
+	if err != nil || len(entries) != 2 || entries[0].Kind != boot.KindUKI {
 		t.Fatalf("got %q, error %v", list(entries), err)
 	}
-	in, err := content(entries[0].File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := ReadUKI(bytes.NewReader(data))
+	u, err := boot.ReadUKI(bytes.NewReader(s.objects[entries[0].File.Object]))
 	if err != nil || u.Label != "Test OS 1.0" {
 		t.Fatalf("got %+v, error %v", u, err)
 	}
-	k, err := FindKarg(u.Cmdline, verity.SHA512)
+	k, err := boot.FindKarg(u.Cmdline, verity.SHA512)
 	if err != nil || k.Format != 1 || k.Insecure {
 		t.Fatalf("got %+v, error %v", k, err)
 	}
