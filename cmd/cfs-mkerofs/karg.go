@@ -59,7 +59,7 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 		format, err := oci.EROFSVersion(r, id)
 		return kargOf(format, id), err
 	}
-	v, err := bootVariant(c, r)
+	v, err := kargVariant(c, r)
 	if err != nil {
 		return boot.Karg{}, err
 	}
@@ -80,8 +80,8 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 // kargOf returns the argument for an image. Format 0 has none of its own.
 func kargOf(format int, id verity.ID) boot.Karg { return boot.Karg{Format: max(format, 1), ID: id} }
 
-// bootVariant returns which boot image of a container image is asked for.
-func bootVariant(c *cli.Context, r *repo.Repo) (oci.Variant, error) {
+// kargVariant returns which boot image of a container image is asked for.
+func kargVariant(c *cli.Context, r *repo.Repo) (oci.Variant, error) {
 	v := oci.Variant{Boot: true, Version: r.Formats[0]}
 	var err error
 	if v.Xattrs, err = layer.ParseXattrMode(c.String("xattrs")); err != nil {

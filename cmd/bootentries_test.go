@@ -1,0 +1,183 @@
+package cmd
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// pullLayers pulls an image of layers, and returns the digest of its plain EROFS image.
+func pullLayers(t *testing.T, repo, tag string, layers ...[]byte) string {
+	t.Helper()
+	layout := t.TempDir()
+	makeLayout(t, layout, layers...)
+	return oneImage(t, must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+" "+tag))
+}
+
+// oneImage returns the digest in the first record of an image.
+func oneImage(t *testing.T, records string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(records, "\nimage ")
+	if !ok {
+		t.Fatalf("no image in\n%s", records)
+	}
+	digest, _, _ := strings.Cut(rest, " ")
+	return digest
+}
+
+// makeBootImage links to an image what boots: the tree of the image with /boot and
+// /sysroot emptied, which is all where there is no SELinux policy and all times are 0.
+func makeBootImage(t *testing.T, repo, tag, version string) string {
+	t.Helper()
+	digest := strings.TrimSpace(must(t, repo, "cfs-mkerofs dump "+tag+" | sed '\\|^/boot/|d; \\|^/sysroot/|d' | cfs-mkerofs --store --erofs-version "+version+" --dumpfile -"))
+	must(t, repo, fmt.Sprintf("cfs-link show %s | sed '/^manifest/i image %s variant=boot erofs-version=%s' | cfs-link --tag %[1]s", tag, digest, version))
+	return digest
+}
+
+// TestBootEntries: what is said of an image with something of each kind, whose command
+// lines name its boot images, its plain image, nothing that is known, and nonsense.
+func TestBootEntries(t *testing.T) {
+	t.Parallel()
+	repo := filepath.Join(scratch(t), "repo")
+	unknown := strings.Repeat("12", 64)
+	entry := func(text string) string {
+		return fmt.Sprintf("%d 100644 1 0 0 0 0.0 - %s -\n", len(text), strings.NewReplacer("\n", `\n`, " ", `\x20`).Replace(text))
+	}
+	plain := pullLayers(t, repo, "t", bootableImage(t, 1, "")...)
+	if boot := makeBootImage(t, repo, "t", "1"); boot != firstBoot {
+		t.Fatalf("the boot image is %s, want %s", boot, firstBoot)
+	}
+	second := makeBootImage(t, repo, "t", "2")
+	top := layersOf(t, `/boot/loader/entries/0.conf `+entry("title a b\nlinux /usr/lib/modules/6.1.0/vmlinuz\noptions rw\noptions composefs=?"+second+"\n")+
+		`/boot/loader/entries/1.conf `+entry("options composefs.digest=v1-sha512-12:"+plain+"\n")+
+		`/boot/loader/entries/2.conf `+entry("options composefs="+unknown+"\n")+
+		`/boot/loader/entries/3.conf `+entry("options composefs=zz\x1b\n")+
+		`/boot/loader/addons/x.addon.efi 0 100644 1 0 0 0 0.0 - - -
+/usr/lib/modules/6.0.0/vmlinuz 0 100644 1 0 0 0 0.0 - - -`)
+	layers := append(bootableImage(t, 1, makeUKI("composefs.digest=v1-sha512-12:"+firstBoot+" rw quiet")), top...)
+	pullLayers(t, repo, "sealed", layers...)
+	if got := must(t, repo, "cfs-mkerofs boot-entries sealed"); strings.Count(got, " is not known: there is no boot image. To make one: cfs-link show ") != 4 {
+		t.Errorf("without a boot image:\n%s", got)
+	}
+	must(t, repo, fmt.Sprintf("cfs-link show sealed | sed '/^manifest/i image %s variant=boot erofs-version=1\\nimage %s variant=boot erofs-version=2' | cfs-link --tag sealed", firstBoot, second))
+	want := fmt.Sprintf(`bls /boot/loader/entries/0.conf
+  title "a b"
+  file "/usr/lib/modules/6.1.0/vmlinuz"
+  cmdline "rw composefs=?%[2]s"
+  digest %[2]s is the boot image, composefs.image.boot
+bls /boot/loader/entries/1.conf
+  cmdline "composefs.digest=v1-sha512-12:%[3]s"
+  digest %[3]s is not the boot image: cfs-mkerofs diff %[1]s %[3]s
+bls /boot/loader/entries/2.conf
+  cmdline "composefs=%[4]s"
+  digest %[4]s is not the boot image, and not in the repository. With it as FILE: cfs-mkerofs diff %[2]s FILE
+bls /boot/loader/entries/3.conf
+  cmdline "composefs=zz\x1b"
+  problem kernel argument "composefs=zz\x1b": "zz\x1b" is no fs-verity digest: want 64 or 128 hex digits
+uki /boot/EFI/Linux/test-6.1.0.efi
+  title "Test OS 1.0"
+  cmdline "composefs.digest=v1-sha512-12:%[1]s rw quiet"
+  digest %[1]s is the boot image, composefs.image.boot.v1
+global-addon /boot/loader/addons/x.addon.efi
+  problem no EFI executable: it ends before byte 64
+kernel /usr/lib/modules/6.0.0/vmlinuz
+  problem no initramfs.img beside it
+kernel /usr/lib/modules/6.1.0/vmlinuz
+  file "/usr/lib/modules/6.1.0/initramfs.img"
+`, firstBoot, second, plain, unknown)
+	if diff := cmp.Diff(want, must(t, repo, "cfs-mkerofs boot-entries sealed")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// The command that is to explain it does.
+	r := shell(t, repo, "cfs-mkerofs diff "+firstBoot+" "+plain)
+	if r.status != 1 || !strings.Contains(r.stdout, "/boot/EFI: added directory\n") {
+		t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	checkJSON(t, repo, plain, second)
+}
+
+// checkJSON checks the same as JSON, with the repository named by an option.
+func checkJSON(t *testing.T, repo, plain, second string) {
+	t.Helper()
+	got := strings.Split(must(t, "", "cfs-mkerofs boot-entries sealed --json --repo "+repo), "\n")
+	for i, want := range map[int]string{
+		0: `{"kind":"bls","path":"/boot/loader/entries/0.conf","title":"a b","files":["/usr/lib/modules/6.1.0/vmlinuz"],"cmdline":"rw composefs=?` + second + `","digest":"` + second + `","boot-image":"composefs.image.boot"}`,
+		1: `{"kind":"bls","path":"/boot/loader/entries/1.conf","cmdline":"composefs.digest=v1-sha512-12:` + plain + `","digest":"` + plain + `","explain":"cfs-mkerofs diff --repo '` + repo + `' ` + firstBoot + ` ` + plain + `"}`,
+		7: `{"kind":"kernel","path":"/usr/lib/modules/6.1.0/vmlinuz","version":"6.1.0","files":["/usr/lib/modules/6.1.0/initramfs.img"]}`,
+	} {
+		if got[i] != want {
+			t.Errorf("line %d (-want +got):\n%s", i, cmp.Diff(want, got[i]))
+		}
+	}
+	if len(got) != 9 || got[8] != "" {
+		t.Errorf("%d lines, want 8", len(got)-1)
+	}
+}
+
+// TestBootEntryErrors: what has no entries, and what has broken ones.
+func TestBootEntryErrors(t *testing.T) {
+	t.Parallel()
+	repo := filepath.Join(scratch(t), "repo")
+	pullLayers(t, repo, "base", baseImage(t)...)
+	pullLayers(t, repo, "broken", layersOf(t, "/boot/loader/entries/a.conf 12 100644 1 0 0 0 0.0 - linux\\x20/none\\n -")...)
+	artifact := t.TempDir()
+	makeArtifact(t, artifact, "some blob")
+	must(t, repo, "cfs-pull --progress none oci:"+artifact+" artifact")
+	if r := shell(t, repo, "cfs-mkerofs boot-entries base"); r != (result{}) {
+		t.Errorf("of an image without entries it says %+v", r)
+	}
+	for code, c := range map[string]struct {
+		status int
+		says   string
+	}{
+		"boot-entries broken":              {1, `broken: /boot/loader/entries/a.conf: "/none": "none" does not exist`},
+		"boot-entries artifact":            {1, "artifact is an artifact"},
+		"boot-entries none":                {3, "none"},
+		"boot-entries":                     {2, "NAME"},
+		"boot-entries base x":              {2, "NAME"},
+		"karg artifact":                    {1, "artifact is an artifact"},
+		"karg base":                        {3, "base has no boot image of format 1"},
+		"karg none":                        {3, "none"},
+		"karg " + strings.Repeat("12", 64): {3, strings.Repeat("12", 64)},
+		"karg":                             {2, "DIGEST"},
+		"karg base --erofs-version 3":      {2, "--erofs-version"},
+		"karg base --xattrs nonsense":      {2, "--xattrs"},
+		"karg --xattrs allowlist-only " + strings.Repeat("12", 64): {2, "--xattrs goes with a container image"},
+	} {
+		r := shell(t, repo, "cfs-mkerofs "+code)
+		wantError(t, r, c.status, "cfs-mkerofs: ", c.says)
+		if r.stdout != "" {
+			t.Errorf("%s: printed %q", code, r.stdout)
+		}
+	}
+	if r := shell(t, repo, "cfs-mkerofs karg base"); !strings.Contains(r.stderr, "hint: cfs-link show NAME | cfs-mkerofs --bootable") {
+		t.Errorf("no hint: %s", r.stderr)
+	}
+}
+
+// TestKarg: the argument in the form of the reference, by tag and by digest.
+func TestKarg(t *testing.T) {
+	t.Parallel()
+	repo := filepath.Join(scratch(t), "repo")
+	plain := pullLayers(t, repo, "t", bootableImage(t, 1, "")...)
+	makeBootImage(t, repo, "t", "1")
+	second := makeBootImage(t, repo, "t", "2")
+	for code, want := range map[string]string{
+		"t":                   "composefs.digest=?v1-sha512-12:" + firstBoot,
+		"t --insecure":        "composefs.digest=?v1-sha512-12:" + firstBoot,
+		"--erofs-version 0 t": "composefs.digest=?v1-sha512-12:" + firstBoot,
+		"--erofs-version 2 t": "composefs=?" + second,
+		firstBoot:             "composefs.digest=?v1-sha512-12:" + firstBoot,
+		second:                "composefs=?" + second,
+		plain:                 "composefs.digest=?v1-sha512-12:" + plain,
+		"$(cfs-link show t | sed -n 's/^manifest \\([^ ]*\\) .*/\\1/p')": "composefs.digest=?v1-sha512-12:" + firstBoot,
+		"@$(cfs-link show t | sed -n 's/^config \\([^ ]*\\) .*/\\1/p')":  "composefs.digest=?v1-sha512-12:" + firstBoot,
+	} {
+		if got := must(t, repo, "cfs-mkerofs karg "+code); got != want+"\n" {
+			t.Errorf("karg %s: %swant %s", code, got, want)
+		}
+	}
+}
