@@ -7,6 +7,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -30,7 +31,7 @@ func main() {
 		&cli.StringFlag{Name: "erofs-version", Usage: "the format: `V` is 0, 1, 2 or auto"},
 		&cli.StringFlag{Name: "xattrs", Value: "allowlist-only", Usage: "of container images and trees, keep the xattrs of `MODE`: allowlist-only or keep-user-xattrs"},
 		&cli.BoolFlag{Name: "strict", Usage: "refuse images that cfsctl refuses"},
-	}, append(treeFlags(), repository...)...)
+	}, slices.Concat(bootFlags(), treeFlags(), repository)...)
 	tool.Main(&cli.App{
 		Name:  "cfs-mkerofs",
 		Usage: "build EROFS images",

@@ -129,6 +129,8 @@ func (f folder) read(name string) (text string, ok bool, err error) {
 		return "", false, fmt.Errorf("%s/%s is no regular file", f.path, name)
 	case n.Size == 0:
 		return "", true, nil
+	case n.Size > maxPolicy:
+		return "", false, fmt.Errorf("%s/%s has %d bytes, at most %d are read", f.path, name, n.Size, maxPolicy)
 	}
 	text, err = f.readAll(n)
 	if err != nil {
