@@ -49,8 +49,11 @@ func checkBoot(c *cli.Context) (expected verity.ID, err error) {
 // bootVariant turns the tree of a container image into its boot variant.
 func bootVariant(r *repo.Repo, root *tree.Inode) error {
 	content := func(n *tree.Inode) (io.ReadCloser, error) { return oci.OpenContent(r, n) }
-	// What can be booted is to be found here, before the tree is changed: an error in
-	// it is one of the boot variant, as it is for the reference. (The boot entries.)
+	// What can be booted is found before the tree is changed. It makes no difference to
+	// the image, but an error in it is one of the boot variant, as for the reference.
+	if _, err := boot.Entries(root, content); err != nil {
+		return err
+	}
 	return boot.Transform(root, content)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -46,13 +47,13 @@ func bootEntries(c *cli.Context) error {
 		return err
 	}
 	if !image.Manifest.IsContainer() {
-		return fmt.Errorf("%s is an artifact, not a container image", name)
+		return fmt.Errorf("%s %w", name, errArtifact)
 	}
 	root, err := oci.Tree(r, image.Keys, image.Stream, layer.AllowlistOnly, false)
 	if err != nil {
 		return err
 	}
-	entries, err := boot.Entries(root, contentOf(r))
+	entries, err := boot.Entries(root, func(n *tree.Inode) (io.ReadCloser, error) { return oci.OpenContent(r, n) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -73,16 +74,6 @@ func bootEntries(c *cli.Context) error {
 		}
 	}
 	return out.Flush()
-}
-
-// contentOf returns what opens files of a tree whose objects are in a repository.
-func contentOf(r *repo.Repo) boot.Content {
-	return func(n *tree.Inode) (io.ReadCloser, error) {
-		if n.Object.IsZero() {
-			return io.NopCloser(strings.NewReader(n.Inline)), nil
-		}
-		return r.OpenObject(n.Object)
-	}
 }
 
 // lister describes the entries of an image.
@@ -129,15 +120,20 @@ func (l lister) describe(e boot.Entry) (description, error) {
 // readUKI reads a file that is a UKI, or not: the error is marked as corrupt then. One
 // whose object is damaged is another matter.
 func (l lister) readUKI(file *tree.Inode) (boot.UKI, error) {
-	if file.Object.IsZero() {
-		return boot.ReadUKI(strings.NewReader(file.Inline))
-	}
-	f, err := l.repo.OpenObject(file.Object)
+	f, err := oci.OpenContent(l.repo, file)
 	if err != nil {
 		return boot.UKI{}, err
 	}
 	defer f.Close()
-	return boot.ReadUKI(f)
+	at, ok := f.(io.ReaderAt)
+	if !ok { // it is inline
+		data, err := io.ReadAll(f)
+		if err != nil {
+			return boot.UKI{}, err
+		}
+		at = bytes.NewReader(data)
+	}
+	return boot.ReadUKI(at)
 }
 
 // compare says whether an entry names the boot image, in any format and xattr mode.

@@ -68,7 +68,7 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 		return boot.Karg{}, err
 	}
 	if !image.Manifest.IsContainer() {
-		return boot.Karg{}, fmt.Errorf("%s is an artifact, not a container image", name)
+		return boot.Karg{}, fmt.Errorf("%s %w", name, errArtifact)
 	}
 	id, ok := image.Config.Images[v.Key()]
 	if !ok {

@@ -208,8 +208,7 @@ var whatItSays = map[string]string{
 	"trailing": `file_contexts line 1: "extra" behind the context`,
 }
 
-// ofEntries are the error cases whose error is one of the boot entries, which are not
-// looked at here.
+// ofEntries are the error cases whose error is one of the boot entries.
 var ofEntries = map[string]bool{"bls-dir-entry": true, "bls-missing-file": true, "efi-symlink": true}
 
 // TestErrors: what the reference refuses is refused, with a message that says what.
