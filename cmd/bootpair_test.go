@@ -69,6 +69,7 @@ type bootPull struct {
 // two JSON texts, two streams of them, and EROFS images.
 var bootPulls = []bootPull{
 	{"plain", "", census{40, 28, 24, 2}, "Objects: 9 removed"},
+	{"bootable", "--bootable", census{42, 28, 24, 4}, "Objects: 10 removed"},
 }
 
 // bothPulled pulls both images, as v1 and v2.
