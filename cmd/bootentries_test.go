@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cfs/lib/dumpfile"
 )
 
 // pullLayers pulls an image of layers, and returns the digest of its plain EROFS image.
@@ -28,41 +30,56 @@ func oneImage(t *testing.T, records string) string {
 	return digest
 }
 
-// makeBootImage links to an image what boots: the tree of the image with /boot and
-// /sysroot emptied, which is all where there is no SELinux policy and all times are 0.
+// makeBootImage adds the boot image in a format to a tagged image, and returns its
+// digest.
 func makeBootImage(t *testing.T, repo, tag, version string) string {
 	t.Helper()
-	digest := strings.TrimSpace(must(t, repo, "cfs-mkerofs dump "+tag+" | sed '\\|^/boot/|d; \\|^/sysroot/|d' | cfs-mkerofs --store --erofs-version "+version+" --dumpfile -"))
-	must(t, repo, fmt.Sprintf("cfs-link show %s | sed '/^manifest/i image %s variant=boot erofs-version=%s' | cfs-link --tag %[1]s", tag, digest, version))
-	return digest
+	records := must(t, repo, "cfs-link show "+tag+" | cfs-mkerofs --bootable --erofs-version "+version+" | cfs-link --tag "+tag)
+	for line := range strings.Lines(records) {
+		if rec := parseRecord(t, line); rec.Get("variant") == "boot" && rec.Get("erofs-version") == version {
+			return rec.Digest
+		}
+	}
+	t.Fatalf("no boot image in\n%s", records)
+	return ""
+}
+
+// fileLine is the line of a dumpfile about a text file.
+func fileLine(path, text string) string {
+	return fmt.Sprintf("%s %d 100644 1 0 0 0 0.0 - %s -\n", path, len(text), dumpfile.Escape(text))
+}
+
+// entriesLayer is a layer with loader entries, and with a kernel and an add-on that are
+// not what they should be.
+func entriesLayer(t *testing.T, options ...string) []byte {
+	t.Helper()
+	dump := fileLine("/usr/lib/modules/6.0.0/vmlinuz", "x") + fileLine("/boot/loader/addons/x.addon.efi", "")
+	for i, o := range options {
+		dump += fileLine(fmt.Sprintf("/boot/loader/entries/%d.conf", i), o)
+	}
+	return layersOf(t, dump)[0]
 }
 
 // TestBootEntries: what is said of an image with something of each kind, whose command
-// lines name its boot images, its plain image, nothing that is known, and nonsense.
+// lines name its boot images, another image, nothing that is known, and nonsense. What
+// is in /boot is not in the boot images, so it can name them.
 func TestBootEntries(t *testing.T) {
 	t.Parallel()
-	repo := filepath.Join(scratch(t), "repo")
-	unknown := strings.Repeat("12", 64)
-	entry := func(text string) string {
-		return fmt.Sprintf("%d 100644 1 0 0 0 0.0 - %s -\n", len(text), strings.NewReplacer("\n", `\n`, " ", `\x20`).Replace(text))
-	}
-	plain := pullLayers(t, repo, "t", bootableImage(t, 1, "")...)
-	if boot := makeBootImage(t, repo, "t", "1"); boot != firstBoot {
-		t.Fatalf("the boot image is %s, want %s", boot, firstBoot)
-	}
-	second := makeBootImage(t, repo, "t", "2")
-	top := layersOf(t, `/boot/loader/entries/0.conf `+entry("title a b\nlinux /usr/lib/modules/6.1.0/vmlinuz\noptions rw\noptions composefs=?"+second+"\n")+
-		`/boot/loader/entries/1.conf `+entry("options composefs.digest=v1-sha512-12:"+plain+"\n")+
-		`/boot/loader/entries/2.conf `+entry("options composefs="+unknown+"\n")+
-		`/boot/loader/entries/3.conf `+entry("options composefs=zz\x1b\n")+
-		`/boot/loader/addons/x.addon.efi 0 100644 1 0 0 0 0.0 - - -
-/usr/lib/modules/6.0.0/vmlinuz 0 100644 1 0 0 0 0.0 - - -`)
-	layers := append(bootableImage(t, 1, makeUKI("composefs.digest=v1-sha512-12:"+firstBoot+" rw quiet")), top...)
-	pullLayers(t, repo, "sealed", layers...)
+	repo, unknown := filepath.Join(scratch(t), "repo"), strings.Repeat("12", 64)
+	plain := pullLayers(t, repo, "t", append(bootableImage(t, 1, ""), entriesLayer(t))...)
+	first, second := makeBootImage(t, repo, "t", "1"), makeBootImage(t, repo, "t", "2")
+	uki := makeUKI("composefs.digest=v1-sha512-12:" + first + " rw quiet")
+	pullLayers(t, repo, "sealed", append(bootableImage(t, 1, uki), entriesLayer(t,
+		"title a b\nlinux /usr/lib/modules/6.1.0/vmlinuz\noptions rw\noptions composefs=?"+second+"\n",
+		"options composefs.digest=v1-sha512-12:"+plain+"\n",
+		"options composefs="+unknown+"\n",
+		"options composefs=zz\x1b\n"))...)
 	if got := must(t, repo, "cfs-mkerofs boot-entries sealed"); strings.Count(got, " is not known: there is no boot image. To make one: cfs-link show ") != 4 {
 		t.Errorf("without a boot image:\n%s", got)
 	}
-	must(t, repo, fmt.Sprintf("cfs-link show sealed | sed '/^manifest/i image %s variant=boot erofs-version=1\\nimage %s variant=boot erofs-version=2' | cfs-link --tag sealed", firstBoot, second))
+	if got := makeBootImage(t, repo, "sealed", "1") + makeBootImage(t, repo, "sealed", "2"); got != first+second {
+		t.Errorf("the boot images are %s, want %s and %s", got, first, second)
+	}
 	want := fmt.Sprintf(`bls /boot/loader/entries/0.conf
   title "a b"
   file "/usr/lib/modules/6.1.0/vmlinuz"
@@ -87,25 +104,25 @@ kernel /usr/lib/modules/6.0.0/vmlinuz
   problem no initramfs.img beside it
 kernel /usr/lib/modules/6.1.0/vmlinuz
   file "/usr/lib/modules/6.1.0/initramfs.img"
-`, firstBoot, second, plain, unknown)
+`, first, second, plain, unknown)
 	if diff := cmp.Diff(want, must(t, repo, "cfs-mkerofs boot-entries sealed")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// The command that is to explain it does.
-	r := shell(t, repo, "cfs-mkerofs diff "+firstBoot+" "+plain)
+	r := shell(t, repo, "cfs-mkerofs diff "+first+" "+plain)
 	if r.status != 1 || !strings.Contains(r.stdout, "/boot/EFI: added directory\n") {
 		t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
-	checkJSON(t, repo, plain, second)
+	checkJSON(t, repo, first, second, plain)
 }
 
 // checkJSON checks the same as JSON, with the repository named by an option.
-func checkJSON(t *testing.T, repo, plain, second string) {
+func checkJSON(t *testing.T, repo, first, second, plain string) {
 	t.Helper()
 	got := strings.Split(must(t, "", "cfs-mkerofs boot-entries sealed --json --repo "+repo), "\n")
 	for i, want := range map[int]string{
 		0: `{"kind":"bls","path":"/boot/loader/entries/0.conf","title":"a b","files":["/usr/lib/modules/6.1.0/vmlinuz"],"cmdline":"rw composefs=?` + second + `","digest":"` + second + `","boot-image":"composefs.image.boot"}`,
-		1: `{"kind":"bls","path":"/boot/loader/entries/1.conf","cmdline":"composefs.digest=v1-sha512-12:` + plain + `","digest":"` + plain + `","explain":"cfs-mkerofs diff --repo '` + repo + `' ` + firstBoot + ` ` + plain + `"}`,
+		1: `{"kind":"bls","path":"/boot/loader/entries/1.conf","cmdline":"composefs.digest=v1-sha512-12:` + plain + `","digest":"` + plain + `","explain":"cfs-mkerofs diff --repo '` + repo + `' ` + first + ` ` + plain + `"}`,
 		7: `{"kind":"kernel","path":"/usr/lib/modules/6.1.0/vmlinuz","version":"6.1.0","files":["/usr/lib/modules/6.1.0/initramfs.img"]}`,
 	} {
 		if got[i] != want {
@@ -122,7 +139,7 @@ func TestBootEntryErrors(t *testing.T) {
 	t.Parallel()
 	repo := filepath.Join(scratch(t), "repo")
 	pullLayers(t, repo, "base", baseImage(t)...)
-	pullLayers(t, repo, "broken", layersOf(t, "/boot/loader/entries/a.conf 12 100644 1 0 0 0 0.0 - linux\\x20/none\\n -")...)
+	pullLayers(t, repo, "broken", layersOf(t, fileLine("/boot/loader/entries/a.conf", "linux /none\n"))...)
 	artifact := t.TempDir()
 	makeArtifact(t, artifact, "some blob")
 	must(t, repo, "cfs-pull --progress none oci:"+artifact+" artifact")
@@ -163,7 +180,9 @@ func TestKarg(t *testing.T) {
 	t.Parallel()
 	repo := filepath.Join(scratch(t), "repo")
 	plain := pullLayers(t, repo, "t", bootableImage(t, 1, "")...)
-	makeBootImage(t, repo, "t", "1")
+	if got := makeBootImage(t, repo, "t", "1"); got != firstBoot {
+		t.Errorf("the boot image is %s, want %s", got, firstBoot)
+	}
 	second := makeBootImage(t, repo, "t", "2")
 	for code, want := range map[string]string{
 		"t":                   "composefs.digest=?v1-sha512-12:" + firstBoot,
