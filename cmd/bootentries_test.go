@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cfs/lib/dumpfile"
+	"cfs/lib/verity"
 )
 
 // pullLayers pulls an image of layers, and returns the digest of its plain EROFS image.
@@ -114,6 +115,11 @@ kernel /usr/lib/modules/6.1.0/vmlinuz
 		t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
 	checkJSON(t, repo, first, second, plain)
+	object := verity.SHA512.Sum([]byte(uki))
+	if err := flipByte(filepath.Join(repo, "objects", object.ObjectPath()), 700); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, shell(t, repo, "cfs-mkerofs boot-entries sealed"), 4, "test-6.1.0.efi", object.String())
 }
 
 // checkJSON checks the same as JSON, with the repository named by an option.
@@ -150,7 +156,7 @@ func TestBootEntryErrors(t *testing.T) {
 		status int
 		says   string
 	}{
-		"boot-entries broken":              {1, `broken: /boot/loader/entries/a.conf: "/none": "none" does not exist`},
+		"boot-entries broken":              {1, `broken: "/boot/loader/entries/a.conf": "/none": "none" does not exist`},
 		"boot-entries artifact":            {1, "artifact is an artifact"},
 		"boot-entries none":                {3, "none"},
 		"boot-entries":                     {2, "NAME"},
@@ -162,6 +168,12 @@ func TestBootEntryErrors(t *testing.T) {
 		"karg":                             {2, "DIGEST"},
 		"karg base --erofs-version 3":      {2, "--erofs-version"},
 		"karg base --xattrs nonsense":      {2, "--xattrs"},
+		"karg --hash sha256 base":          {2, "--hash goes with --tree"},
+		"karg --tree / base":               {2, "unexpected operand"},
+		"karg --tree / --xattrs allowlist-only --no-propagate-usr-to-root": {2, "exclude each other"},
+		"karg --tree /none":                                        {3, "/none"},
+		"karg --tree $COMPOSEFS_REPO":                              {1, "is missing"},
+		"karg --tree / --erofs-version auto":                       {2, "--erofs-version"},
 		"karg --xattrs allowlist-only " + strings.Repeat("12", 64): {2, "--xattrs goes with a container image"},
 	} {
 		r := shell(t, repo, "cfs-mkerofs "+code)
@@ -197,6 +209,30 @@ func TestKarg(t *testing.T) {
 	} {
 		if got := must(t, repo, "cfs-mkerofs karg "+code); got != want+"\n" {
 			t.Errorf("karg %s: %swant %s", code, got, want)
+		}
+	}
+}
+
+// TestKargTree: the argument for a directory has the digest of its boot image.
+func TestKargTree(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	must(t, "", "cd "+tree+" && mkdir boot sysroot usr && echo x >boot/x && ln -s nowhere boot/x.efi && echo y >usr/y")
+	for options, form := range map[string]string{
+		"":                                "composefs.digest=v1-sha512-12:%s\n",
+		"--hash sha256":                   "composefs.digest=v1-sha256-12:%s\n",
+		"--erofs-version 0":               "composefs.digest=v1-sha512-12:%s\n",
+		"--erofs-version 2 --hash sha256": "composefs=%s\n",
+		"--no-propagate-usr-to-root":      "composefs.digest=v1-sha512-12:%s\n",
+		"--xattrs keep-user-xattrs":       "composefs.digest=v1-sha512-12:%s\n",
+	} {
+		want := fmt.Sprintf(form, strings.TrimSpace(must(t, "", "cfs-mkerofs --bootable "+options+" --tree "+tree)))
+		if got := must(t, "", "cfs-mkerofs karg "+options+" --tree "+tree); got != want {
+			t.Errorf("karg %s: got %swant %s", options, got, want)
+		}
+		want = strings.Replace(want, "=", "=?", 1)
+		if got := must(t, "", "cfs-mkerofs karg --insecure "+options+" --tree "+tree); got != want {
+			t.Errorf("karg --insecure %s: got %swant %s", options, got, want)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func bootEntries(c *cli.Context) error {
 	for _, e := range entries {
 		d, err := l.describe(e)
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", name, e.Path, err)
+			return fmt.Errorf("%s: %q: %w", name, e.Path, err)
 		}
 		if c.Bool("json") {
 			err = writeJSON(out, d)
@@ -97,14 +97,11 @@ func (l lister) describe(e boot.Entry) (description, error) {
 			d.Files = []string{path.Dir(e.Path) + "/initramfs.img"}
 		}
 	default:
-		u, err := l.readUKI(e.File)
-		if err != nil && !corrupt.Is(err) {
+		u, problem, err := l.readUKI(e.File)
+		if err != nil {
 			return d, err
 		}
-		d.Title, d.Cmdline = u.Label, u.Cmdline
-		if err != nil {
-			d.Problem = tool.OneLine(err)
-		}
+		d.Title, d.Cmdline, d.Problem = u.Label, u.Cmdline, problem
 	}
 	k, err := boot.FindKarg(d.Cmdline, l.repo.Algorithm)
 	switch {
@@ -117,23 +114,26 @@ func (l lister) describe(e boot.Entry) (description, error) {
 	return d, nil
 }
 
-// readUKI reads a file that is a UKI, or not: the error is marked as corrupt then. One
-// whose object is damaged is another matter.
-func (l lister) readUKI(file *tree.Inode) (boot.UKI, error) {
+// readUKI reads a UKI, and says what is wrong with it. That its object is damaged or
+// missing is an error.
+func (l lister) readUKI(file *tree.Inode) (u boot.UKI, problem string, err error) {
 	f, err := oci.OpenContent(l.repo, file)
 	if err != nil {
-		return boot.UKI{}, err
+		return u, "", err
 	}
 	defer f.Close()
 	at, ok := f.(io.ReaderAt)
 	if !ok { // it is inline
 		data, err := io.ReadAll(f)
 		if err != nil {
-			return boot.UKI{}, err
+			return u, "", err
 		}
 		at = bytes.NewReader(data)
 	}
-	return boot.ReadUKI(at)
+	if u, err = boot.ReadUKI(at); corrupt.Is(err) {
+		return u, tool.OneLine(err), nil
+	}
+	return u, "", err
 }
 
 // compare says whether an entry names the boot image, in any format and xattr mode.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/boot"
+	"cfs/lib/erofs"
 	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -16,22 +18,34 @@ import (
 )
 
 const kargHelp = "Of a container image it is the argument for its boot image, of an fs-verity digest the one for\n" +
-	"that image. It begins with a question mark, as in composefs=?..., if the repository has no\n" +
-	"fs-verity: then the kernel is not to insist on it."
+	"that image. With --tree it is the one for the boot image that a directory would make, and no\n" +
+	"repository is used. The value begins with a question mark if fs-verity is not to be insisted on:\n" +
+	"with --insecure, or if the repository has none."
 
 // makeBoot is the command that makes a boot image for what is tagged.
 const makeBoot = "cfs-link show NAME | cfs-mkerofs --bootable | cfs-link --tag NAME"
 
 func kargFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "insecure", Usage: "let the kernel boot the image without fs-verity, whatever the repository is"},
-		&cli.StringFlag{Name: "erofs-version", Usage: "of a container image, take the boot image of format `V`: 0, 1 or 2"},
-		&cli.StringFlag{Name: "xattrs", Value: layer.AllowlistOnly.String(), Usage: "of a container image, take the boot image with the xattrs of `MODE`"},
+		&cli.BoolFlag{Name: "insecure", Usage: "let the image boot without fs-verity, whatever the repository is"},
+		&cli.StringFlag{Name: "erofs-version", Usage: "of a container image or a tree, take the boot image of format `V`: 0, 1 or 2"},
+		&cli.StringFlag{Name: "xattrs", Value: layer.AllowlistOnly.String(), Usage: "of a container image or a tree, take the boot image with the xattrs of `MODE`"},
+		&cli.StringFlag{Name: "tree", Usage: "make the argument for the directory `DIR`"},
+		&cli.StringFlag{Name: "hash", Usage: "with --tree: the digest is by `HASH`, sha256 or sha512"},
+		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Usage: "with --tree: take the tree as it is, not in the canonical form of container images"},
 	}
 }
 
 // karg prints the kernel argument that names an image.
 func karg(c *cli.Context) error {
+	if c.IsSet("tree") {
+		return treeKarg(c)
+	}
+	for _, option := range []string{"hash", "no-propagate-usr-to-root"} {
+		if c.IsSet(option) {
+			return tool.UsageError("--%s goes with --tree", option)
+		}
+	}
 	if c.NArg() != 1 {
 		return tool.UsageError("want one NAME or DIGEST")
 	}
@@ -93,4 +107,32 @@ func kargVariant(c *cli.Context, r *repo.Repo) (oci.Variant, error) {
 		}
 	}
 	return v, nil
+}
+
+// treeKarg prints the argument for the boot image of a directory, which is computed.
+func treeKarg(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return tool.UsageError("unexpected operand %q", c.Args().First())
+	}
+	if c.IsSet("xattrs") && c.IsSet("no-propagate-usr-to-root") {
+		return tool.UsageError("--xattrs and --no-propagate-usr-to-root exclude each other")
+	}
+	if c.String("erofs-version") == "auto" {
+		return tool.UsageError("--erofs-version auto: want 0, 1 or 2")
+	}
+	j := &job{c: c, write: erofs.Write}
+	if err := j.readTree(); err != nil {
+		return err
+	}
+	if err := errors.Join(j.bootTree(j.root), j.choose()); err != nil {
+		return err
+	}
+	hash := j.alg.New()
+	if err := j.write(hash, j.root, j.version); err != nil {
+		return err
+	}
+	k := kargOf(int(j.version), hash.ID())
+	k.Insecure = c.Bool("insecure")
+	_, err := fmt.Println(k)
+	return err
 }

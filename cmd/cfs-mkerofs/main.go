@@ -37,7 +37,7 @@ func main() {
 		Usage: "build EROFS images",
 		UsageText: "cfs-mkerofs [options] < RECORDS\ncfs-mkerofs [options] --dumpfile FILE|-\ncfs-mkerofs [options] --tree DIR\ncfs-mkerofs [options] --oci NAME|DIGEST\n" +
 			"cfs-mkerofs [options] --image IMAGE\ncfs-mkerofs dump|ls|objects [options] IMAGE\ncfs-mkerofs measure [--hash HASH] FILE...\ncfs-mkerofs diff [options] A B\n" +
-			"cfs-mkerofs boot-entries [options] NAME\ncfs-mkerofs karg [options] NAME|DIGEST",
+			"cfs-mkerofs boot-entries [options] NAME\ncfs-mkerofs karg [options] NAME|DIGEST|--tree DIR",
 		Description: "Without --dumpfile, --tree, --oci or --image it adds to the records on stdin those of the\nEROFS images that it stores. " +
 			"With one of them it makes one image and prints its fs-verity digest.\n\n" +
 			"IMAGE is a file (with a slash in its name, or ending in .erofs), an fs-verity digest,\nor a container image by tag or digest.\n\n" +
@@ -52,7 +52,7 @@ func main() {
 			{Name: "measure", Usage: "print the fs-verity digests of files", ArgsUsage: "FILE...", Flags: measureFlags(), Action: measureFiles},
 			{Name: "diff", Usage: "say how and why two images or dumpfiles differ", ArgsUsage: "A B", Description: diffHelp, Flags: append(diffFlags(), repository...), Action: diff},
 			{Name: "boot-entries", Usage: "list what can be booted in a container image", ArgsUsage: "NAME", Description: bootEntriesHelp, Flags: append(bootEntriesFlags(), repository...), Action: bootEntries},
-			{Name: "karg", Usage: "print the kernel argument that names an image", ArgsUsage: "NAME|DIGEST", Description: kargHelp, Flags: append(kargFlags(), repository...), Action: karg},
+			{Name: "karg", Usage: "print the kernel argument that names an image", ArgsUsage: "NAME|DIGEST|--tree DIR", Description: kargHelp, Flags: append(kargFlags(), repository...), Action: karg},
 		},
 	})
 }

@@ -76,11 +76,11 @@ func (f *finder) loaderEntries(root *tree.Inode, content Content) error {
 			continue
 		}
 		if !e.Inode.IsRegular() {
-			return fmt.Errorf("%s is no regular file", path)
+			return fmt.Errorf("%q is no regular file", path)
 		}
 		entry, err := readBLS(root, content, e.Inode)
 		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%q: %w", path, err)
 		}
 		f.found = append(f.found, Entry{Kind: KindBLS, Path: path, File: e.Inode, Loader: entry})
 	}
@@ -140,7 +140,7 @@ func (f *finder) below(dir *tree.Inode, path, version string, addon Kind) error 
 		case !strings.HasSuffix(e.Name, ".efi"):
 			continue
 		case !e.Inode.IsRegular():
-			return fmt.Errorf("%s is no regular file", path)
+			return fmt.Errorf("%q is no regular file", path)
 		case strings.HasSuffix(e.Name, ".addon.efi"):
 			kind = addon
 		}
@@ -162,7 +162,7 @@ func (f *finder) kernels(root *tree.Inode) error {
 			return nil
 		}
 		if !utf8.ValidString(version) {
-			return corrupt.Errorf("%s/%q: the name is not UTF-8", modules, version)
+			return corrupt.Errorf("%q: the name is not UTF-8", modules+"/"+version)
 		}
 		f.found = append(f.found, Entry{
 			Kind: KindKernel, Path: modules + "/" + version + "/vmlinuz", File: kernel,
