@@ -50,11 +50,12 @@ func fileLine(path, text string) string {
 	return fmt.Sprintf("%s %d 100644 1 0 0 0 0.0 - %s -\n", path, len(text), dumpfile.Escape(text))
 }
 
-// entriesLayer is a layer with loader entries, and with a kernel and an add-on that are
-// not what they should be.
+// entriesLayer is a layer with loader entries, and with a kernel, an add-on and a UKI
+// that are not what they should be.
 func entriesLayer(t *testing.T, options ...string) []byte {
 	t.Helper()
-	dump := fileLine("/usr/lib/modules/6.0.0/vmlinuz", "x") + fileLine("/boot/loader/addons/x.addon.efi", "")
+	dump := fileLine("/usr/lib/modules/6.0.0/vmlinuz", "x") + fileLine("/boot/loader/addons/x.addon.efi", "") +
+		fileLine("/usr/lib/modules/6.0.0/u.efi", makeUKI("rw"))
 	for i, o := range options {
 		dump += fileLine(fmt.Sprintf("/boot/loader/entries/%d.conf", i), o)
 	}
@@ -101,6 +102,10 @@ uki /boot/EFI/Linux/test-6.1.0.efi
   digest %[1]s is the boot image, composefs.image.boot.v1
 global-addon /boot/loader/addons/x.addon.efi
   problem no EFI executable: it ends before byte 64
+uki /usr/lib/modules/6.0.0/u.efi
+  title "Test OS 1.0"
+  cmdline "rw"
+  problem the command line names no image
 kernel /usr/lib/modules/6.0.0/vmlinuz
   problem no initramfs.img beside it
 kernel /usr/lib/modules/6.1.0/vmlinuz
@@ -129,14 +134,14 @@ func checkJSON(t *testing.T, repo, first, second, plain string) {
 	for i, want := range map[int]string{
 		0: `{"kind":"bls","path":"/boot/loader/entries/0.conf","title":"a b","files":["/usr/lib/modules/6.1.0/vmlinuz"],"cmdline":"rw composefs=?` + second + `","digest":"` + second + `","boot-image":"composefs.image.boot"}`,
 		1: `{"kind":"bls","path":"/boot/loader/entries/1.conf","cmdline":"composefs.digest=v1-sha512-12:` + plain + `","digest":"` + plain + `","explain":"cfs-mkerofs diff --repo '` + repo + `' ` + first + ` ` + plain + `"}`,
-		7: `{"kind":"kernel","path":"/usr/lib/modules/6.1.0/vmlinuz","version":"6.1.0","files":["/usr/lib/modules/6.1.0/initramfs.img"]}`,
+		8: `{"kind":"kernel","path":"/usr/lib/modules/6.1.0/vmlinuz","version":"6.1.0","files":["/usr/lib/modules/6.1.0/initramfs.img"]}`,
 	} {
 		if got[i] != want {
 			t.Errorf("line %d (-want +got):\n%s", i, cmp.Diff(want, got[i]))
 		}
 	}
-	if len(got) != 9 || got[8] != "" {
-		t.Errorf("%d lines, want 8", len(got)-1)
+	if len(got) != 10 || got[9] != "" {
+		t.Errorf("%d lines, want 9", len(got)-1)
 	}
 }
 

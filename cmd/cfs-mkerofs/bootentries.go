@@ -110,6 +110,8 @@ func (l lister) describe(e boot.Entry) (description, error) {
 	case !k.ID.IsZero():
 		d.Digest = k.ID.String()
 		l.compare(&d, k)
+	case e.Kind == boot.KindUKI && d.Problem == "":
+		d.Problem = "the command line names no image"
 	}
 	return d, nil
 }
