@@ -36,21 +36,10 @@ func (s *byteSet) fold() {
 
 // append appends the class in plain form.
 func (s byteSet) append(out []byte) []byte {
-	size := 0
-	for _, in := range s {
-		if in {
-			size++
-		}
+	if s == (byteSet{}) {
+		return append(out, `[^\x00-\xff]`...) // which nothing is
 	}
-	open := "["
-	switch {
-	case size == 0:
-		return append(out, `[^\x00-\xff]`...)
-	case size > len(s)/2 && size < len(s):
-		s.negate()
-		open = "[^"
-	}
-	out = append(out, open...)
+	out = append(out, '[')
 	for c := 0; c < len(s); c++ {
 		if !s[c] {
 			continue
@@ -101,22 +90,64 @@ func (t *translator) class(depth int) (s byteSet, err error) {
 			s['-'], first = true, false
 		}
 	}
+	var left *operand
 	for ; first || t.peek() != ']'; first = false {
 		if t.pos == len(t.in) {
 			return s, t.fail("class without an end")
+		}
+		if op := t.operator(); op != 0 {
+			left = &operand{t.combine(left, s), op}
+			s = byteSet{}
+			continue
 		}
 		if err := t.item(&s, depth); err != nil {
 			return s, err
 		}
 	}
 	t.pos++
-	if t.flags.fold {
-		s.fold()
-	}
+	s = t.combine(left, s)
 	if negated {
 		s.negate()
 	}
 	return s, nil
+}
+
+// operand is what stands on the left of an operator in a class of a Rust pattern.
+type operand struct {
+	byteSet
+	op byte
+}
+
+// operator reads an operator, 0 if none comes.
+func (t *translator) operator() byte {
+	for _, op := range []string{"&&", "--", "~~"} {
+		if !t.pcre && t.next(op) {
+			return op[0]
+		}
+	}
+	return 0
+}
+
+// combine applies an operator, if there is one: intersection, difference, or what is
+// in one of both alone.
+func (t *translator) combine(left *operand, right byteSet) byteSet {
+	if t.flags.fold {
+		right.fold()
+	}
+	if left == nil {
+		return right
+	}
+	for c, l := range left.byteSet {
+		switch left.op {
+		case '&':
+			right[c] = l && right[c]
+		case '-':
+			right[c] = l && !right[c]
+		default:
+			right[c] = l != right[c]
+		}
+	}
+	return right
 }
 
 // item reads one item of a class, with the range that it may begin.
@@ -127,16 +158,13 @@ func (t *translator) item(s *byteSet, depth int) error {
 			return err
 		}
 	}
-	if !t.pcre && len(rest) > 1 && rest[0] == rest[1] && strings.IndexByte("&-~", rest[0]) >= 0 {
-		return t.unsupported("the operator " + rest[:2] + " in a class")
-	}
 	from, set, isByte, err := t.member()
 	if err != nil {
 		return err
 	}
 	if !isByte {
 		s.union(&set)
-		if !t.pcre && t.isRange() {
+		if t.isRange() {
 			return t.fail("a range from a class")
 		}
 		return nil

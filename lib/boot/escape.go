@@ -3,6 +3,7 @@ package boot
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -28,6 +29,7 @@ func (t *translator) boundary() (ok bool, err error) {
 				return false, t.fail("unknown word boundary")
 			}
 			t.pos += len(text) + 1
+			t.backtrack = true
 			t.assert(boundaries[text+"}"])
 			return true, nil
 		}
@@ -38,14 +40,9 @@ func (t *translator) boundary() (ok bool, err error) {
 		return false, nil
 	}
 	t.pos += len(name)
+	t.backtrack = true
 	t.assert(plain)
 	return true, nil
-}
-
-// assert writes what only a backtracking engine can do.
-func (t *translator) assert(plain string) {
-	t.emit(plain)
-	t.backtrack = true
 }
 
 // escape translates what a backslash begins, outside of classes.
@@ -61,13 +58,13 @@ func (t *translator) escape() error {
 		return nil
 	}
 	switch {
-	case c == 'A':
+	case c == 'A' || c == 'G' && t.pcre:
 		t.pos++
-		t.emit(`(?:\A)`)
+		t.assert(`(?:\A)`)
 		return nil
 	case c == 'z' || c == 'Z' && t.pcre: // no newline is the last byte
 		t.pos++
-		t.end()
+		t.assert(`(?:\z)`)
 		return nil
 	case t.pcre:
 		if ok, err := t.perlEscape(c); ok || err != nil {
@@ -106,7 +103,8 @@ func (t *translator) perlEscape(c byte) (ok bool, err error) {
 		if next := t.peek(); next >= '0' && next <= '9' {
 			return true, t.unsupported("a reference of two digits")
 		}
-		t.assert(`(?:\` + strconv.Itoa(number) + `)`)
+		t.backtrack = true
+		t.emit(`(?:\` + strconv.Itoa(number) + `)`)
 	case c == 'h' || c == 'H':
 		t.pos++
 		t.negatable("\t \xa0", c == 'H')
@@ -114,20 +112,46 @@ func (t *translator) perlEscape(c byte) (ok bool, err error) {
 		t.pos++
 		t.negatable("\n\v\f\r\x85", c == 'V')
 	case c == 'N':
-		t.pos++
+		if t.pos++; t.peek() == '{' && !t.isCount() {
+			return true, t.fail(`\N{`)
+		}
 		t.negatable("\n", true)
+	case c == 'p' || c == 'P':
+		return true, t.category(c == 'P')
 	case c == 'C':
 		t.pos++
 		t.emit(".")
-	case c == 'G':
-		t.pos++
-		t.emit(`(?:\A)`)
-	case c != 0 && strings.IndexByte("KRXPgkpo", c) >= 0:
+	case c != 0 && strings.IndexByte("KRXgko", c) >= 0:
 		return true, t.unsupported(`\` + string(c))
 	default:
 		return false, nil
 	}
 	return true, nil
+}
+
+// category translates \pL, \p{Lu} or \p{^Lu}, of bytes that PCRE2 takes for characters
+// of Latin-1.
+func (t *translator) category(negated bool) error {
+	t.pos++
+	name := t.in[t.pos:min(t.pos+1, len(t.in))]
+	t.pos += len(name)
+	if name == "{" {
+		text, rest, _ := strings.Cut(t.in[t.pos:], "}")
+		t.pos = len(t.in) - len(rest)
+		if name = strings.TrimPrefix(text, "^"); name != text {
+			negated = !negated
+		}
+	}
+	table := unicode.Categories[name]
+	if table == nil {
+		return t.unsupported(`\p` + name)
+	}
+	var s byteSet
+	for c := range s {
+		s[c] = unicode.Is(table, rune(c)) != negated
+	}
+	t.set(s)
+	return nil
 }
 
 // negatable writes a class of some bytes, or of all others.

@@ -13,7 +13,7 @@ func (t *translator) open() error {
 	case t.pcre && t.peek() == '*':
 		return t.unsupported("(*")
 	case !t.next("?"):
-		return t.push("(")
+		return t.push(t.capture())
 	}
 	switch {
 	case t.next(":"):
@@ -35,17 +35,31 @@ func (t *translator) open() error {
 	for _, look := range []string{"=", "!", "<=", "<!", ">"} {
 		if t.next(look) {
 			t.backtrack = true
-			return t.push("(?" + look)
+			err := t.push("(?" + look)
+			if err == nil && look[0] == '<' {
+				t.groups[len(t.groups)-1].behind = true
+			}
+			return err
 		}
 	}
 	return t.setFlags("imsJU", "xn")
+}
+
+// capture returns what opens a group that has a number, which it keeps only if a
+// reference could use it: engines take memory for each.
+func (t *translator) capture() string {
+	if t.numbered {
+		return "("
+	}
+	return "(?:"
 }
 
 func (t *translator) push(plain string) error {
 	if len(t.groups) == maxDepth {
 		return t.unsupported("a group in " + strconv.Itoa(maxDepth) + " others")
 	}
-	t.groups = append(t.groups, group{len(t.out), t.size, t.flags})
+	behind := len(t.groups) > 0 && t.groups[len(t.groups)-1].behind
+	t.groups = append(t.groups, group{len(t.out), t.size, t.flags, behind})
 	t.out = append(t.out, plain...)
 	t.atom = -1
 	if len(t.groups) == 1 && t.outerEnd == 0 {
@@ -68,7 +82,7 @@ func (t *translator) named(end byte) error {
 	}
 	t.names[name] = true
 	t.pos = len(t.in) - len(rest)
-	return t.push("(")
+	return t.push(t.capture())
 }
 
 // setFlags translates what is left of (?FLAGS) or (?FLAGS: for the known flags, and
@@ -87,7 +101,7 @@ func (t *translator) setFlags(known, others string) error {
 			return t.unsupported("the flag " + string(c))
 		case c != 0 && strings.IndexByte(known, c) >= 0:
 			f.set(c, on)
-		case c == ')' && t.pos-1 > start && t.in[t.pos-2] != '-':
+		case c == ')' && (t.pcre || t.pos-1 > start && t.in[t.pos-2] != '-'):
 			t.flags, t.atom = f, -1
 			return nil
 		case c == ':' && t.in[t.pos-2] != '-':
@@ -152,9 +166,12 @@ func (t *translator) repeat() error {
 	if t.repeats > 0 && t.pcre {
 		return t.fail("a repeat of a repeat")
 	}
-	plain, most, err := t.times()
+	plain, least, most, err := t.times()
 	if err != nil {
 		return err
+	}
+	if most == 0 && len(t.groups) > 0 && t.groups[len(t.groups)-1].behind {
+		return t.fail("looking behind without a limit")
 	}
 	if t.repeats++; t.repeats > 1 {
 		if t.repeats > maxDepth {
@@ -163,7 +180,7 @@ func (t *translator) repeat() error {
 		t.wrap("(?:")
 	}
 	t.out = append(t.out, plain...)
-	t.size = t.atomSize + min((t.size-t.atomSize)*max(most, 1), tooLarge)
+	t.size = t.atomSize + min((t.size-t.atomSize)*max(least, most, 1), tooLarge)
 	switch {
 	case t.next("?"):
 		t.out = append(t.out, '?')
@@ -179,12 +196,15 @@ func (t *translator) wrap(open string) {
 	t.out = append(slices.Insert(t.out, t.atom, []byte(open)...), ')')
 }
 
-// times reads how often something is repeated, and at most how often if that is
-// limited.
-func (t *translator) times() (plain string, most int, err error) {
+// times reads how often something is repeated, and how often it is at most, 0 for
+// without a limit.
+func (t *translator) times() (plain string, least, most int, err error) {
 	if c := t.in[t.pos]; c != '{' {
 		t.pos++
-		return string(c), 1, nil
+		if c == '?' {
+			most = 1
+		}
+		return string(c), 0, most, nil
 	}
 	text, rest, ok := strings.Cut(t.in[t.pos+1:], "}")
 	from, to, limited := strings.Cut(text, ",")
@@ -198,17 +218,17 @@ func (t *translator) times() (plain string, most int, err error) {
 	}
 	switch {
 	case !ok || err != nil || high < low:
-		return "", 0, t.fail("bad repeat")
+		return "", 0, 0, t.fail("bad repeat")
 	case high > maxRepeat:
-		return "", 0, t.unsupported("a repeat of more than " + strconv.Itoa(maxRepeat))
+		return "", 0, 0, t.unsupported("a repeat of more than " + strconv.Itoa(maxRepeat))
 	}
 	t.pos = len(t.in) - len(rest)
 	plain = "{" + strconv.FormatUint(low, 10)
-	if limited {
-		plain += ","
-		if to != "" {
-			plain += strconv.FormatUint(high, 10)
-		}
+	switch {
+	case limited && to == "":
+		return plain + ",}", int(low), 0, nil
+	case limited:
+		plain += "," + strconv.FormatUint(high, 10)
 	}
-	return plain + "}", int(high), nil
+	return plain + "}", int(low), max(int(high), 1), nil
 }

@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -31,6 +32,9 @@ type pattern struct {
 	size      int  // about how many characters it has once its repeats are written out
 }
 
+// refers finds what may be a reference to a group.
+var refers = regexp.MustCompile(`\\[1-9]`)
+
 // errDialect means that a pattern is none of the dialect that was tried.
 var errDialect = errors.New("not in this dialect")
 
@@ -57,6 +61,7 @@ func parsePattern(text string, typ byte) (pattern, error) {
 
 func parseDialect(text string, typ byte, pcre bool) (pattern, error) {
 	t := &translator{in: "^(" + text + ")" + string(typ) + "$", pcre: pcre, atom: -1}
+	t.numbered = pcre && refers.MatchString(text)
 	if err := t.translate(); err != nil {
 		return pattern{}, err
 	}
@@ -65,7 +70,7 @@ func parseDialect(text string, typ byte, pcre bool) (pattern, error) {
 		p.whole = `\A(?:` + p.whole + `)` // where the reference's search is anchored
 	}
 	// The group around PATTERN must be the one that the first parenthesis opens.
-	if t.outerEnd == len(t.in)-3 && !t.backtrack && !t.seesEnd {
+	if t.outerEnd == len(t.in)-3 && !t.backtrack && !t.anchored {
 		p.inner, p.hasInner = string(t.out[t.outerFrom:t.outerTo]), true
 	}
 	return p, nil
@@ -77,9 +82,10 @@ const maxDepth = 250
 
 // translator rewrites one pattern.
 type translator struct {
-	in   string
-	pos  int
-	pcre bool
+	in       string
+	pos      int
+	pcre     bool
+	numbered bool // groups keep their numbers
 
 	out      []byte
 	atom     int // where in out the last atom begins, -1 if there is none to repeat
@@ -91,7 +97,7 @@ type translator struct {
 	groups []group // those that are open
 	names  map[string]bool
 
-	backtrack, seesEnd           bool
+	backtrack, anchored          bool
 	outerFrom, outerTo, outerEnd int // the first group: its content in out, and its end in in
 }
 
@@ -102,6 +108,7 @@ type flags struct{ fold, dotAll, multiLine bool }
 type group struct {
 	start, size int
 	flags       flags
+	behind      bool // it looks behind, and must know how far
 }
 
 // fail is the error for what the dialect does not have.
@@ -268,19 +275,22 @@ func (t *translator) dot() {
 func (t *translator) anchor(c byte) {
 	switch multi := t.pcre && t.flags.multiLine; {
 	case c == '^' && multi:
-		t.emit(`(?m:^)`)
+		t.assert(`(?m:^)`)
 	case c == '^':
-		t.emit(`(?:\A)`)
+		t.assert(`(?:\A)`)
 	case multi:
-		t.emit(`(?m:$)`)
-		t.seesEnd = true
+		t.assert(`(?m:$)`)
 	default:
-		t.end()
+		t.assert(`(?:\z)`)
 	}
 }
 
-// end writes an anchor at the end of path and type.
-func (t *translator) end() {
-	t.emit(`(?:\z)`)
-	t.seesEnd = t.seesEnd || t.pos < len(t.in)
+// assert writes what has no width, and what PCRE2 does not repeat. The first and the
+// last one of the whole are those around PATTERN.
+func (t *translator) assert(plain string) {
+	t.anchored = t.anchored || t.pos > 1 && t.pos < len(t.in)
+	t.emit(plain)
+	if t.pcre {
+		t.atom = -1
+	}
 }

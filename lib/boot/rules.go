@@ -73,7 +73,7 @@ func parseRule(words []string) (rule, error) {
 	words = words[1:]
 	if len(words) > 0 && strings.HasPrefix(words[0], "-") {
 		if len(words[0]) != 2 || !strings.Contains("bcdpls-", words[0][1:]) {
-			return r, corrupt.Errorf("unknown file type %q: want -b, -c, -d, -p, -l, -s or --", words[0])
+			return r, corrupt.Errorf("unknown file type %q: want -b, -c, -d, -p, -l, -s or --", abbreviate(words[0]))
 		}
 		r.typ, words = words[0][1], words[1:]
 	}
