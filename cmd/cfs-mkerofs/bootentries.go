@@ -42,12 +42,9 @@ func bootEntries(c *cli.Context) error {
 		return err
 	}
 	defer r.Close()
-	image, err := oci.Find(r, name)
+	image, err := findContainer(r, name)
 	if err != nil {
 		return err
-	}
-	if !image.Manifest.IsContainer() {
-		return fmt.Errorf("%s %w", name, errArtifact)
 	}
 	root, err := oci.Tree(r, image.Keys, image.Stream, layer.AllowlistOnly, false)
 	if err != nil {

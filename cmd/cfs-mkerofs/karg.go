@@ -77,12 +77,9 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 	if err != nil {
 		return boot.Karg{}, err
 	}
-	image, err := oci.Find(r, name)
+	image, err := findContainer(r, name)
 	if err != nil {
 		return boot.Karg{}, err
-	}
-	if !image.Manifest.IsContainer() {
-		return boot.Karg{}, fmt.Errorf("%s %w", name, errArtifact)
 	}
 	id, ok := image.Config.Images[v.Key()]
 	if !ok {

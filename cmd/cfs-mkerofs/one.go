@@ -100,12 +100,9 @@ func (j *job) readImage() error {
 	if err != nil {
 		return tool.UsageError("--xattrs: %w", err)
 	}
-	image, err := oci.Find(j.repo, j.c.String("oci"))
+	image, err := findContainer(j.repo, j.c.String("oci"))
 	if err != nil {
 		return err
-	}
-	if !image.Manifest.IsContainer() {
-		return fmt.Errorf("%s %w", j.c.String("oci"), errArtifact)
 	}
 	if j.c.Bool("strict") {
 		if err := refuseDocker(image.Manifest.Manifest); err != nil {
