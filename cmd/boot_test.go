@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/verity"
 )
 
 // boot returns the digest of the boot image in a format, as "v1", by a hash.
@@ -148,5 +151,52 @@ func TestBootErrors(t *testing.T) {
 			}
 			must(t, repo, "cfs-gc check")
 		})
+	}
+}
+
+// TestMountBootable mounts the plain and the boot image of each bootable image of the
+// vectors, by its tag.
+func TestMountBootable(t *testing.T) {
+	needComposefs(t)
+	for _, v := range readVectors(t, "images/bootable-*") {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			repo := filepath.Join(scratch(t), "repo")
+			must(t, repo, fmt.Sprintf("cfs-pull --init --insecure --progress none %s %s t", vectorPlatform, v.source()))
+			if r := shell(t, repo, "cfs-mount --bootable t /"); r.status != 3 || !strings.Contains(r.stderr, "no boot image of format 1") || !strings.Contains(r.stderr, "cfs-mkerofs --bootable") {
+				t.Errorf("without a boot image: status %d, %s", r.status, r.stderr)
+			}
+			must(t, repo, "cfs-link show t | cfs-mkerofs --bootable | cfs-link --tag t")
+			for options, dump := range map[string]string{"t": "expected.sha512.dump", "--bootable t": "expected-boot.sha512.dump"} {
+				want, err := os.ReadFile(filepath.Join(v.dir, dump))
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir := mounted(t, repo, options)
+				// readTree leaves out labels, which a host may add of its own.
+				unlabelled := regexp.MustCompile(` security\.selinux=\S+`).ReplaceAllString(string(want), "")
+				if got := dumpMounted(t, dir, verity.SHA512); got != mountable(unlabelled) {
+					t.Errorf("%s (-want +got):\n%s", options, cmp.Diff(mountable(unlabelled), got))
+				}
+				checkLabels(t, dir, string(want))
+			}
+		})
+	}
+}
+
+// checkLabels compares the labels of mounted files with those of a dumpfile.
+func checkLabels(t *testing.T, dir, dump string) {
+	t.Helper()
+	for line := range strings.Lines(dump) {
+		path, _, _ := strings.Cut(line, " ")
+		_, want, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " security.selinux=")
+		if !ok {
+			continue
+		}
+		value := make([]byte, 256)
+		n, err := unix.Lgetxattr(dir+path, "security.selinux", value)
+		if err != nil || string(value[:n]) != want {
+			t.Errorf("%s: label %q, %v, want %q", path, value[:max(n, 0)], err, want)
+		}
 	}
 }

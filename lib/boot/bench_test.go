@@ -19,7 +19,7 @@ import (
 // tree that of the dumpfile $CFS_TREE, or both are made up: 5,000 rules of the kinds
 // that distributions have, and 100,000 paths.
 func BenchmarkLabel(b *testing.B) {
-	runtime.GOMAXPROCS(1) // the figure is of one core
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the figure is of one core
 	policy, root := madeUpPolicy(5000), madeUpTree(100_000)
 	if dir := os.Getenv("CFS_POLICY"); dir != "" {
 		policy = readFolder(b, dir)

@@ -53,15 +53,8 @@ func compile(r rule, number int) (*compiled, error) {
 		return nil, err
 	}
 	c := &compiled{rule: r, number: number, tail: tailWhole, expr: p.whole, backtrack: p.backtrack, size: p.size}
-	if p.hasInner {
-		p.whole = p.inner
-	}
 	if !c.backtrack {
-		if tree, err := parsePlain(p.whole); err != nil || p.size > maxProgram {
-			c.backtrack = true
-		} else if p.hasInner {
-			c.split(tree)
-		}
+		c.backtrack = !c.linear(p)
 	}
 	if c.backtrack {
 		if _, err := backtracker(c.expr); err != nil {
@@ -69,6 +62,24 @@ func compile(r rule, number int) (*compiled, error) {
 		}
 	}
 	return c, nil
+}
+
+// linear reports whether the engine that takes linear time can match a pattern, and
+// takes that apart if it is about the path alone.
+func (c *compiled) linear(p pattern) bool {
+	if p.size > maxProgram {
+		return false
+	}
+	if !p.hasInner {
+		_, err := parsePlain(p.whole)
+		return err == nil
+	}
+	tree, err := parsePlain(p.inner)
+	if err != nil {
+		return false
+	}
+	c.split(tree)
+	return true
 }
 
 // plainFlags are those by which "." is any rune, and ^ and $ are not used.

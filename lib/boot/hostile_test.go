@@ -94,3 +94,27 @@ func blowUp(t *testing.T, pattern, want string) {
 		}
 	})
 }
+
+// TestDeadline: labelling ends when its time is over.
+func TestDeadline(t *testing.T) {
+	p, err := newPolicy(map[string]string{"file_contexts": "/.*\tx_t\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := bootable("")
+	if err := p.labelUntil(root, time.Now().Add(time.Minute)); err != nil {
+		t.Error(err)
+	}
+	if err := p.labelUntil(root, time.Now()); err == nil || !strings.Contains(err.Error(), "take too long") {
+		t.Error(err)
+	}
+}
+
+// TestLargePolicy: what is too large is refused by its size, and not read.
+func TestLargePolicy(t *testing.T) {
+	root := bootable("/.*\tx_t\n")
+	put(root, "/etc/selinux/t/contexts/files/file_contexts.subs", "").Size = 1 << 40
+	if err := Transform(root, inline); err == nil || !strings.Contains(err.Error(), "file_contexts.subs has 1099511627776 bytes") {
+		t.Error(err)
+	}
+}

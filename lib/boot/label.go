@@ -63,7 +63,11 @@ const maxTime = 5 * time.Minute
 
 // label labels a whole tree.
 func (p *policy) label(root *tree.Inode) error {
-	l := labeller{p, map[*tree.Inode]string{}, time.Now().Add(maxTime)}
+	return p.labelUntil(root, time.Now().Add(maxTime))
+}
+
+func (p *policy) labelUntil(root *tree.Inode, deadline time.Time) error {
+	l := labeller{p, map[*tree.Inode]string{}, deadline}
 	return l.directory(root, "/")
 }
 

@@ -36,7 +36,7 @@ type pattern struct {
 var refers = regexp.MustCompile(`\\[1-9]`)
 
 // errDialect means that a pattern is none of the dialect that was tried.
-var errDialect = errors.New("not in this dialect")
+var errDialect = errors.New("not a regular expression")
 
 // maxPattern is the length in bytes of the longest pattern that is taken.
 const maxPattern = 64 << 10

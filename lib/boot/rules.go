@@ -38,9 +38,8 @@ func lines(text string) iter.Seq2[int, string] {
 	}
 }
 
-// fields gives the fields of the lines of a text that are neither empty nor comments.
-// Errors of what is done with them name file and line, and are marked as corrupt if
-// they are no other.
+// fields gives the fields of each line of a text that is neither empty nor a comment.
+// An error, which may be that of do, names file and line.
 func fields(file, text string, do func(line int, words []string) error) error {
 	for n, line := range lines(text) {
 		var err error
