@@ -18,7 +18,8 @@ type vector struct {
 
 	Manifest, Config string
 	Erofs            digests
-	KeepUserXattrs   digests `json:"erofs_keep_user_xattrs"`
+	KeepUserXattrs   digests                    `json:"erofs_keep_user_xattrs"`
+	Boot             map[string]json.RawMessage // digests of the boot variant, or an error
 	Layers           []struct {
 		DiffID        string `json:"diff_id"`
 		Entries       int

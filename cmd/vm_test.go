@@ -114,6 +114,13 @@ func (s *secureRepo) whole(t *testing.T) {
 		t.Errorf("meta.json: %s, %v", id, err)
 	}
 	s.sound(t, s.repo)
+	image := s.digest(t, "image")
+	for option, mark := range map[string]string{"": "", "--insecure ": "?"} {
+		want := "composefs.digest=" + mark + "v1-" + s.alg.Name() + "-12:" + image + "\n"
+		if got := must(t, s.repo, "cfs-mkerofs karg "+option+image); got != want {
+			t.Errorf("karg %s: got %swant %s", option, got, want)
+		}
+	}
 	dir := mounted(t, s.repo, "--require-verity "+tagName)
 	if got := dumpMounted(t, dir, s.alg); got != s.dump {
 		t.Errorf("got\n%s\nwant\n%s", got, s.dump)

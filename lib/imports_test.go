@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"compare":     {"tree", "verity"},
 	"scan":        {"tree", "verity"},
 	"erofs":       {"tree", "verity", "corrupt"},
+	"boot":        {"tree", "verity", "corrupt"},
 	"oci":         {"repo", "blob", "layer", "splitstream", "erofs", "tree", "verity", "corrupt"},
 	"gc":          {"repo", "oci", "blob", "layer", "splitstream", "erofs", "verity", "corrupt"},
 	"pull":        {"record", "repo", "oci", "blob", "layer", "verity", "corrupt"},

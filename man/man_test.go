@@ -13,7 +13,7 @@ import (
 var (
 	include  = regexp.MustCompile(`(?m)^@include (\S+)$`)
 	boldFlag = regexp.MustCompile(`\*\*(--[a-z][a-z-]*)`)
-	boldTerm = regexp.MustCompile(`(?m)^\*\*([a-z]+)\*\*\n:`)
+	boldTerm = regexp.MustCompile(`(?m)^\*\*([a-z-]+)\*\*\n:`)
 	seeAlso  = regexp.MustCompile(`\*\*(cfs-[a-z]+)\*\*\(([1-8])\)`)
 )
 

@@ -16,6 +16,8 @@ import (
 	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
+	"cfs/lib/tree"
+	"cfs/lib/verity"
 )
 
 // maker is the stage of the pipe.
@@ -24,8 +26,10 @@ type maker struct {
 	repo      *repo.Repo // nil before the first record
 	out       *record.Writer
 	mode      layer.XattrMode
+	expected  verity.ID // of the boot image, if one is
 	image     pull.Image
-	committed bool // a manifest has come
+	committed bool  // a manifest has come
+	partial   error // of the first part that could not be made
 }
 
 // gcPercent is more than other stages have: a tree is all small things, which would be
@@ -60,17 +64,18 @@ func (m *maker) start() error {
 	if m.mode, err = layer.ParseXattrMode(m.c.String("xattrs")); err != nil {
 		return tool.UsageError("--xattrs: %w", err)
 	}
-	if m.mode != layer.AllowlistOnly {
-		return tool.UsageError("--xattrs %s: the plain image of a container image has the default mode", m.mode)
+	if m.mode != layer.AllowlistOnly && !m.c.Bool("bootable") {
+		return tool.UsageError("--xattrs %s goes with --bootable: the plain image of a container image has the default mode", m.mode)
 	}
-	return nil
+	m.expected, err = checkBoot(m.c)
+	return err
 }
 
 func (m *maker) finish() error {
 	if !m.committed {
 		return tool.NoManifest()
 	}
-	return nil
+	return m.partial
 }
 
 func (m *maker) handle(rec record.Record) error {
@@ -105,11 +110,9 @@ func (m *maker) commit(manifest record.Record) error {
 	if err != nil {
 		return err
 	}
-	var made []record.Record
-	if link.IsContainer() {
-		if made, err = m.make(link); err != nil {
-			return fmt.Errorf("manifest %s: %w", manifest.Digest, err)
-		}
+	made, err := m.make(link)
+	if err != nil {
+		return fmt.Errorf("manifest %s: %w", manifest.Digest, err)
 	}
 	for _, old := range m.image.Images {
 		if !replaced(old, made) {
@@ -126,33 +129,49 @@ func (m *maker) commit(manifest record.Record) error {
 	return nil
 }
 
-// make stores the plain image in each format of the repository.
-func (m *maker) make(link *oci.Link) ([]record.Record, error) {
-	formats, err := m.formats()
-	if err != nil {
-		return nil, err
-	}
-	if m.c.Bool("strict") {
-		if err := refuseDocker(link.Manifest); err != nil {
+// make makes the images of an image, of which an artifact has none.
+func (m *maker) make(link *oci.Link) (made []record.Record, err error) {
+	var root *tree.Inode
+	if link.IsContainer() {
+		if root, made, err = m.makePlain(link); err != nil {
 			return nil, err
 		}
 	}
-	root, err := link.Tree(m.repo, m.mode, m.c.Bool("strict"))
+	if !m.c.Bool("bootable") {
+		return made, nil
+	}
+	boot, err := m.addBoot(link, root)
+	return append(made, boot...), err
+}
+
+// makePlain stores the plain image in each format of the repository, and returns its
+// tree too.
+func (m *maker) makePlain(link *oci.Link) (*tree.Inode, []record.Record, error) {
+	formats, err := m.formats()
+	if err != nil {
+		return nil, nil, err
+	}
+	if m.c.Bool("strict") {
+		if err := refuseDocker(link.Manifest); err != nil {
+			return nil, nil, err
+		}
+	}
+	root, err := link.Tree(m.repo, layer.AllowlistOnly, m.c.Bool("strict"))
 	if errors.Is(err, oci.ErrGone) {
-		return nil, tool.Again("%w", err)
+		return nil, nil, tool.Again("%w", err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var made []record.Record
 	for _, version := range formats {
 		id, err := oci.StoreImage(m.repo, root, version)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		made = append(made, pull.ImageRecord(oci.Variant{Version: version}, id.String()))
 	}
-	return made, nil
+	return root, made, nil
 }
 
 // refuseDocker refuses media types that the reference does not know.

@@ -106,6 +106,15 @@ func findImage(r *repo.Repo, name string) (verity.ID, error) {
 	return id, nil
 }
 
+// findContainer opens the container image that an operand names.
+func findContainer(r *repo.Repo, name string) (*oci.Image, error) {
+	image, err := oci.Find(r, name)
+	if err == nil && !image.Manifest.IsContainer() {
+		err = fmt.Errorf("%s %w", name, errArtifact)
+	}
+	return image, err
+}
+
 func list(c *cli.Context) error {
 	image, err := open(c)
 	if err != nil {

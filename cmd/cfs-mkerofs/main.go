@@ -7,6 +7,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -30,17 +31,18 @@ func main() {
 		&cli.StringFlag{Name: "erofs-version", Usage: "the format: `V` is 0, 1, 2 or auto"},
 		&cli.StringFlag{Name: "xattrs", Value: "allowlist-only", Usage: "of container images and trees, keep the xattrs of `MODE`: allowlist-only or keep-user-xattrs"},
 		&cli.BoolFlag{Name: "strict", Usage: "refuse images that cfsctl refuses"},
-	}, append(treeFlags(), repository...)...)
+	}, slices.Concat(bootFlags(), treeFlags(), repository)...)
 	tool.Main(&cli.App{
 		Name:  "cfs-mkerofs",
 		Usage: "build EROFS images",
 		UsageText: "cfs-mkerofs [options] < RECORDS\ncfs-mkerofs [options] --dumpfile FILE|-\ncfs-mkerofs [options] --tree DIR\ncfs-mkerofs [options] --oci NAME|DIGEST\n" +
-			"cfs-mkerofs [options] --image IMAGE\ncfs-mkerofs dump|ls|objects [options] IMAGE\ncfs-mkerofs measure [--hash HASH] FILE...\ncfs-mkerofs diff [options] A B",
+			"cfs-mkerofs [options] --image IMAGE\ncfs-mkerofs dump|ls|objects [options] IMAGE\ncfs-mkerofs measure [--hash HASH] FILE...\ncfs-mkerofs diff [options] A B\n" +
+			"cfs-mkerofs boot-entries [options] NAME\ncfs-mkerofs karg [options] NAME|DIGEST|--tree DIR",
 		Description: "Without --dumpfile, --tree, --oci or --image it adds to the records on stdin those of the\nEROFS images that it stores. " +
 			"With one of them it makes one image and prints its fs-verity digest.\n\n" +
 			"IMAGE is a file (with a slash in its name, or ending in .erofs), an fs-verity digest,\nor a container image by tag or digest.\n\n" +
 			"EXAMPLES:\n   cfs-fetch oci:layout | cfs-import | cfs-mkerofs | cfs-link --tag NAME\n" +
-			"   cfs-mkerofs --dumpfile tree.dump -o tree.erofs\n   cfs-mkerofs --tree rootfs --digest-store objects -o rootfs.erofs\n   cfs-mkerofs dump NAME | less",
+			"   cfs-mkerofs --dumpfile tree.dump -o tree.erofs\n   cfs-mkerofs --tree rootfs --digest-store objects -o rootfs.erofs\n   cfs-mkerofs dump NAME | less\n   cfs-mkerofs boot-entries NAME",
 		Flags:  append(flags, tool.RecordFlags()...),
 		Action: run,
 		Commands: []*cli.Command{
@@ -49,6 +51,8 @@ func main() {
 			{Name: "objects", Usage: "list the objects that an image needs", ArgsUsage: "IMAGE", Flags: repository, Action: objects},
 			{Name: "measure", Usage: "print the fs-verity digests of files", ArgsUsage: "FILE...", Flags: measureFlags(), Action: measureFiles},
 			{Name: "diff", Usage: "say how and why two images or dumpfiles differ", ArgsUsage: "A B", Description: diffHelp, Flags: append(diffFlags(), repository...), Action: diff},
+			{Name: "boot-entries", Usage: "list what can be booted in a container image", ArgsUsage: "NAME", Description: bootEntriesHelp, Flags: append(bootEntriesFlags(), repository...), Action: bootEntries},
+			{Name: "karg", Usage: "print the kernel argument that names an image", ArgsUsage: "NAME|DIGEST|--tree DIR", Description: kargHelp, Flags: append(kargFlags(), repository...), Action: karg},
 		},
 	})
 }

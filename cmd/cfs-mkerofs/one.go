@@ -21,14 +21,16 @@ import (
 
 // job is one image that is to be made.
 type job struct {
-	c       *cli.Context
-	repo    *repo.Repo // nil if none is needed
-	root    *tree.Inode
-	image   *erofs.Image // of --image
-	write   func(io.Writer, *tree.Inode, erofs.Version) error
-	alg     verity.Algorithm
-	version erofs.Version
-	there   bool // the repository has all objects of the tree
+	c        *cli.Context
+	repo     *repo.Repo // nil if none is needed
+	root     *tree.Inode
+	image    *erofs.Image // of --image
+	write    func(io.Writer, *tree.Inode, erofs.Version) error
+	alg      verity.Algorithm
+	version  erofs.Version
+	there    bool         // the repository has all objects of the tree
+	expected verity.ID    // of the boot image, if one is
+	found    *oci.Variant // by which recipe it has that
 }
 
 // one makes the image of a dumpfile, a directory or a container image.
@@ -43,7 +45,7 @@ func one(c *cli.Context) error {
 	if c.Bool("if-changed") && (c.Bool("store") || c.String("output") == "" || c.String("output") == "-") {
 		return tool.UsageError("--if-changed goes with --output FILE")
 	}
-	if err := checkTree(c); err != nil {
+	if err := errors.Join(checkTree(c), j.checkBoot()); err != nil {
 		return err
 	}
 	if c.Bool("store") || c.IsSet("oci") {
@@ -98,12 +100,9 @@ func (j *job) readImage() error {
 	if err != nil {
 		return tool.UsageError("--xattrs: %w", err)
 	}
-	image, err := oci.Find(j.repo, j.c.String("oci"))
+	image, err := findContainer(j.repo, j.c.String("oci"))
 	if err != nil {
 		return err
-	}
-	if !image.Manifest.IsContainer() {
-		return fmt.Errorf("%s is an artifact, not a container image", j.c.String("oci"))
 	}
 	if j.c.Bool("strict") {
 		if err := refuseDocker(image.Manifest.Manifest); err != nil {
@@ -111,8 +110,44 @@ func (j *job) readImage() error {
 		}
 	}
 	j.write = erofs.WriteUnsignedTimes
-	j.root, err = oci.Tree(j.repo, image.Keys, image.Stream, mode, j.c.Bool("strict"))
+	build := func(mode layer.XattrMode) (*tree.Inode, error) {
+		return oci.Tree(j.repo, image.Keys, image.Stream, mode, j.c.Bool("strict"))
+	}
+	if !j.expected.IsZero() {
+		return j.readExpected(build)
+	}
+	if j.root, err = build(mode); err != nil || !j.c.Bool("bootable") {
+		return err
+	}
+	if err := bootVariant(j.repo, j.root); err != nil {
+		return bootError(j.c.String("oci"), err)
+	}
+	return nil
+}
+
+// checkBoot refuses options about the boot variant where it has no meaning.
+func (j *job) checkBoot() (err error) {
+	if j.c.Bool("bootable") && !j.c.IsSet("oci") && !j.c.IsSet("tree") {
+		return tool.UsageError("--bootable goes with --oci or --tree, or stands in the pipe")
+	}
+	if j.c.IsSet("expected-digest") && j.c.IsSet("erofs-version") {
+		return tool.UsageError("--expected-digest finds out what --erofs-version must be: they exclude each other")
+	}
+	j.expected, err = checkBoot(j.c)
 	return err
+}
+
+// readExpected finds the tree and the format of the boot image that is expected. It
+// is made in any case, so no image that is there already will do.
+func (j *job) readExpected(build func(layer.XattrMode) (*tree.Inode, error)) error {
+	s := search{repo: j.repo, expected: j.expected, tree: build}
+	v, root, err := s.run()
+	if err != nil {
+		return bootError(j.c.String("oci"), err)
+	}
+	s.say(j.c, v)
+	j.root, j.found = root, &v
+	return nil
 }
 
 // readEROFS reads the tree of another image.
@@ -142,6 +177,9 @@ func (j *job) choose() error {
 	}
 	switch s := j.c.String("erofs-version"); s {
 	case "":
+		if j.found != nil {
+			j.version = erofs.Version(j.found.Version)
+		}
 	case "auto":
 		j.version = erofs.Auto(j.root)
 	default:

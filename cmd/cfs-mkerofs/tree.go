@@ -1,17 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 
+	"cfs/lib/boot"
 	"cfs/lib/erofs"
 	"cfs/lib/layer"
 	"cfs/lib/scan"
 	"cfs/lib/tool"
+	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
 
@@ -96,8 +100,33 @@ func (j *job) readTree() error {
 		j.write = erofs.WriteUnsignedTimes
 		root, err = layer.Canonicalize(root, j.c.Bool("strict"))
 	}
+	if err == nil && j.c.Bool("bootable") {
+		err = j.bootTree(root)
+	}
 	j.root = root
 	return err
+}
+
+// bootTree turns the tree of a directory into its boot variant. What can be booted
+// from it is not looked for, as the reference doesn't: the digest is all that is wanted.
+func (j *job) bootTree(root *tree.Inode) error {
+	name, paths := j.c.String("tree"), map[*tree.Inode]string{}
+	for path, n := range tree.Walk(root) {
+		if n.IsRegular() && strings.HasPrefix(path, "/etc/selinux/") {
+			paths[n] = path
+		}
+	}
+	err := boot.Transform(root, func(n *tree.Inode) (io.ReadCloser, error) {
+		data, err := scan.ReadFile(name, paths[n], n, j.alg)
+		return io.NopCloser(bytes.NewReader(data)), err
+	})
+	switch {
+	case errors.Is(err, scan.ErrChanged):
+		return tool.Again("%w", err)
+	case err != nil:
+		return bootError(name, err)
+	}
+	return nil
 }
 
 // xattrFilter returns which xattrs are taken by their names, nil for none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -26,6 +27,7 @@ func main() {
 			"-o takes the options of mount.composefs: basedir=DIR[:DIR]..., digest=HEX, verity,\ntryverity, upperdir=DIR, workdir=DIR, idmap=FILE, ro, rw. With basedir the image is a FILE.\n\n" +
 			"EXAMPLES:\n   cfs-mount NAME /mnt\n   cfs-mount --upperdir up --workdir work --read-write NAME /mnt",
 		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "bootable", Usage: "mount the boot image of a container image, not the plain one"},
 			&cli.BoolFlag{Name: "require-verity", Usage: "fail if the repository is not protected by fs-verity"},
 			&cli.StringFlag{Name: "upperdir", Usage: "what is written goes to `DIR`"},
 			&cli.StringFlag{Name: "workdir", Usage: "an empty `DIR` on the file system of --upperdir"},
@@ -93,7 +95,7 @@ func (q *request) openStored(c *cli.Context) error {
 	if c.Bool("require-verity") && !r.Secure {
 		return fmt.Errorf("repository %s is not protected by fs-verity", r.Path)
 	}
-	id, err := find(r, c.Args().First())
+	id, err := find(r, c.Args().First(), c.Bool("bootable"))
 	if err != nil {
 		return err
 	}
@@ -112,8 +114,9 @@ func (q *request) openStored(c *cli.Context) error {
 	return nil
 }
 
-// find returns the EROFS image that an operand names.
-func find(r *repo.Repo, name string) (verity.ID, error) {
+// find returns the EROFS image that an operand names, of a container image the boot
+// variant if that is wanted.
+func find(r *repo.Repo, name string, bootable bool) (verity.ID, error) {
 	if id, err := verity.ParseID(name); err == nil && id.Algorithm() == r.Algorithm {
 		return id, nil
 	}
@@ -124,10 +127,14 @@ func find(r *repo.Repo, name string) (verity.ID, error) {
 	if !image.Manifest.IsContainer() {
 		return verity.ID{}, fmt.Errorf("%s is an artifact, not a container image", name)
 	}
-	id, ok := image.Config.Images[oci.Variant{Version: r.Formats[0]}.Key()]
+	what, option := "EROFS", ""
+	if bootable {
+		what, option = "boot", " --bootable"
+	}
+	id, ok := image.Config.Images[oci.Variant{Boot: bootable, Version: r.Formats[0]}.Key()]
 	if !ok {
-		err := fmt.Errorf("%s has no EROFS image of format %d: %w", name, r.Formats[0], fs.ErrNotExist)
-		return id, tool.Hint(err, "pull it again, or: cfs-link show %s | cfs-mkerofs | cfs-link --tag %s", name, name)
+		err := fmt.Errorf("%s has no %s image of format %d: %w", name, what, r.Formats[0], fs.ErrNotExist)
+		return id, tool.Hint(err, "pull it again%s, or: cfs-link show %s | cfs-mkerofs%s | cfs-link --tag %s", strings.Replace(option, " ", " with ", 1), name, option, name)
 	}
 	return id, nil
 }

@@ -39,6 +39,8 @@ func parseOptions(c *cli.Context) (options, error) {
 		return o, tool.UsageError("--read-write needs --upperdir and --workdir")
 	case o.digest != "" && o.basedir == nil:
 		return o, tool.UsageError("-o digest goes with -o basedir")
+	case c.Bool("bootable") && o.basedir != nil:
+		return o, tool.UsageError("--bootable is for images of the repository")
 	}
 	return o, nil
 }

@@ -119,7 +119,7 @@ func described(kind string, d digest.Digest, mediaType string, size int64, strea
 // for where a blob was.
 func keep(rec record.Record, known []record.Record) record.Record {
 	for _, k := range known {
-		if k.Kind != rec.Kind || k.Digest != rec.Digest {
+		if k.Kind != rec.Kind || k.Digest != rec.Digest || !samePlace(k, rec) {
 			continue
 		}
 		for _, key := range k.Keys {
@@ -129,4 +129,18 @@ func keep(rec record.Record, known []record.Record) record.Record {
 		}
 	}
 	return rec
+}
+
+// samePlace reports whether records of the same image are also about the same variant:
+// one image can be several of them.
+func samePlace(a, b record.Record) bool {
+	if a.Kind != "image" {
+		return true
+	}
+	for _, key := range []string{keyVariant, keyVersion, keyXattrs} {
+		if a.Get(key) != b.Get(key) {
+			return false
+		}
+	}
+	return true
 }

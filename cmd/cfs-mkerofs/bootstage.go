@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+
+	"cfs/lib/layer"
+	"cfs/lib/oci"
+	"cfs/lib/pull"
+	"cfs/lib/record"
+	"cfs/lib/tool"
+	"cfs/lib/tree"
+	"cfs/lib/verity"
+)
+
+// addBoot makes the boot images of an image. A failure is told of, and takes away
+// nothing of the rest: it becomes a record of its own. plain is the tree that the plain
+// images were made of, which is used up.
+func (m *maker) addBoot(link *oci.Link, plain *tree.Inode) (made []record.Record, err error) {
+	if link.IsContainer() {
+		made, err = m.makeBoot(link, plain)
+	} else {
+		err = errArtifact
+	}
+	if err == nil {
+		return made, nil
+	}
+	if errors.Is(err, oci.ErrGone) {
+		return nil, tool.Again("%w", err)
+	}
+	status := tool.Status(err)
+	if status == tool.Usage {
+		return nil, err
+	}
+	tool.Warn(m.c, "%v", bootError("manifest "+link.Digest.String(), err))
+	rec := record.Record{Kind: "partial", Digest: record.None}.Set("what", "boot").Set("status", strconv.Itoa(status))
+	if m.partial == nil {
+		m.partial = tool.Partial(rec)
+	}
+	return []record.Record{rec}, nil
+}
+
+// makeBoot stores the boot image in each format, or the one that is expected.
+func (m *maker) makeBoot(link *oci.Link, plain *tree.Inode) ([]record.Record, error) {
+	build := func(mode layer.XattrMode) (*tree.Inode, error) {
+		if root := plain; mode == layer.AllowlistOnly && root != nil {
+			plain = nil
+			return root, nil
+		}
+		return link.Tree(m.repo, mode, m.c.Bool("strict"))
+	}
+	if !m.expected.IsZero() {
+		return m.makeExpected(link, build)
+	}
+	formats, err := m.formats()
+	if err != nil {
+		return nil, err
+	}
+	root, err := build(m.mode)
+	if err == nil {
+		err = bootVariant(m.repo, root)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var made []record.Record
+	for _, version := range formats {
+		id, err := oci.StoreImage(m.repo, root, version)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, pull.ImageRecord(oci.Variant{Boot: true, Version: version, Xattrs: m.mode}, id.String()))
+	}
+	return made, nil
+}
+
+// makeExpected stores the boot image that has the expected digest.
+func (m *maker) makeExpected(link *oci.Link, build func(layer.XattrMode) (*tree.Inode, error)) ([]record.Record, error) {
+	s := search{repo: m.repo, expected: m.expected, tree: build, cached: m.cached(link)}
+	v, root, err := s.run()
+	if err != nil {
+		return nil, err
+	}
+	if root != nil {
+		if _, err := oci.StoreImage(m.repo, root, v.Version); err != nil {
+			return nil, err
+		}
+	}
+	s.say(m.c, v)
+	return []record.Record{pull.ImageRecord(v, m.expected.String())}, nil
+}
+
+// cached returns the EROFS images that the image has already: those of its records,
+// and those that its config refers to.
+func (m *maker) cached(link *oci.Link) map[string]verity.ID {
+	images := map[string]verity.ID{}
+	// An image that is not there, or damaged, has none to offer.
+	if stored, err := oci.OpenImage(m.repo, link.Digest); err == nil {
+		images = stored.Config.Images
+	}
+	for v, id := range link.Images {
+		images[v.Key()] = id
+	}
+	return images
+}

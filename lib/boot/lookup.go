@@ -1,0 +1,68 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"cfs/lib/tree"
+)
+
+// Paths in here are followed by name alone: a boot loader knows no symbolic links.
+
+// dirAt returns the directory at a path, nil if there is none. That something on
+// the way is no directory is an error.
+func dirAt(root *tree.Inode, path string) (*tree.Inode, error) {
+	dir := root
+	for _, name := range components(path) {
+		dir = dir.Lookup(name)
+		if dir == nil {
+			return nil, nil
+		}
+		if !dir.IsDir() {
+			return nil, fmt.Errorf("%s: %q is no directory", path, name)
+		}
+	}
+	return dir, nil
+}
+
+// checkFile returns why there is no regular file at a path.
+func checkFile(root *tree.Inode, path string) error {
+	names := components(path)
+	if len(names) == 0 || strings.HasPrefix(path, "./") || path == "." {
+		return errors.New("is no path of a file")
+	}
+	n := root
+	for i, name := range names {
+		switch n = n.Lookup(name); {
+		case name == "..":
+			return errors.New("is no path of a file")
+		case n == nil:
+			return fmt.Errorf("%q does not exist", name)
+		case i < len(names)-1 && !n.IsDir():
+			return fmt.Errorf("%q is no directory", name)
+		}
+	}
+	if !n.IsRegular() {
+		return fmt.Errorf("%q is no regular file", names[len(names)-1])
+	}
+	return nil
+}
+
+// components returns the names in a path.
+func components(path string) (names []string) {
+	for name := range strings.SplitSeq(path, "/") {
+		if name != "" && name != "." {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// regular returns the regular file of a name, nil if there is none.
+func regular(dir *tree.Inode, name string) *tree.Inode {
+	if n := dir.Lookup(name); n != nil && n.IsRegular() {
+		return n
+	}
+	return nil
+}
