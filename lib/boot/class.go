@@ -75,8 +75,33 @@ func named(name string, negated bool) (s byteSet, ok bool) {
 	return s, ok
 }
 
-// perlClass returns the class of an escape, as 'd' or 'D'.
-func perlClass(c byte) (byteSet, bool) { return named(perl[c|0x20], c < 'a') }
+// spaces are the members of the classes that PCRE2 alone has an escape for.
+var spaces = map[byte]string{'h': "\t \xa0", 'v': "\n\v\f\r\x85"}
+
+// escapedClass reads the class that an escape stands for, behind its backslash, if it
+// is one. In upper case it is that of all other bytes.
+func (t *translator) escapedClass() (s byteSet, ok bool, err error) {
+	c := t.peek()
+	lower, negated := c|0x20, c < 'a'
+	switch {
+	case perl[lower] != "":
+		s, _ = named(perl[lower], negated)
+	case t.pcre && spaces[lower] != "":
+		for _, member := range []byte(spaces[lower]) {
+			s[member] = true
+		}
+		if negated {
+			s.negate()
+		}
+	case t.pcre && lower == 'p':
+		s, err = t.category(negated)
+		return s, true, err
+	default:
+		return s, false, nil
+	}
+	t.pos++
+	return s, true, nil
+}
 
 // class reads the rest of a bracketed class, in which depth others are open.
 func (t *translator) class(depth int) (s byteSet, err error) {
@@ -228,9 +253,8 @@ func (t *translator) member() (c byte, set byteSet, isByte bool, err error) {
 		return c, set, true, nil
 	}
 	t.pos++
-	if set, ok := perlClass(t.peek()); ok {
-		t.pos++
-		return 0, set, false, nil
+	if set, ok, err := t.escapedClass(); ok || err != nil {
+		return 0, set, false, err
 	}
 	if t.pcre && t.next("b") {
 		return '\b', set, true, nil

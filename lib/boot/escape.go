@@ -52,10 +52,9 @@ func (t *translator) escape() error {
 	}
 	t.pos++
 	c := t.peek()
-	if set, ok := perlClass(c); ok {
-		t.pos++
+	if set, ok, err := t.escapedClass(); ok || err != nil {
 		t.set(set)
-		return nil
+		return err
 	}
 	switch {
 	case c == 'A' || c == 'G' && t.pcre:
@@ -105,19 +104,11 @@ func (t *translator) perlEscape(c byte) (ok bool, err error) {
 		}
 		t.backtrack = true
 		t.emit(`(?:\` + strconv.Itoa(number) + `)`)
-	case c == 'h' || c == 'H':
-		t.pos++
-		t.negatable("\t \xa0", c == 'H')
-	case c == 'v' || c == 'V':
-		t.pos++
-		t.negatable("\n\v\f\r\x85", c == 'V')
 	case c == 'N':
 		if t.pos++; t.peek() == '{' && !t.isCount() {
 			return true, t.fail(`\N{`)
 		}
-		t.negatable("\n", true)
-	case c == 'p' || c == 'P':
-		return true, t.category(c == 'P')
+		t.notNewline()
 	case c == 'C':
 		t.pos++
 		t.emit(".")
@@ -129,9 +120,9 @@ func (t *translator) perlEscape(c byte) (ok bool, err error) {
 	return true, nil
 }
 
-// category translates \pL, \p{Lu} or \p{^Lu}, of bytes that PCRE2 takes for characters
+// category reads \pL, \p{Lu} or \p{^Lu}, of bytes that PCRE2 takes for characters
 // of Latin-1.
-func (t *translator) category(negated bool) error {
+func (t *translator) category(negated bool) (s byteSet, err error) {
 	t.pos++
 	name := t.in[t.pos:min(t.pos+1, len(t.in))]
 	t.pos += len(name)
@@ -144,29 +135,15 @@ func (t *translator) category(negated bool) error {
 	}
 	table := unicode.Categories[name]
 	if table == nil {
-		return t.unsupported(`\p` + name)
+		return s, t.unsupported(`\p` + name)
 	}
-	var s byteSet
 	for c := range s {
 		s[c] = unicode.Is(table, rune(c)) != negated
 	}
-	t.set(s)
-	return nil
+	return s, nil
 }
 
-// negatable writes a class of some bytes, or of all others.
-func (t *translator) negatable(members string, negated bool) {
-	var s byteSet
-	for _, c := range []byte(members) {
-		s[c] = true
-	}
-	if negated {
-		s.negate()
-	}
-	t.set(s)
-}
-
-// controls are the escapes of single bytes; \v is one of PCRE2 in no place.
+// controls are the escapes of single bytes. For PCRE2 \v is a class, found before.
 var controls = map[byte]byte{'a': '\a', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'}
 
 // value reads the rest of an escape that stands for a character, and returns that as

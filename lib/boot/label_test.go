@@ -80,10 +80,10 @@ func TestAgain(t *testing.T) {
 
 // TestNothingOutside: a policy whose name leads out of its folder is refused.
 func TestNothingOutside(t *testing.T) {
-	for _, name := range []string{"..", "../t", "t/../t", ".", "/../t"} {
+	for _, name := range []string{"..", "../t", "t/../t", ".", "./t", "/../t"} {
 		root := bootable("/\tx\n")
 		put(root, "/etc/selinux/config", "SELINUXTYPE="+name+"\n")
-		if err := Transform(root, inline); err == nil || !strings.Contains(err.Error(), "leads out of") {
+		if err := Transform(root, inline); err == nil || !strings.Contains(err.Error(), "is no path below /etc/selinux") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -264,6 +264,10 @@ func (t *translator) dot() {
 		t.emit(".")
 		return
 	}
+	t.notNewline()
+}
+
+func (t *translator) notNewline() {
 	var s byteSet
 	s['\n'] = true
 	s.negate()

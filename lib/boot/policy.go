@@ -40,11 +40,11 @@ func findPolicy(root *tree.Inode, content Content) (*policy, error) {
 	if !ok || err != nil {
 		return nil, err
 	}
-	for _, part := range strings.Split(name+"/contexts/files", "/") {
-		if part == "." || part == ".." {
-			return nil, corrupt.Errorf("/etc/selinux/config: SELINUXTYPE=%s leads out of /etc/selinux", name)
-		}
-		if part == "" {
+	for i, part := range strings.Split(name+"/contexts/files", "/") {
+		switch {
+		case part == "..", part == "." && i == 0: // as it is for the reference
+			return nil, corrupt.Errorf("/etc/selinux/config: SELINUXTYPE=%s is no path below /etc/selinux", abbreviate(name))
+		case part == "", part == ".":
 			continue
 		}
 		if files.dir, err = below(files.dir, files.path, part); err != nil {
@@ -52,7 +52,7 @@ func findPolicy(root *tree.Inode, content Content) (*policy, error) {
 		}
 		files.path += "/" + part
 		if files.dir == nil {
-			return nil, fmt.Errorf("%s is missing, the policy that /etc/selinux/config names", files.path)
+			return nil, fmt.Errorf("%s is missing, the policy that /etc/selinux/config names", abbreviate(files.path))
 		}
 	}
 	return readPolicy(files)
@@ -62,7 +62,7 @@ func findPolicy(root *tree.Inode, content Content) (*policy, error) {
 func below(dir *tree.Inode, path, name string) (*tree.Inode, error) {
 	n := dir.Lookup(name)
 	if n != nil && !n.IsDir() {
-		return nil, fmt.Errorf("%s/%s is no directory", strings.TrimSuffix(path, "/"), name)
+		return nil, fmt.Errorf("%s is no directory", abbreviate(strings.TrimSuffix(path, "/")+"/"+name))
 	}
 	return n, nil
 }
