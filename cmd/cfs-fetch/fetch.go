@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -120,8 +121,11 @@ func (f *fetcher) openSpool() error {
 	if err != nil {
 		return err
 	}
-	f.spool, err = spool.Open(f.c.Context, dir)
-	return err
+	if f.spool, err = spool.Open(f.c.Context, dir); err != nil {
+		return err
+	}
+	f.spool.Waiting = func(d v1.Descriptor) { f.meter.Say("waiting for another cfs-fetch, which is getting %s", d.Digest) }
+	return nil
 }
 
 // stored writes the record of a blob that the repository has. A pull that was killed

@@ -42,7 +42,11 @@ func (s *Spool) Fetch(ctx context.Context, d v1.Descriptor, open OpenBlob, watch
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", fmt.Errorf("spool: %w", err)
 	}
-	f, err := lockPartial(ctx, path+partialSuffix)
+	f, err := lockPartial(ctx, path+partialSuffix, func() {
+		if s.Waiting != nil {
+			s.Waiting(d)
+		}
+	})
 	if err != nil {
 		return "", fmt.Errorf("spool: %w", err)
 	}
@@ -81,13 +85,13 @@ func (p *partial) fetch(ctx context.Context, open OpenBlob) error {
 
 // lockPartial opens the file of a blob that is on its way, and waits until nobody else
 // is at it.
-func lockPartial(ctx context.Context, name string) (*os.File, error) {
+func lockPartial(ctx context.Context, name string, waiting func()) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(ctx, f); err != nil {
+		if err := flock(ctx, f, waiting); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		// Whoever was at it may have given it its final name, or removed it.
@@ -105,9 +109,16 @@ func lockPartial(ctx context.Context, name string) (*os.File, error) {
 	}
 }
 
+const (
+	askAgain = 20 * time.Millisecond // while somebody else holds a lock
+	sayAfter = 2 * time.Second       // of waiting
+)
+
 // flock takes an exclusive lock. It asks again and again, since a blocked flock(2) knows
-// no end of the context.
-func flock(ctx context.Context, f *os.File) error {
+// no end of the context. waiting is called once if that takes long.
+func flock(ctx context.Context, f *os.File, waiting func()) error {
+	say := time.AfterFunc(sayAfter, waiting)
+	defer say.Stop()
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
@@ -117,7 +128,7 @@ func flock(ctx context.Context, f *os.File) error {
 			return os.NewSyscallError("flock", err)
 		}
 		select {
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(askAgain):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -28,6 +28,9 @@ import (
 
 // Spool is one such layout.
 type Spool struct {
+	// Waiting is told that somebody else has been fetching a blob for a while, if it is set.
+	Waiting func(v1.Descriptor)
+
 	dir    string
 	layout *blob.Layout
 	kept   map[digest.Digest]bool
@@ -224,7 +227,7 @@ func (s *Spool) lock(ctx context.Context) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(ctx, f); err != nil {
+	if err := flock(ctx, f, func() {}); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f.Close, nil

@@ -189,7 +189,7 @@ func TestDrop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	busy, err := lockPartial(t.Context(), path+partialSuffix)
+	busy, err := lockPartial(t.Context(), path+partialSuffix, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
