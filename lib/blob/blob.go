@@ -13,10 +13,18 @@ import (
 	"cfs/lib/corrupt"
 )
 
-// MaxJSON is the size in bytes up to which manifests, configs and indexes are read:
-// twice the 4 MiB that registries take (OCI distribution specification, "Pushing
-// manifests").
-const MaxJSON = 8 << 20
+// MaxJSON is the size in bytes up to which manifests, configs and indexes are read, which
+// registries are to take (OCI distribution specification, "Pushing manifests").
+const MaxJSON = 4 << 20
+
+// ReadJSON reads a document of at most MaxJSON bytes, which name stands for in the error.
+func ReadJSON(in io.Reader, name string) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, MaxJSON+1))
+	if err == nil && len(text) > MaxJSON {
+		err = corrupt.Errorf("%s is larger than %d bytes", name, MaxJSON)
+	}
+	return text, err
+}
 
 // Reader gives a blob's bytes and, at their end, an error that is marked as corrupt
 // if they are not what the digest or the size says.

@@ -239,3 +239,28 @@ func BenchmarkDecompress(b *testing.B) {
 		})
 	}
 }
+
+// TestIndexesOfIndexes: what is read once is not read again, however many lead to it.
+func TestIndexesOfIndexes(t *testing.T) {
+	reads := 0
+	texts := map[digest.Digest]string{}
+	top := descriptor(v1.MediaTypeImageManifest, "none", `,"platform":{"os":"plan9","architecture":"mips"}`)
+	var d v1.Descriptor
+	for range maxDepth {
+		text := `{"manifests":[` + strings.TrimSuffix(strings.Repeat(top+",", 60), ",") + `]}`
+		d = v1.Descriptor{MediaType: v1.MediaTypeImageIndex, Digest: digest.FromString(text), Size: int64(len(text))}
+		texts[d.Digest] = text
+		top = descriptor(v1.MediaTypeImageIndex, text, "")
+	}
+	_, err := Find([]v1.Descriptor{d}, HostPlatform(), func(d v1.Descriptor) ([]byte, error) {
+		reads++
+		return []byte(texts[d.Digest]), nil
+	})
+	if !errors.Is(err, os.ErrNotExist) || !strings.HasSuffix(err.Error(), "available: plan9/mips") || reads > maxDepth {
+		t.Errorf("%d reads, %v", reads, err)
+	}
+	many := `{"schemaVersion":2,"layers":[` + strings.Repeat("{},", maxObjects) + `{}]}`
+	if _, err := ParseManifest([]byte(many)); !corrupt.Is(err) || !strings.Contains(err.Error(), "objects") {
+		t.Errorf("a manifest of %d layers: %v", maxObjects, err)
+	}
+}

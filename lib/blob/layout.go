@@ -44,11 +44,7 @@ func (l *Layout) readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, MaxJSON+1))
-	if err == nil && len(text) > MaxJSON {
-		err = corrupt.Errorf("%s is larger than %d bytes", name, MaxJSON)
-	}
-	return text, err
+	return ReadJSON(f, name)
 }
 
 // Path returns where the blob of a digest lies, whether it is there or not.
@@ -82,7 +78,7 @@ func (l *Layout) Open(d v1.Descriptor) (io.ReadCloser, error) {
 
 // ReadAll returns a blob of JSON, verified.
 func (l *Layout) ReadAll(d v1.Descriptor) ([]byte, error) {
-	if d.Size > MaxJSON {
+	if d.Size < 0 || d.Size > MaxJSON {
 		return nil, corrupt.Errorf("blob %s of %d bytes is larger than %d", d.Digest, d.Size, MaxJSON)
 	}
 	r, err := l.Open(d)

@@ -1,7 +1,9 @@
 package blob
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -12,21 +14,46 @@ import (
 // ParseManifest reads an image manifest.
 func ParseManifest(text []byte) (v1.Manifest, error) {
 	var m v1.Manifest
-	if err := json.Unmarshal(text, &m); err != nil {
+	if err := unmarshal(text, &m); err != nil {
 		return m, corrupt.Errorf("manifest: %w", err)
 	}
-	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
-		if err := d.Digest.Validate(); err != nil {
-			return m, corrupt.Errorf("manifest: digest %q: %w", d.Digest, err)
-		}
-		if d.Size < 0 {
-			return m, corrupt.Errorf("manifest: %s has a size of %d", d.Digest, d.Size)
+	if err := checkDescriptor(m.Config); err != nil {
+		return m, err
+	}
+	for _, d := range m.Layers {
+		if err := checkDescriptor(d); err != nil {
+			return m, err
 		}
 	}
 	if m.SchemaVersion != 2 {
 		return m, corrupt.Errorf("manifest: schema version %d is not supported", m.SchemaVersion)
 	}
 	return m, nil
+}
+
+// maxSize is the size in bytes of a blob up to which sums of some stay numbers.
+const maxSize = 1 << 50
+
+func checkDescriptor(d v1.Descriptor) error {
+	if err := d.Digest.Validate(); err != nil {
+		return corrupt.Errorf("manifest: digest %q: %w", d.Digest, err)
+	}
+	if d.Size < 0 || d.Size > maxSize {
+		return corrupt.Errorf("manifest: %s has a size of %d", d.Digest, d.Size)
+	}
+	return nil
+}
+
+// maxObjects is how many JSON objects a manifest or an index may hold, of which each takes
+// a hundred times of its shortest text in memory.
+const maxObjects = 20_000
+
+// unmarshal is json.Unmarshal for what others wrote.
+func unmarshal(text []byte, v any) error {
+	if n := bytes.Count(text, []byte("{")); n > maxObjects {
+		return fmt.Errorf("%d objects in one document, more than %d", n, maxObjects)
+	}
+	return json.Unmarshal(text, v)
 }
 
 // ParseDiffIDs reads the diff IDs of an image's config.

@@ -5,31 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/corrupt"
 )
 
-// ReadJSON returns the verified bytes of a manifest, an index or a config.
-type ReadJSON func(v1.Descriptor) ([]byte, error)
+// ReadBlob returns the verified bytes of a manifest, an index or a config.
+type ReadBlob func(v1.Descriptor) ([]byte, error)
 
 // Find returns the first manifest of a list that is for a platform, also out of an
 // index, or is of an artifact, which is for none. The error wraps fs.ErrNotExist and
 // says which platforms there are if none is.
-func Find(list []v1.Descriptor, platform v1.Platform, read ReadJSON) (v1.Descriptor, error) {
-	s := search{read: read, platform: platform}
+func Find(list []v1.Descriptor, platform v1.Platform, read ReadBlob) (v1.Descriptor, error) {
+	s := search{platform: platform, seen: make(map[digest.Digest]bool)}
+	s.read = func(d v1.Descriptor) ([]byte, error) { return s.readNew(read, d) }
 	found, err := s.first(list)
 	if err == errOtherPlatform {
-		err = fmt.Errorf("no manifest for platform %s: %w; available: %s", platformName(platform), fs.ErrNotExist, strings.Join(s.available, ", "))
+		err = fmt.Errorf("no manifest for platform %s: %w; available: %s", platformName(platform), fs.ErrNotExist, strings.Join(unique(s.available), ", "))
 	}
 	return found, err
 }
 
 // FindAlone is Find for one manifest or index. If no platform is asked for, a manifest is
 // taken whatever it is for, and an index is searched for this machine's.
-func FindAlone(d v1.Descriptor, platform *v1.Platform, read ReadJSON) (v1.Descriptor, error) {
+func FindAlone(d v1.Descriptor, platform *v1.Platform, read ReadBlob) (v1.Descriptor, error) {
 	if platform == nil {
 		if !isIndex(d.MediaType) {
 			return d, checkType(d)
@@ -60,7 +63,7 @@ func (l *Layout) Resolve(ref string, platform v1.Platform) (v1.Descriptor, error
 // nothing.
 func FindNamed(indexJSON []byte, ref string) ([]v1.Descriptor, error) {
 	var index v1.Index
-	if err := json.Unmarshal(indexJSON, &index); err != nil {
+	if err := unmarshal(indexJSON, &index); err != nil {
 		return nil, corrupt.Errorf("%s: %w", v1.ImageIndexFile, err)
 	}
 	var named []v1.Descriptor
@@ -84,7 +87,7 @@ func names(index v1.Index) string {
 			list = append(list, "@"+d.Digest.String())
 		}
 	}
-	return strings.Join(list, ", ")
+	return strings.Join(unique(list), ", ")
 }
 
 // maxDepth is how deep indexes may stand in each other.
@@ -92,10 +95,37 @@ const maxDepth = 8
 
 // search looks for the first manifest that is for a platform.
 type search struct {
-	read      ReadJSON
+	read      ReadBlob
 	platform  v1.Platform
 	depth     int
+	seen      map[digest.Digest]bool // what was read
 	available []string
+}
+
+// maxRead is how many documents are read in search of one.
+const maxRead = 1000
+
+// readNew reads what was not read yet: what it holds is not looked at twice.
+func (s *search) readNew(read ReadBlob, d v1.Descriptor) ([]byte, error) {
+	switch {
+	case s.seen[d.Digest]:
+		return nil, errOtherPlatform
+	case len(s.seen) >= maxRead:
+		return nil, corrupt.Errorf("more than %d manifests in indexes", maxRead)
+	}
+	s.seen[d.Digest] = true
+	return read(d)
+}
+
+// unique drops what is there twice, and keeps the order.
+func unique(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 var errOtherPlatform = errors.New("no manifest for the platform")
@@ -164,7 +194,7 @@ func (s *search) enter(d v1.Descriptor) (v1.Descriptor, error) {
 		return d, err
 	}
 	var index v1.Index
-	if err := json.Unmarshal(text, &index); err != nil {
+	if err := unmarshal(text, &index); err != nil {
 		return d, corrupt.Errorf("index %s: %w", d.Digest, err)
 	}
 	return s.first(index.Manifests)

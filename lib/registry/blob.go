@@ -28,18 +28,19 @@ const progress = 64 << 10
 // Open opens a blob, a manifest or an index, from the byte at offset on. What is cut off
 // or stalls is asked for again from where it was, as long as the budget of retries
 // lasts, which is whole again after each 64 KiB. Then the error is temporary. The bytes
-// are not verified.
+// are not verified. When a blob is opened from its start once more, as when it was wrong,
+// another place is asked first.
 func (i *Image) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
 	if err := d.Digest.Validate(); err != nil {
 		return nil, corrupt.Errorf("digest %q: %w", d.Digest, err)
 	}
 	if blob.IsForeign(d.MediaType) && len(d.URLs) == 0 {
-		return nil, fmt.Errorf("blob %s: media type %q: a foreign layer is not in the registry, and its descriptor has no URL", d.Digest, d.MediaType)
+		return nil, fmt.Errorf("media type %q: a foreign layer is not in the registry, and its descriptor has no URL", d.MediaType)
 	}
 	if d.Size == int64(len(i.text)) && offset <= d.Size && d.Digest == d.Digest.Algorithm().FromBytes(i.text) {
 		return io.NopCloser(bytes.NewReader(i.text[offset:])), nil
 	}
-	b := &body{image: i, ctx: ctx, desc: d, offset: offset, budget: i.options.budget()}
+	b := &body{image: i, ctx: ctx, desc: d, offset: offset, budget: i.options.budget(), first: i.first(d, offset)}
 	if err := b.open(); err != nil {
 		return nil, err
 	}
@@ -53,6 +54,7 @@ type body struct {
 	desc    v1.Descriptor
 	offset  int64 // of what comes next
 	budget  *budget
+	first   int   // the endpoint that is asked first
 	since   int64 // bytes since the last failure
 	current io.ReadCloser
 	noRange bool // all of the blob is asked for next, since the last answer was of another part
@@ -65,7 +67,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.advance(n)
 		switch {
 		case b.offset > b.desc.Size:
-			b.err = corrupt.Errorf("blob %s is longer than its %d bytes", b.desc.Digest, b.desc.Size)
+			b.err = corrupt.Errorf("is longer than its %d bytes", b.desc.Size)
 			return 0, b.err
 		case err == io.EOF && b.offset == b.desc.Size:
 			b.err = io.EOF
@@ -89,61 +91,30 @@ func (b *body) advance(n int) {
 // resume opens the blob again after an error.
 func (b *body) resume(err error) {
 	b.current.Close()
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
 	b.since = 0
-	if err = b.budget.wait(b.ctx, classify(err)); err == nil {
+	if err = b.budget.wait(b.ctx, cutOff(err)); err == nil {
 		err = b.open()
 	}
 	if err != nil {
-		b.err = fmt.Errorf("blob %s at byte %d: %w", b.desc.Digest, b.offset, withoutPrefix(err))
+		b.err = fmt.Errorf("at byte %d: %w", b.offset, err)
 	}
 }
-
-// withoutPrefix drops what open has said of the blob already.
-func withoutPrefix(err error) error {
-	if e, ok := errors.AsType[*blobError](err); ok {
-		return e.error
-	}
-	return err
-}
-
-// blobError says which blob an error is about.
-type blobError struct {
-	desc v1.Descriptor
-	error
-}
-
-func (e *blobError) Error() string { return fmt.Sprintf("blob %s: %v", e.desc.Digest, e.error) }
-func (e *blobError) Unwrap() error { return e.error }
 
 // open asks for what comes from the current offset on, until somebody gives it.
 func (b *body) open() error {
-	for {
-		err := b.image.askEach(func(e *endpoint) error { return b.request(e) })
-		if err == nil {
-			return nil
-		}
-		if err := b.budget.wait(b.ctx, err); err != nil {
-			return &blobError{b.desc, err}
-		}
-	}
+	return b.image.ask(b.ctx, b.first, b.budget, b.request)
 }
 
 // request asks one endpoint.
 func (b *body) request(e *endpoint) error {
-	ctx, cancel := context.WithCancelCause(b.ctx)
-	resp, err := b.get(ctx, e)
+	resp, err := b.get(b.ctx, e)
 	if err != nil {
-		cancel(nil)
 		return err
 	}
-	in := watch(resp.Body, b.image.options.Idle, cancel)
-	if err := b.accept(e, resp, in); err != nil {
-		return errors.Join(err, in.Close())
+	if err := b.accept(e, resp); err != nil {
+		return errors.Join(err, resp.Body.Close())
 	}
-	b.current = in
+	b.current = resp.Body
 	return nil
 }
 
@@ -170,16 +141,16 @@ func (b *body) ranged() bool { return b.offset > 0 && b.offset < b.desc.Size && 
 
 // accept looks at an answer, and goes to the current offset if all of the blob comes
 // where a part of it was asked for.
-func (b *body) accept(e *endpoint, resp *http.Response, in io.Reader) error {
+func (b *body) accept(e *endpoint, resp *http.Response) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
 		e.welcome.Store(true)
 		b.noRange = false
 		if resp.ContentLength >= 0 && resp.ContentLength != b.desc.Size {
-			return corrupt.Errorf("it has %d bytes there, want %d", resp.ContentLength, b.desc.Size)
+			return temporary(corrupt.Errorf("the registry's answer has %d bytes, want %d", resp.ContentLength, b.desc.Size))
 		}
-		if _, err := io.CopyN(io.Discard, in, b.offset); err != nil {
-			return classify(unexpected(err))
+		if _, err := io.CopyN(io.Discard, resp.Body, b.offset); err != nil {
+			return cutOff(err)
 		}
 		return nil
 	case status == http.StatusPartialContent && b.ranged():
@@ -230,7 +201,7 @@ func (e *endpoint) getForeign(ctx context.Context, d v1.Descriptor, header http.
 		}
 		req.Header = header.Clone()
 		resp, err := e.http.Do(req)
-		if err == nil && resp.StatusCode/100 == 2 {
+		if err == nil && (resp.StatusCode/100 == 2 || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable) {
 			return resp, nil
 		}
 		if err == nil {
@@ -239,11 +210,4 @@ func (e *endpoint) getForeign(ctx context.Context, d v1.Descriptor, header http.
 		failure = classify(err)
 	}
 	return nil, failure
-}
-
-func unexpected(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -35,20 +35,31 @@ func (o Options) systemContext() (*types.SystemContext, error) {
 
 // resolve returns from where an image may be got, in order: the mirrors, then the
 // registry itself, of each registry that its name can mean.
-func resolve(sys *types.SystemContext, name string) ([]sysregistriesv2.PullSource, error) {
+func resolve(sys *types.SystemContext, name string) ([]place, error) {
 	refs, err := candidates(sys, name)
 	if err != nil {
 		return nil, err
 	}
-	var list []sysregistriesv2.PullSource
+	if len(refs) > 1 && sys.DockerAuthConfig != nil {
+		return nil, fmt.Errorf("%w: %q could be in several registries: name the one that the credentials are for", ErrName, name)
+	}
+	var list []place
 	for _, ref := range refs {
 		sources, err := sourcesOf(sys, ref)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, sources...)
+		for _, s := range sources {
+			list = append(list, place{s, reference.Domain(s.Reference) == reference.Domain(ref)})
+		}
 	}
 	return list, nil
+}
+
+// place is where an image may be got.
+type place struct {
+	sysregistriesv2.PullSource
+	meant bool // it is the registry that the name says, not a mirror
 }
 
 func sourcesOf(sys *types.SystemContext, ref reference.Named) ([]sysregistriesv2.PullSource, error) {

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 
 	"go.podman.io/image/v5/docker/reference"
-	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
 	"go.podman.io/image/v5/types"
 	"oras.land/oras-go/v2/registry"
@@ -37,7 +36,13 @@ type endpoint struct {
 	}
 }
 
-func newEndpoint(sys *types.SystemContext, s sysregistriesv2.PullSource, o Options) (*endpoint, error) {
+func newEndpoint(sys *types.SystemContext, s place, o Options) (*endpoint, error) {
+	if !s.meant {
+		// Credentials that were given for the registry are not for its mirrors.
+		other := *sys
+		other.DockerAuthConfig = nil
+		sys = &other
+	}
 	e := &endpoint{ref: s.Reference, reference: referenceOf(s.Reference), insecure: s.Endpoint.Insecure}
 	if o.TLSVerify != nil {
 		e.insecure = !*o.TLSVerify
@@ -54,7 +59,7 @@ func newEndpoint(sys *types.SystemContext, s sysregistriesv2.PullSource, o Optio
 	transport.DisableCompression = true // a range is one of the bytes as they are
 	transport.ResponseHeaderTimeout = o.Idle
 	transport.MaxIdleConnsPerHost = 16
-	e.http = &http.Client{Transport: transport}
+	e.http = &http.Client{Transport: idleTransport{transport, o.Idle}, CheckRedirect: checkRedirect}
 	e.auth = &auth.Client{
 		Client:     e.http,
 		Cache:      auth.NewCache(),
@@ -137,6 +142,9 @@ func (e *endpoint) scheme(ctx context.Context) (string, error) {
 			return scheme, resp.Body.Close()
 		}
 		failures = append(failures, withoutURL(err))
+	}
+	if failures[0].Error() == failures[1].Error() {
+		failures = failures[:1]
 	}
 	return "", temporary(errors.Join(failures...))
 }

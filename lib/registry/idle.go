@@ -4,12 +4,30 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"sync/atomic"
 	"time"
 )
 
 // errIdle means that a connection gave nothing for too long.
 var errIdle = errors.New("the connection has stalled")
+
+// idleTransport ends connections that give nothing, whoever reads the answer.
+type idleTransport struct {
+	*http.Transport
+	idle time.Duration
+}
+
+func (t idleTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	resp, err := t.Transport.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = watch(resp.Body, t.idle, cancel)
+	return resp, nil
+}
 
 // watch returns a reader of in whose reads, when one takes longer than idle, call cancel
 // and fail with errIdle.

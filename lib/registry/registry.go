@@ -14,7 +14,8 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -44,8 +45,11 @@ type Options struct {
 type Image struct {
 	options   Options
 	endpoints []*endpoint
-	current   atomic.Int32 // the endpoint which had the manifest
-	text      []byte       // what the name stands for: asking again would count against limits
+	current   int    // the endpoint which had the manifest
+	text      []byte // what the name stands for: asking again would count against limits
+
+	mu     sync.Mutex
+	opened map[digest.Digest]int // how often a blob was opened from its start
 }
 
 // Open finds out where the image HOST/NAME[:TAG|@DIGEST] is to be got. The error wraps
@@ -59,7 +63,7 @@ func Open(name string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{options: o}
+	i := &Image{options: o, opened: make(map[digest.Digest]int)}
 	for _, s := range sources {
 		e, err := newEndpoint(sys, s, o)
 		if err != nil {
@@ -82,39 +86,54 @@ func (i *Image) Close() error {
 // index. The error wraps fs.ErrNotExist if there is none.
 func (i *Image) Manifest(ctx context.Context) (v1.Descriptor, error) {
 	var top v1.Descriptor
-	err := i.try(ctx, func(e *endpoint) (err error) {
-		top, i.text, err = e.top(ctx)
+	err := i.ask(ctx, 0, i.options.budget(), func(e *endpoint) (err error) {
+		if top, i.text, err = e.top(ctx); err == nil {
+			i.current = slices.Index(i.endpoints, e)
+		}
 		return err
 	})
 	return top, err
 }
 
-// try asks each endpoint, from the current one on, until one has what is wanted, and
-// does so again while what goes wrong may pass.
-func (i *Image) try(ctx context.Context, ask func(*endpoint) error) error {
-	budget := i.options.budget()
+// first returns the endpoint that is asked first for a blob: that which had the manifest,
+// or, each time that the blob is opened from its start again, the next one.
+func (i *Image) first(d v1.Descriptor, offset int64) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	n := i.current + i.opened[d.Digest]
+	if offset == 0 {
+		i.opened[d.Digest]++
+	}
+	return n
+}
+
+// ask asks each endpoint, from the first on, until one has what is wanted, and does so
+// again while what goes wrong may pass.
+func (i *Image) ask(ctx context.Context, first int, b *budget, request func(*endpoint) error) error {
 	for {
-		err := i.askEach(ask)
+		err := i.askEach(first, request)
 		if err == nil {
 			return nil
 		}
-		if err := budget.wait(ctx, err); err != nil {
+		if err := b.wait(ctx, err); err != nil {
 			return err
 		}
 	}
 }
 
-// askEach asks each endpoint once, from the current one on. The error is that of the
-// last one, which is the registry itself.
-func (i *Image) askEach(ask func(*endpoint) error) error {
+// askEach asks each endpoint once. The error is that of the registry itself, which is the
+// last one.
+func (i *Image) askEach(first int, request func(*endpoint) error) error {
 	var failure error
-	for n := int(i.current.Load()); n < len(i.endpoints); n++ {
-		err := ask(i.endpoints[n])
+	for n := range i.endpoints {
+		n = (first + n) % len(i.endpoints)
+		err := request(i.endpoints[n])
 		if err == nil {
-			i.current.Store(int32(n))
 			return nil
 		}
-		failure = fmt.Errorf("%s: %w", i.endpoints[n], err)
+		if failure == nil || n == len(i.endpoints)-1 {
+			failure = fmt.Errorf("%s: %w", i.endpoints[n], err)
+		}
 		if errors.Is(err, context.Canceled) {
 			break
 		}
@@ -132,12 +151,12 @@ func (e *endpoint) top(ctx context.Context) (d v1.Descriptor, text []byte, err e
 	if resp.StatusCode != http.StatusOK {
 		return d, nil, e.failed(resp)
 	}
-	text, err = io.ReadAll(io.LimitReader(resp.Body, blob.MaxJSON+1))
+	text, err = blob.ReadJSON(resp.Body, "manifest "+e.reference)
 	switch {
+	case corrupt.Is(err):
+		return d, nil, err
 	case err != nil:
-		return d, nil, classify(err)
-	case len(text) > blob.MaxJSON:
-		return d, nil, corrupt.Errorf("manifest %s is larger than %d bytes", e.reference, blob.MaxJSON)
+		return d, nil, cutOff(err)
 	case resp.ContentLength >= 0 && int64(len(text)) != resp.ContentLength:
 		return d, nil, temporary(io.ErrUnexpectedEOF)
 	}

@@ -3,7 +3,9 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,5 +149,127 @@ func TestBudget(t *testing.T) {
 	b.renew()
 	if err := b.wait(t.Context(), &temporaryError{errors.New("busy"), 24 * time.Hour}); err == nil {
 		t.Error("a day was waited for")
+	}
+}
+
+// serve starts a registry of one manifest and one blob, and returns HOST:PORT.
+func serve(t *testing.T, handle func(http.ResponseWriter, *http.Request)) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/" {
+			handle(w, r)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// openIn opens an image with a registries.conf.
+func openIn(t *testing.T, conf, name string, o Options) *Image {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "registries.conf")
+	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CONTAINERS_REGISTRIES_CONF", path)
+	t.Setenv("HOME", t.TempDir())
+	sysregistriesv2.InvalidateCache()
+	i, err := Open(name, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { i.Close() })
+	return i
+}
+
+func insecure(addr string) string {
+	return fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", addr)
+}
+
+// TestCredentialsOfMirrors: what is given for the registry goes to no mirror of it.
+func TestCredentialsOfMirrors(t *testing.T) {
+	asked := map[string]string{}
+	wantsLogin := func(who string) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			user, password, _ := r.BasicAuth()
+			asked[who] += user + password
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}
+	mirror, main := serve(t, wantsLogin("mirror")), serve(t, wantsLogin("registry"))
+	conf := insecure(main) + fmt.Sprintf("[[registry.mirror]]\nlocation = %q\ninsecure = true\n", mirror)
+	i := openIn(t, conf, main+"/a:1", Options{Username: "bob", Password: "secret"})
+	if _, err := i.Manifest(t.Context()); !errors.Is(err, ErrLogin) {
+		t.Error(err)
+	}
+	if asked["mirror"] != "" || asked["registry"] != "bobsecret" {
+		t.Errorf("who was told what: %v", asked)
+	}
+}
+
+// TestStalledAnswers: nothing waits for ever, whichever answer it is that stalls.
+func TestStalledAnswers(t *testing.T) {
+	for name, status := range map[string]int{"manifest": 200, "error": 503} {
+		stop := make(chan struct{})
+		addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			w.WriteHeader(status)
+			w.Write([]byte("{"))
+			w.(http.Flusher).Flush()
+			<-stop
+		})
+		i := openIn(t, insecure(addr), addr+"/a:1", Options{Idle: 50 * time.Millisecond, Retries: 1})
+		if _, err := i.Manifest(t.Context()); !IsTemporary(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		close(stop)
+	}
+}
+
+// TestOtherAnswer: an answer of another length is none, and no reason to drop what came
+// before.
+func TestOtherAnswer(t *testing.T) {
+	content := strings.Repeat("x", 100_000)
+	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString(content), Size: int64(len(content))}
+	requests := 0
+	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if requests++; requests == 1 {
+			io.WriteString(w, "<html>maintenance")
+			return
+		}
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
+	})
+	i := openIn(t, insecure(addr), addr+"/a:1", Options{Retries: 2})
+	in, err := i.Open(t.Context(), d, 60_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if got, err := io.ReadAll(in); err != nil || string(got) != content[60_000:] {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestSecretsInRedirects: neither errors nor the next host are told of a signed URL.
+func TestSecretsInRedirects(t *testing.T) {
+	referer := ""
+	last := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		referer = r.Referer()
+		w.WriteHeader(http.StatusNotFound)
+	})
+	between := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+last+"/x", http.StatusFound)
+	})
+	for _, to := range []string{"http://" + between + "/y?sig=SECRET", "https://127.0.0.1/%zz?sig=SECRET", "gopher://127.0.0.1/?sig=SECRET"} {
+		addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		})
+		i := openIn(t, insecure(addr), addr+"/a:1", Options{})
+		_, err := i.Manifest(t.Context())
+		if err == nil || strings.Contains(err.Error(), "SECRET") || strings.Contains(referer, "SECRET") {
+			t.Errorf("%s: %v, referer %q", to, err, referer)
+		}
 	}
 }

@@ -11,12 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
-
-	"cfs/lib/corrupt"
 )
 
 const (
@@ -41,45 +40,70 @@ func IsTemporary(err error) bool {
 	return ok
 }
 
-// classify marks errors of a request that may pass, which are all but those of
-// certificates, credentials and redirects, and the end of the program.
+// classify marks errors of a request that may pass, which are all of the network but
+// those of certificates, credentials and redirects.
 func classify(err error) error {
 	var (
 		request      *url.Error
 		verification *tls.CertificateVerificationError
 		response     *errcode.ErrorResponse
 	)
-	switch ofClient := errors.As(err, &request); {
+	ofClient := errors.As(err, &request)
+	switch {
 	case errors.Is(err, errIdle):
 		return temporary(errIdle)
 	case errors.Is(err, context.Canceled):
-		return err
+		return withoutURL(err)
 	case errors.As(err, &verification), errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%w (--tls-verify=false takes it as it is)", withoutURL(err))
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return ErrLogin
 	case errors.As(err, &response):
 		return statusError(response.StatusCode, response.Errors.Error(), "")
-	case ofClient && request.Op != "Get" && request.Op != "Post":
-		return withoutURL(err) // a URL that cannot be parsed
-	case ofClient, isCut(err):
+	case errors.Is(err, errRedirects):
+		return withoutURL(err)
+	case ofClient:
 		return temporary(withoutURL(err))
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return temporary(err) // in the answer of a token server
 	}
 	return withoutURL(err)
 }
 
-// isCut reports whether an answer ended before it was whole.
-func isCut(err error) bool {
-	var network net.Error
-	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.As(err, &network)
+// cutOff marks an error while an answer was read, which always may pass.
+func cutOff(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled) && !errors.Is(err, errIdle):
+		return err
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	return temporary(err)
 }
 
 // withoutURL drops the URL from an error: a redirect's may have secrets in its query.
 func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
+	u, ok := errors.AsType[*url.Error](err)
+	switch {
+	case !ok:
+		return err
+	case strings.Contains(u.Err.Error(), "://"):
+		return errors.New("the registry, or where it redirects to, gives an address that cannot be used")
 	}
-	return err
+	return u.Err
+}
+
+// errRedirects means that redirects do not end.
+var errRedirects = errors.New("more than ten redirects")
+
+// checkRedirect drops the header that would tell the next host the URL of the one before,
+// which may have secrets in its query.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= 10 { // as net/http does
+		return errRedirects
+	}
+	req.Header.Del("Referer")
+	return nil
 }
 
 // ErrLogin means that the registry wants credentials, or others than it was given.
@@ -107,11 +131,14 @@ func statusError(status int, text, retryAfter string) error {
 		return fmt.Errorf("%w: status %d", ErrLogin, status)
 	case http.StatusNotFound:
 		return notFound("the registry has no such image or blob")
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return &temporaryError{fmt.Errorf("status %d: %.200q", status, text), parseAfter(retryAfter)}
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return fmt.Errorf("status %d: %.200q", status, text)
 	}
-	return fmt.Errorf("status %d: %.200q", status, text)
+	err := fmt.Errorf("status %d: %.200q", status, text)
+	if status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500 {
+		return &temporaryError{err, parseAfter(retryAfter)}
+	}
+	return err
 }
 
 // parseAfter reads a Retry-After header (RFC 9110, 10.2.3).
@@ -139,11 +166,12 @@ func (b *budget) renew() { b.left, b.failures = b.options.Retries, 0 }
 // wait waits before the same is done again, or returns the error if that is of no use.
 func (b *budget) wait(ctx context.Context, err error) error {
 	t, ok := errors.AsType[*temporaryError](err)
-	if !ok || corrupt.Is(err) {
+	name, isName := errors.AsType[*net.DNSError](err)
+	switch {
+	case !ok || b.left == 0 || isName && name.IsNotFound: // which no second question changes
 		return err
-	}
-	if b.left == 0 || t.after > maxAsked {
-		return err
+	case t.after > maxAsked:
+		return fmt.Errorf("%w; it asks to wait for %s", err, t.after.Round(time.Second))
 	}
 	b.left--
 	// Half of the time is left to chance, so that many do not come back together.

@@ -61,7 +61,7 @@ func (s dir) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadClos
 	if err != nil {
 		return nil, err
 	}
-	return openFile(path, d, offset)
+	return openFile(path, offset)
 }
 
 func (dir) Close() error { return nil }
@@ -78,13 +78,5 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readJSON(f, path)
-}
-
-func readJSON(in io.Reader, name string) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(in, blob.MaxJSON+1))
-	if err == nil && len(text) > blob.MaxJSON {
-		err = corrupt.Errorf("%s is larger than %d bytes", name, blob.MaxJSON)
-	}
-	return text, err
+	return blob.ReadJSON(f, path)
 }

@@ -55,7 +55,7 @@ func openDockerArchive(where string, o Options) (Source, error) {
 func (s *dockerArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
 	image, err := s.choose()
 	if err != nil {
-		return v1.Descriptor{}, fmt.Errorf("archive %s: %w", s.name, err)
+		return v1.Descriptor{}, err
 	}
 	m := v1.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, Layers: []v1.Descriptor{}}
 	config, err := s.readJSON(image.Config)
@@ -95,7 +95,7 @@ func (s *dockerArchive) choose() (saved, error) {
 	}
 	var list []saved
 	if err := json.Unmarshal(text, &list); err != nil {
-		return saved{}, corrupt.Errorf("%s: %w", dirManifest, err)
+		return saved{}, corrupt.Errorf("archive %s: %s: %w", s.name, dirManifest, err)
 	}
 	var names []string
 	for i, image := range list {
@@ -106,9 +106,9 @@ func (s *dockerArchive) choose() (saved, error) {
 		names = append(names, append(image.RepoTags, place)[0])
 	}
 	if s.ref == "" {
-		return saved{}, fmt.Errorf("has %d images, of which one must be named: %s", len(list), strings.Join(names, ", "))
+		return saved{}, fmt.Errorf("archive %s: has %d images, of which one must be named: %s", s.name, len(list), strings.Join(names, ", "))
 	}
-	return saved{}, fmt.Errorf("has no image %q: %w; it has: %s", s.ref, fs.ErrNotExist, strings.Join(names, ", "))
+	return saved{}, fmt.Errorf("archive %s: has no image %q: %w; it has: %s", s.name, s.ref, fs.ErrNotExist, strings.Join(names, ", "))
 }
 
 // isRef reports whether a tag of the archive is what is asked for, whose own tag may be
@@ -148,7 +148,7 @@ func (s *dockerArchive) Open(_ context.Context, d v1.Descriptor, offset int64) (
 	}
 	name, ok := s.files[d.Digest]
 	if !ok {
-		return nil, missing(d)
+		return nil, fs.ErrNotExist
 	}
 	in, err := s.open(name, offset)
 	if err != nil {

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 
@@ -40,16 +39,16 @@ func (l layout) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadC
 	if err != nil {
 		return nil, err
 	}
-	return openFile(path, d, offset)
+	return openFile(path, offset)
 }
 
 func (layout) Close() error { return nil }
 
 // openFile opens the file that a blob is.
-func openFile(path string, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
+func openFile(path string, offset int64) (io.ReadCloser, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("blob %s: %w", d.Digest, err)
+		return nil, err
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		f.Close()

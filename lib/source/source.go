@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -25,7 +24,7 @@ type Source interface {
 	Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error)
 
 	// Open opens a blob, from the byte at offset on. Its bytes come as they are, not
-	// verified.
+	// verified. Errors do not name the blob.
 	Open(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error)
 
 	// Path returns the absolute path of the file that a blob is, "" if blobs are no
@@ -105,7 +104,7 @@ func ReadAll(ctx context.Context, s Source, d v1.Descriptor) ([]byte, error) {
 func readOnce(ctx context.Context, s Source, d v1.Descriptor) ([]byte, error) {
 	in, err := s.Open(ctx, d, 0)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("blob %s: %w", d.Digest, err)
 	}
 	defer in.Close()
 	return blob.ReadAll(in, d.Digest, d.Size)
@@ -144,6 +143,3 @@ func hostOr(p *v1.Platform) v1.Platform {
 	}
 	return *p
 }
-
-// missing is the error for a blob that a local source has not.
-func missing(d v1.Descriptor) error { return fmt.Errorf("blob %s: %w", d.Digest, fs.ErrNotExist) }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -109,8 +110,15 @@ func (t *tarFile) index() error {
 	}
 }
 
+var errSparse = errors.New("sparse members are not supported")
+
 // member returns where the content of a file is, nothing for what is no file.
 func (t *tarFile) member(h *tar.Header, end int64) (member, error) {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return member{}, errSparse
+		}
+	}
 	switch h.Typeflag {
 	case tar.TypeReg:
 		// The reader has read the header, and nothing of the content.
@@ -124,7 +132,7 @@ func (t *tarFile) member(h *tar.Header, end int64) (member, error) {
 	case tar.TypeLink:
 		return member{link: clean(h.Linkname)}, nil
 	case tar.TypeGNUSparse:
-		return member{}, errors.New("sparse members are not supported")
+		return member{}, errSparse
 	}
 	return member{}, nil
 }
@@ -167,7 +175,7 @@ func (t *tarFile) readJSON(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readJSON(in, name)
+	return blob.ReadJSON(in, name)
 }
 
 func (t *tarFile) Close() error { return t.file.Close() }
