@@ -12,8 +12,6 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
-
-	"cfs/lib/corrupt"
 )
 
 const partialSuffix = ".partial"
@@ -21,7 +19,7 @@ const partialSuffix = ".partial"
 // chunk is how much is read before it is written: what a kill can cost.
 const chunk = 64 << 10
 
-// Open opens a blob where it comes from, from the byte at offset on.
+// OpenBlob opens a blob where it comes from, from the byte at offset on.
 type OpenBlob func(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error)
 
 // Watch is told how many bytes of a blob are there. It may be nil.
@@ -71,31 +69,43 @@ func (p *partial) fetch(ctx context.Context, open OpenBlob) error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	err := p.rest(ctx, open)
-	if !corrupt.Is(err) {
+	if !errors.Is(err, errWrong) {
 		return err
 	}
 	if err := p.restart(); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	if err = p.rest(ctx, open); !corrupt.Is(err) {
+	if err = p.rest(ctx, open); !errors.Is(err, errWrong) {
 		return err
 	}
 	return errors.Join(err, p.restart(), os.Remove(p.file.Name()))
+}
+
+// regular refuses what is no file of its own.
+func regular(f *os.File) error {
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", f.Name())
+	}
+	return err
 }
 
 // lockPartial opens the file of a blob that is on its way, and waits until nobody else
 // is at it.
 func lockPartial(ctx context.Context, name string, waiting func()) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 		if err != nil {
 			return nil, err
+		}
+		if err := regular(f); err != nil {
+			return nil, errors.Join(err, f.Close())
 		}
 		if err := flock(ctx, f, waiting); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		// Whoever was at it may have given it its final name, or removed it.
-		named, err := os.Stat(name)
+		named, err := os.Lstat(name)
 		mine, mineErr := f.Stat()
 		if err == nil && mineErr == nil && os.SameFile(named, mine) {
 			return f, nil

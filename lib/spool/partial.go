@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -10,6 +11,7 @@ import (
 	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 )
@@ -23,10 +25,11 @@ type partial struct {
 	hash  hash.Hash
 }
 
-// verifyWhole reports whether the blob is there already under its final name. One that
-// is damaged is removed.
+// verifyWhole reports whether the blob is there already under its final name. One that is
+// damaged is as good as none: the right one will take its place. It is an error, which is
+// marked as corrupt, if the blob has another size than the descriptor says.
 func (p *partial) verifyWhole(path string) (bool, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -34,12 +37,18 @@ func (p *partial) verifyWhole(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
+	if err := regular(f); err != nil {
+		return false, err
+	}
 	p.reset()
 	if err := p.sum(f); err != nil {
 		return false, err
 	}
-	if p.verify() != nil {
-		return false, os.Remove(path)
+	switch {
+	case !p.sameDigest():
+		return false, nil
+	case p.have != p.desc.Size:
+		return false, corrupt.Errorf("it has %d bytes, not %d as its descriptor says", p.have, p.desc.Size)
 	}
 	p.watch(p.have)
 	return true, nil
@@ -49,19 +58,27 @@ func (p *partial) reset() { p.have, p.hash = 0, p.desc.Digest.Algorithm().Hash()
 
 // sum hashes a file from its start, and counts its bytes.
 func (p *partial) sum(f *os.File) (err error) {
-	p.have, err = io.CopyBuffer(struct{ io.Writer }{p.hash}, io.LimitReader(f, p.desc.Size+1), make([]byte, 1<<20))
+	p.have, err = io.CopyBuffer(struct{ io.Writer }{p.hash}, f, make([]byte, 1<<20))
 	return err
 }
 
-// verify returns an error that is marked as corrupt if what came is not the blob.
+// errWrong means that what came is not the blob.
+var errWrong = errors.New("not the blob")
+
+// verify returns an error that is errWrong, and marked as corrupt, if what came is not the
+// blob.
 func (p *partial) verify() error {
-	if p.have != p.desc.Size {
-		return corrupt.Errorf("blob %s has %d bytes, want %d", p.desc.Digest, p.have, p.desc.Size)
-	}
-	if hex := fmt.Sprintf("%x", p.hash.Sum(nil)); hex != p.desc.Digest.Encoded() {
-		return corrupt.Errorf("blob %s: its content has the digest %s:%s", p.desc.Digest, p.desc.Digest.Algorithm(), hex)
+	switch {
+	case p.have != p.desc.Size:
+		return corrupt.Errorf("%w: %d bytes, want %d", errWrong, p.have, p.desc.Size)
+	case !p.sameDigest():
+		return corrupt.Errorf("%w: its content has the digest %s:%x", errWrong, p.desc.Digest.Algorithm(), p.hash.Sum(nil))
 	}
 	return nil
+}
+
+func (p *partial) sameDigest() bool {
+	return hex.EncodeToString(p.hash.Sum(nil)) == p.desc.Digest.Encoded()
 }
 
 // begin takes in what is there of the blob. A file that is longer than the blob is of no
@@ -139,7 +156,7 @@ func (p *partial) copy(ctx context.Context, in io.Reader) error {
 			return ctx.Err()
 		}
 	}
-	return corrupt.Errorf("blob %s is longer than its %d bytes", p.desc.Digest, p.desc.Size)
+	return corrupt.Errorf("%w: longer than its %d bytes", errWrong, p.desc.Size)
 }
 
 // hasher hashes on a goroutine of its own.

@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,7 +32,6 @@ type Spool struct {
 
 	dir    string
 	layout *blob.Layout
-	kept   map[digest.Digest]bool
 }
 
 // Open opens the spool at dir, and makes it if it is not there.
@@ -49,8 +47,7 @@ func Open(ctx context.Context, dir string) (*Spool, error) {
 	if s.layout, err = blob.OpenLayout(dir); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	s.kept = make(map[digest.Digest]bool)
-	if err := s.findKept(); err != nil {
+	if _, err := s.kept(); err != nil {
 		return nil, fmt.Errorf("spool %s: %w", dir, err)
 	}
 	return s, nil
@@ -92,7 +89,14 @@ func (s *Spool) writeJSON(name string, content any) error {
 		return err
 	}
 	path := filepath.Join(s.dir, name)
-	if err := os.WriteFile(path+partialSuffix, text, 0o644); err != nil {
+	f, err := os.OpenFile(path+partialSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(text); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Close(); err != nil {
 		return err
 	}
 	return os.Rename(path+partialSuffix, path)
@@ -101,8 +105,11 @@ func (s *Spool) writeJSON(name string, content any) error {
 // Path returns where a blob lies, or will.
 func (s *Spool) Path(d v1.Descriptor) (string, error) { return s.layout.Path(d.Digest) }
 
-// Kept reports whether a blob must stay after use: index.json leads to it.
-func (s *Spool) Kept(d v1.Descriptor) bool { return s.kept[d.Digest] }
+// Kept reports whether a blob must stay after use: index.json leads to it, as it is now.
+func (s *Spool) Kept(d v1.Descriptor) bool {
+	kept, err := s.kept()
+	return err != nil || kept[d.Digest] // of what cannot be read, nothing goes
+}
 
 // Have returns how many bytes of a blob are there, of a whole or a partial one.
 func (s *Spool) Have(d v1.Descriptor) int64 {
@@ -122,25 +129,36 @@ func (s *Spool) Have(d v1.Descriptor) int64 {
 // is at it.
 func (s *Spool) Drop(d v1.Descriptor) error {
 	path, err := s.Path(d)
-	if err != nil || s.Kept(d) {
+	if err != nil || s.Have(d) == 0 {
 		return err
 	}
-	f, err := os.Open(path + partialSuffix)
-	if err == nil {
-		defer f.Close()
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			err = os.Remove(f.Name())
-		}
-	}
-	return errors.Join(ifThere(err), ifThere(os.Remove(path)))
-}
-
-// ifThere takes an error for none if it is that there is no such file.
-func ifThere(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	none, cancel := context.WithCancel(context.Background())
+	cancel()
+	f, err := lockPartial(none, path+partialSuffix, func() {})
+	if errors.Is(err, context.Canceled) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !s.Kept(d) {
+		err = os.Remove(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, os.Remove(f.Name()))
+}
+
+// Whole reports whether all of a blob seems to be there, by its size.
+func (s *Spool) Whole(d v1.Descriptor) bool {
+	path, err := s.Path(d)
+	if err != nil {
+		return false
+	}
+	st, err := os.Stat(path)
+	return err == nil && st.Size() == d.Size
 }
 
 // index reads index.json.
@@ -151,30 +169,35 @@ func (s *Spool) index() (v1.Index, error) {
 		return index, err
 	}
 	defer f.Close()
-	if err := json.NewDecoder(io.LimitReader(f, blob.MaxJSON)).Decode(&index); err != nil {
+	text, err := blob.ReadJSON(f, v1.ImageIndexFile)
+	if err != nil {
+		return index, err
+	}
+	if err := json.Unmarshal(text, &index); err != nil {
 		return index, corrupt.Errorf("%s: %w", v1.ImageIndexFile, err)
 	}
 	return index, nil
 }
 
-// findKept finds what index.json leads to.
-func (s *Spool) findKept() error {
+// kept finds what index.json leads to.
+func (s *Spool) kept() (map[digest.Digest]bool, error) {
 	index, err := s.index()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	kept := make(map[digest.Digest]bool)
 	for _, d := range index.Manifests {
-		s.keep(d)
+		s.mark(kept, d)
 	}
-	return nil
+	return kept, nil
 }
 
-// keep marks a manifest or an index, and what it leads to as far as that is there.
-func (s *Spool) keep(d v1.Descriptor) {
-	if s.kept[d.Digest] {
+// mark marks a manifest or an index, and what it leads to as far as that is there.
+func (s *Spool) mark(kept map[digest.Digest]bool, d v1.Descriptor) {
+	if kept[d.Digest] {
 		return
 	}
-	s.kept[d.Digest] = true
+	kept[d.Digest] = true
 	if !blob.IsManifest(d.MediaType) {
 		return
 	}
@@ -191,10 +214,10 @@ func (s *Spool) keep(d v1.Descriptor) {
 		return
 	}
 	if m.Config != nil {
-		s.keep(*m.Config)
+		s.mark(kept, *m.Config)
 	}
 	for _, d := range append(m.Layers, m.Manifests...) {
-		s.keep(d)
+		s.mark(kept, d)
 	}
 }
 
@@ -217,7 +240,6 @@ func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string) error {
 		}
 	}
 	index.Manifests = append(list, d)
-	s.keep(d)
 	return s.writeJSON(v1.ImageIndexFile, index)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 )
@@ -196,8 +197,8 @@ func TestDrop(t *testing.T) {
 	if err := s.Drop(d); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(path); err == nil {
-		t.Error("the blob has stayed")
+	if !s.Whole(d) {
+		t.Error("a blob that somebody is at has gone")
 	}
 	if _, err := os.Stat(busy.Name()); err != nil {
 		t.Error("somebody's partial file has gone")
@@ -206,15 +207,63 @@ func TestDrop(t *testing.T) {
 	if err := errors.Join(s.Drop(d), s.Drop(d)); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(busy.Name()); err == nil {
-		t.Error("the partial file has stayed")
+	if _, err := os.Stat(busy.Name()); err == nil || s.Have(d) != 0 {
+		t.Error("it has stayed")
 	}
-	s.keep(d)
+	if err := s.Keep(t.Context(), d, "a"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.Fetch(t.Context(), d, giving(content, &read), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Drop(d); err != nil || s.Have(d) != d.Size {
 		t.Errorf("what is kept has gone: %v", err)
+	}
+}
+
+// TestLyingSize: a descriptor that lies about a blob's size takes nothing away.
+func TestLyingSize(t *testing.T) {
+	s, d := open(t, t.TempDir()), describe(content)
+	var read atomic.Int64
+	if _, err := s.Fetch(t.Context(), d, giving(content, &read), nil); err != nil {
+		t.Fatal(err)
+	}
+	lying := d
+	lying.Size = 10
+	if _, err := s.Fetch(t.Context(), lying, giving(content, &read), nil); !corrupt.Is(err) {
+		t.Errorf("%v", err)
+	}
+	if !s.Whole(d) {
+		t.Error("the blob has gone")
+	}
+}
+
+// TestStrangers: what is no file is neither followed nor waited for.
+func TestStrangers(t *testing.T) {
+	for _, suffix := range []string{"", partialSuffix} {
+		s, d := open(t, t.TempDir()), describe(content)
+		path, _ := s.Path(d)
+		os.MkdirAll(path[:strings.LastIndexByte(path, '/')], 0o755)
+		if err := unix.Mkfifo(path+suffix, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var read atomic.Int64
+		if _, err := s.Fetch(t.Context(), d, giving(content, &read), nil); err == nil || read.Load() > 0 {
+			t.Errorf("a fifo at %q: %v", suffix, err)
+		}
+	}
+	s, d := open(t, t.TempDir()), describe(content)
+	path, _ := s.Path(d)
+	os.MkdirAll(path[:strings.LastIndexByte(path, '/')], 0o755)
+	other := t.TempDir() + "/other"
+	os.WriteFile(other, []byte("precious"), 0o644)
+	os.Symlink(other, path+partialSuffix)
+	var read atomic.Int64
+	if _, err := s.Fetch(t.Context(), d, giving(content, &read), nil); err == nil {
+		t.Error("a symbolic link was followed")
+	}
+	if text, _ := os.ReadFile(other); string(text) != "precious" {
+		t.Errorf("where the link leads there is %q", text)
 	}
 }
 
