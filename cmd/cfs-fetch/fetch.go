@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"cfs/lib/oci"
 	"cfs/lib/record"
@@ -32,6 +32,7 @@ type fetcher struct {
 // fetch writes the records of an image, or of what went wrong.
 func fetch(c *cli.Context) error {
 	out := tool.Records(c)
+	tool.WatchReader(out)
 	return tool.Fail(c, out, records(c, out))
 }
 
@@ -108,7 +109,7 @@ func (f *fetcher) run(layers []*part) error {
 	if err := f.download(missing); err != nil {
 		return explain(err)
 	}
-	return f.finish()
+	return f.finish(layers)
 }
 
 // openSpool opens the spool if blobs have to be put there.
@@ -122,7 +123,7 @@ func (f *fetcher) openSpool() error {
 		return err
 	}
 	if f.spool, err = spool.Open(f.c.Context, dir); err != nil {
-		return err
+		return tool.Hint(err, "--spool DIR names another place")
 	}
 	f.spool.Waiting = func(d v1.Descriptor) { f.meter.Say("waiting for another cfs-fetch, which is getting %s", d.Digest) }
 	return nil
@@ -175,12 +176,14 @@ func (f *fetcher) download(parts []*part) error {
 // get gets one blob into the spool and writes its record.
 func (f *fetcher) get(ctx context.Context, p *part, open spool.OpenBlob, watch func(int64)) error {
 	path, err := f.spool.Fetch(ctx, p.desc, open, watch)
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return tool.Hint(fmt.Errorf("%s %s: %w", p.rec.Kind, p.desc.Digest, err), "what there is of it stays in the spool: free some space and run the same command again, or name another --spool DIR")
-	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", p.rec.Kind, p.desc.Digest, err)
 	}
+	return f.write(p, path)
+}
+
+// write writes the record of a blob that is in the spool.
+func (f *fetcher) write(p *part, path string) error {
 	rec := p.rec.Set("path", path)
 	if !f.c.Bool("keep-spool") && !f.spool.Kept(p.desc) {
 		rec = rec.Set("spooled", "1")
@@ -189,19 +192,11 @@ func (f *fetcher) get(ctx context.Context, p *part, open spool.OpenBlob, watch f
 }
 
 // finish writes the records of config and manifest.
-func (f *fetcher) finish() error {
+func (f *fetcher) finish(layers []*part) error {
+	if f.spool != nil {
+		return explain(f.finishSpool(layers))
+	}
 	for _, p := range f.ends() {
-		if f.spool != nil {
-			if err := f.get(f.c.Context, p, p.open, nil); err != nil {
-				return err
-			}
-			if p.rec.Kind == "config" && f.c.Bool("keep-spool") {
-				if err := f.keep(); err != nil {
-					return err
-				}
-			}
-			continue
-		}
 		path, err := f.Path(p.desc)
 		if err != nil {
 			return err
@@ -213,8 +208,24 @@ func (f *fetcher) finish() error {
 	return nil
 }
 
-// keep makes the spool a layout that has the image, if it has all layers.
-func (f *fetcher) keep() error {
-	name := strings.TrimPrefix(f.name, "docker://")
-	return f.spool.Keep(f.c.Context, f.desc, name)
+// finishSpool puts config and manifest into the spool. If that stays, and has all of the
+// image, it is a layout with the image then.
+func (f *fetcher) finishSpool(layers []*part) error {
+	ends := f.ends()
+	if err := f.get(f.c.Context, ends[0], ends[0].open, nil); err != nil {
+		return err
+	}
+	manifest := ends[1]
+	path, err := f.spool.Fetch(f.c.Context, manifest.desc, manifest.open, nil)
+	if err != nil {
+		return fmt.Errorf("manifest %s: %w", manifest.desc.Digest, err)
+	}
+	missing := slices.ContainsFunc(layers, func(p *part) bool { return !f.spool.Whole(p.desc) })
+	if f.c.Bool("keep-spool") && !missing {
+		name := strings.TrimPrefix(f.name, "docker://")
+		if err := f.spool.Keep(f.c.Context, f.desc, name); err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
+	}
+	return f.write(manifest, path)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -72,8 +73,10 @@ func (i *image) read(ctx context.Context, p *v1.Platform) (err error) {
 // explain gives an error of a source the exit status and the hint that it needs.
 func explain(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, corrupt.Is(err):
+		return err
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return tool.Hint(err, "what there is of a blob stays in the spool: free some space and run the same command again, or name another --spool DIR")
 	case registry.IsTemporary(err):
 		return tool.Again("%w", err)
 	case errors.Is(err, registry.ErrLogin):

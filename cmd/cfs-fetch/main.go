@@ -70,7 +70,7 @@ func cat(c *cli.Context) error {
 	}
 	in, err := i.Open(c.Context, d, 0)
 	if err != nil {
-		return explain(err)
+		return explain(fmt.Errorf("blob %s: %w", d.Digest, err))
 	}
 	verified, err := blob.NewReader(in, d.Digest, d.Size)
 	if err == nil {

@@ -42,7 +42,7 @@ func openSource(c *cli.Context, retrying func(error, time.Duration)) (source.Sou
 	o.Retrying = retrying
 	dir, err := spoolDir(c)
 	if err != nil {
-		return nil, err
+		dir = os.TempDir() // it is for archives alone, and nothing stays there
 	}
 	s, err := source.Open(c.Args().First(), source.Options{Registry: o, TempDir: dir})
 	if errors.Is(err, source.ErrName) {

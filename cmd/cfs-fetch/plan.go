@@ -26,7 +26,7 @@ type entry struct {
 	Digest string `json:"digest"`
 	Size   int64  `json:"size"`
 	Have   int64  `json:"have"`  // bytes of it that are there
-	Where  string `json:"where"` // repository, local, spool, or registry
+	Where  string `json:"where"` // repository, local, spool, or source
 }
 
 // plan prints what would be done, and does nothing.
@@ -66,13 +66,14 @@ func (f *fetcher) where(p *part) (entry, error) {
 	}
 	if path != "" {
 		e.Where = "local"
-		return e, nil
+		_, err := os.Stat(path)
+		return e, err
 	}
 	e.Have = 0
 	if f.spool != nil {
 		e.Have = f.spool.Have(p.desc)
 	}
-	e.Where = "registry"
+	e.Where = "source"
 	if e.Have == e.Size {
 		e.Where = "spool"
 	}
@@ -83,7 +84,7 @@ func (p *plan) add(e entry) {
 	p.Blobs = append(p.Blobs, e)
 	p.PresentBytes += e.Have
 	p.FetchBytes += e.Size - e.Have
-	if e.Where == "registry" {
+	if e.Where == "source" {
 		p.FetchBlobs++
 	} else {
 		p.PresentBlobs++
@@ -117,7 +118,11 @@ func (p *plan) print(asJSON bool) error {
 	}
 	_, err := fmt.Printf("to fetch: %d bytes, %d blobs\npresent: %d bytes, %d blobs\n", p.FetchBytes, p.FetchBlobs, p.PresentBytes, p.PresentBlobs)
 	if err == nil && p.FetchBlobs > 0 {
-		_, err = fmt.Printf("disk needed in the spool: %d bytes, of %d that are free\n", p.FetchBytes, p.FreeBytes)
+		enough := ""
+		if p.FetchBytes > p.FreeBytes {
+			enough = ": not enough"
+		}
+		_, err = fmt.Printf("disk needed in the spool: %d bytes, of %d that are free%s\n", p.FetchBytes, p.FreeBytes, enough)
 	}
 	return err
 }

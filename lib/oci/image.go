@@ -66,6 +66,16 @@ func OpenConfig(r *repo.Repo, id verity.ID, d digest.Digest) (*Config, error) {
 	return c, nil
 }
 
+// OpenNamedConfig opens the config of a digest as its name leads to it now. The error wraps
+// fs.ErrNotExist if there is none.
+func OpenNamedConfig(r *repo.Repo, d digest.Digest) (*Config, error) {
+	id, err := r.Lookup(repo.Streams, configName(d))
+	if err != nil {
+		return nil, fmt.Errorf("config %s: %w", d, err)
+	}
+	return OpenConfig(r, id, d)
+}
+
 // OpenManifest opens the manifest of a digest.
 func OpenManifest(r *repo.Repo, d digest.Digest) (*Manifest, error) {
 	id, err := r.Lookup(repo.Streams, ManifestName(d))

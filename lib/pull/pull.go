@@ -101,7 +101,15 @@ func Key(rec record.Record) digest.Digest {
 
 func (i *Image) manifestJSON(r *repo.Repo, rec record.Record) ([]byte, error) {
 	if rec.Get("stream") == "" {
-		return readFile(rec)
+		text, err := readFile(rec)
+		if !errors.Is(err, oci.ErrGone) {
+			return text, err
+		}
+		// Another pull of the same image may have linked it, and removed the file.
+		if m, linked := oci.OpenManifest(r, digest.Digest(rec.Digest)); linked == nil {
+			return m.JSON, nil
+		}
+		return nil, err
 	}
 	m, err := oci.OpenManifest(r, digest.Digest(rec.Digest))
 	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
@@ -115,7 +123,14 @@ func (i *Image) manifestJSON(r *repo.Repo, rec record.Record) ([]byte, error) {
 
 func (i *Image) configJSON(r *repo.Repo) ([]byte, error) {
 	if i.Config.Get("stream") == "" {
-		return readFile(i.Config)
+		text, err := readFile(i.Config)
+		if !errors.Is(err, oci.ErrGone) {
+			return text, err
+		}
+		if c, linked := oci.OpenNamedConfig(r, digest.Digest(i.Config.Digest)); linked == nil {
+			return c.JSON, nil
+		}
+		return nil, err
 	}
 	id, err := verity.ParseID(i.Config.Get("stream"))
 	if err != nil {

@@ -75,7 +75,7 @@ func Parse(line string) (Record, error) {
 		err = r.validate()
 	}
 	if err != nil {
-		return Record{}, fmt.Errorf("record %.200q: %w", line, err)
+		return Record{}, fmt.Errorf("record %.60q: %w", line, err)
 	}
 	return r, nil
 }

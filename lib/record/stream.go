@@ -58,6 +58,13 @@ type Writer struct {
 	failed bool
 }
 
+// Failed reports whether the record of a failure was written.
+func (w *Writer) Failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
 // Write writes one record.
 func (w *Writer) Write(r Record) error {
 	line := r.String()

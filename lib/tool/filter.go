@@ -34,6 +34,7 @@ type Stage struct {
 // Filter runs a stage of the pipe over stdin. A failure of an earlier stage is
 // handed on, and one of this stage is written as the last record.
 func Filter(c *cli.Context, out *record.Writer, s Stage) error {
+	WatchReader(out)
 	return Fail(c, out, s.run(os.Stdin, out))
 }
 

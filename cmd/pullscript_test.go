@@ -1,0 +1,75 @@
+package cmd
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestPullsOfOneImage: several pulls of one image through one spool all succeed, though
+// the first that is done removes what all read.
+func TestPullsOfOneImage(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 400_000, 300_000)
+	pull := strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --init --insecure", 1)
+	f.must(pull + " first")
+	f.must("cfs-link untag first --repo=$HOME/repo; cfs-gc --allow-empty --repo=$HOME/repo; " +
+		pull + " a & a=$!; " + pull + " b & b=$!; " + pull + " c; c=$?; wait $a && wait $b && exit $c")
+	if tags := f.must("cfs-link ls --repo=$HOME/repo | cut -f1 | tr '\\n' ' '"); tags != "a b c " {
+		t.Errorf("tags %s", tags)
+	}
+	wantEmptySpool(t, f.dir+"/spool")
+}
+
+// TestPullIsKilled: a signal to the script alone ends all stages, and no tag moves.
+func TestPullIsKilled(t *testing.T) {
+	t.Parallel()
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			f := newFetching(t, inProcess(t), 400_000)
+			begun := make(chan struct{}, 100)
+			f.proxy.fault = func(e *exchange) {
+				begun <- struct{}{}
+				time.Sleep(2 * time.Second)
+				pass(e)
+			}
+			c := f.command("exec " + strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --init --insecure", 1) + " a")
+			done := make(chan result, 1)
+			go func() { done <- finish(t, c) }()
+			<-begun
+			if err := c.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+			if r := <-done; r.status != 128+int(s) {
+				t.Errorf("exit status %d, want %d\n%s", r.status, 128+int(s), r.stderr)
+			}
+			for range 100 {
+				if exec.Command("pgrep", "-f", f.dir+"/repo").Run() != nil {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if out, err := exec.Command("pgrep", "-fa", f.dir+"/repo").Output(); err == nil {
+				t.Errorf("still there:\n%s", out)
+			}
+			if tags := f.must("cfs-link ls --repo=" + filepath.Join(f.dir, "repo")); tags != "" {
+				t.Errorf("tags %s", tags)
+			}
+		})
+	}
+}
+
+// TestPullPlan: with --plan nothing is pulled.
+func TestPullPlan(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, inProcess(t), 400_000)
+	code := strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --plan", 1)
+	if got := f.must(code + " a"); !strings.Contains(got, "to fetch: ") {
+		t.Errorf("printed %s", got)
+	}
+	wantJSONLines(t, f.must(code+" a --json"))
+}
