@@ -58,6 +58,7 @@ func TestFetchFaults(t *testing.T) {
 			})
 			f.succeeds()
 			f.wantDelivered()
+			f.proxy.waitIdle() // what has come is counted then
 			before := f.proxy.total()
 			f.succeeds()
 			if after := f.proxy.total(); after.delivered > before.delivered+imageOf(t, layout).Config.Size {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,7 +62,11 @@ func initRepo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return repo.Init(path, n)
+	err = repo.Init(path, n)
+	if errors.Is(err, fs.ErrNotExist) {
+		return tool.Hint(err, "the directory above it must be there; --repo DIR names another repository")
+	}
+	return err
 }
 
 // sameAsAsked refuses a repository that is not as the options say, which only count

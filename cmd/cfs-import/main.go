@@ -20,7 +20,7 @@ func main() {
 		&cli.StringFlag{Name: "erofs-version", Value: "1", Usage: "with --init: formats of EROFS images, `V`[,V], the default first"},
 		&cli.BoolFlag{Name: "insecure", Usage: "with --init: make one that does not need fs-verity"},
 		&cli.BoolFlag{Name: "strict", Usage: "refuse media types that cfsctl does not know"},
-		&cli.IntFlag{Name: "jobs", Usage: "import `N` layers at once (default: number of CPUs)"},
+		&cli.IntFlag{Name: "jobs", DefaultText: "number of CPUs", Usage: "import `N` layers at once"},
 		tool.ProgressFlag(),
 	}, common...)
 	tool.Main(&cli.App{

@@ -32,7 +32,7 @@ func (m *maker) addBoot(link *oci.Link, plain *tree.Inode) (made []record.Record
 	if status == tool.Usage {
 		return nil, err
 	}
-	tool.Warn(m.c, "%v", bootError("manifest "+link.Digest.String(), err))
+	tool.Warn(m.c, "%v; all the rest is linked without it", bootError("manifest "+link.Digest.String(), err))
 	rec := record.Record{Kind: "partial", Digest: record.None}.Set("what", "boot").Set("status", strconv.Itoa(status))
 	if m.partial == nil {
 		m.partial = tool.Partial(rec)

@@ -32,7 +32,7 @@ func treeFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "skip-xattrs", Usage: "with --tree: leave out xattrs"},
 		&cli.BoolFlag{Name: "user-xattrs", Usage: "with --tree: leave out xattrs but user.*"},
 		&cli.BoolFlag{Name: "no-hardlinks", Usage: "with --tree: make a file of each name, as mkcomposefs does"},
-		&cli.IntFlag{Name: "threads", Usage: "with --tree: read `N` files at once (default: as many as there are CPUs)"},
+		&cli.IntFlag{Name: "threads", DefaultText: "number of CPUs", Usage: "with --tree: read `N` files at once"},
 	}
 }
 

@@ -28,6 +28,7 @@ type Meter struct {
 	total, done int64 // bytes
 	before      int64 // bytes that were there at the start
 	items       []*Item
+	complete    int // items
 }
 
 // Item is one transfer.
@@ -71,7 +72,7 @@ func (m *Meter) Start() {
 	}
 	switch m.mode {
 	case "plain":
-		Warn(m.c, "%d blobs, %s", len(m.items), size(m.total))
+		Warn(m.c, "to fetch: %s in %s", size(m.total), several(len(m.items), "blob"))
 		m.stopped.Go(m.tick)
 	case "json":
 		m.stopped.Go(m.tick)
@@ -85,13 +86,16 @@ func (m *Meter) Start() {
 }
 
 func (m *Meter) bar(name string, total int64) *mpb.Bar {
-	return m.bars.New(max(total, 1), mpb.BarStyle(),
+	// Only Done completes a bar: what came must be verified yet. So its total is set later.
+	bar := m.bars.New(0, mpb.BarStyle(),
 		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 28, C: decor.DindentRight})),
 		mpb.AppendDecorators(
 			decor.CountersKiloByte("% .1f / % .1f ", decor.WC{W: 22}),
 			decor.OnComplete(decor.AverageSpeed(decor.SizeB1000(0), "% .1f ", decor.WC{W: 12}), ""),
 			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), "done"),
 		))
+	bar.SetTotal(max(total, 1), false)
+	return bar
 }
 
 // Set tells that so many bytes of the transfer are there.
@@ -116,6 +120,9 @@ func (i *Item) Set(bytes int64) {
 
 // Done tells that the transfer has ended well, and how.
 func (i *Item) Done(message string) {
+	i.meter.mu.Lock()
+	i.meter.complete++
+	i.meter.mu.Unlock()
 	if i.bar != nil {
 		i.bar.SetTotal(-1, true)
 	} else {
@@ -126,7 +133,7 @@ func (i *Item) Done(message string) {
 // Say prints a line for people, above the bars if there are any.
 func (m *Meter) Say(format string, args ...any) {
 	if m.bars != nil {
-		fmt.Fprintf(m.bars, "%s: %s\n", m.c.App.Name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(m.bars, "%s: %s\n", m.c.App.Name, printable(fmt.Sprintf(format, args...)))
 		return
 	}
 	Warn(m.c, format, args...)
@@ -138,6 +145,9 @@ func (m *Meter) Close() {
 	m.stopped.Wait()
 	if m.bars == nil {
 		return
+	}
+	if m.done == m.total && m.complete == len(m.items) {
+		m.overall.SetTotal(-1, true)
 	}
 	for _, i := range m.items {
 		i.bar.Abort(false)
@@ -169,8 +179,12 @@ func (m *Meter) tell() {
 	if rate > 0 {
 		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
 	}
-	if m.mode == "plain" {
+	switch {
+	case m.mode == "plain" && rate > 0:
 		Warn(m.c, "%s of %s, %s/s, %s left", size(done), size(total), size(int64(rate)), left)
+		return
+	case m.mode == "plain":
+		Warn(m.c, "%s of %s", size(done), size(total))
 		return
 	}
 	line, err := json.Marshal(struct {
@@ -187,4 +201,16 @@ func (m *Meter) tell() {
 }
 
 // size writes a number of bytes for people.
-func size(bytes int64) string { return fmt.Sprintf("% .1f", decor.SizeB1000(bytes)) }
+func size(bytes int64) string {
+	if bytes < 1000 {
+		return several(int(bytes), "byte")
+	}
+	return fmt.Sprintf("% .1f", decor.SizeB1000(bytes))
+}
+
+func several(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -200,9 +201,23 @@ func report(name string, err error, out io.Writer) int {
 }
 
 // OneLine returns what an error says, on one line.
-func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+func OneLine(err error) string { return printable(err.Error()) }
+
+// printable makes of a text, in which may be what others wrote, one line that does nothing
+// to a terminal.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\n", "; ") {
+		if unicode.IsControl(r) {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
 
 // Warn prints a line for people on stderr.
 func Warn(c *cli.Context, format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%s: %s\n", c.App.Name, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
+	fmt.Fprintf(os.Stderr, "%s: %s\n", c.App.Name, printable(fmt.Sprintf(format, args...)))
 }

@@ -64,6 +64,7 @@ func TestReport(t *testing.T) {
 		{nil, nil},
 		{Silent(3), nil},
 		{errors.Join(errors.New("one"), errors.New("two")), []string{"cfs: one; two"}},
+		{errors.New("of others: \x1b[31m\x07\u009b \xff é"), []string{`cfs: of others: \x1b[31m\x07\x9b ` + "\uFFFD é"}},
 		{Hint(errors.New("no"), "try %d", 1), []string{"cfs: no", "cfs: hint: try 1"}},
 	} {
 		var out strings.Builder
