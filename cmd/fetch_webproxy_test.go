@@ -63,13 +63,13 @@ func (p *webProxy) tunnel(w http.ResponseWriter) {
 	p.tunnels.Add(1)
 	defer host.Close()
 	w.WriteHeader(http.StatusOK)
-	client, _, err := http.NewResponseController(w).Hijack()
+	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(err) // it is HTTP/1.1
 	}
 	defer client.Close()
 	go func() {
-		io.Copy(host, client)
+		io.Copy(host, buffered) // which may have the first bytes already
 		host.Close()
 	}()
 	io.Copy(client, host)
