@@ -29,8 +29,8 @@ import (
 // Options say how registries are reached. The zero value is what is configured.
 type Options struct {
 	AuthFile  string        // instead of the configured ones
-	Username  string        // with Password, instead of what the files have
-	Password  string        //
+	Username  string        // for the registry itself, not for its mirrors
+	Password  string        // of Username
 	CertDir   string        // certificates, instead of those in certs.d
 	TLSVerify *bool         // false: take any certificate, and plain HTTP
 	Retries   int           // how often in a row a request may fail before it is given up
