@@ -83,7 +83,7 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 	}
 	id, ok := image.Config.Images[v.Key()]
 	if !ok {
-		return boot.Karg{}, tool.Hint(fmt.Errorf("%s has no boot image of format %d with the xattrs %s: %w", name, v.Version, v.Xattrs, fs.ErrNotExist), makeBoot+" makes one")
+		return boot.Karg{}, tool.Hint(fmt.Errorf("%s has no boot image of format %d with the xattrs %s: %w", name, v.Version, v.Xattrs, fs.ErrNotExist), makeBoot+" makes one, of an image with /boot and /sysroot")
 	}
 	return kargOf(v.Version, id), nil
 }
