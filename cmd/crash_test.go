@@ -193,16 +193,7 @@ func TestKillAtEachCall(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			repo := filepath.Join(scratch(t), "repo")
-			count := 0
-			r := trapped(t, repo, p.code, func(c call) error {
-				if count++; count < n {
-					return nil
-				}
-				return killGroup(c.group)
-			})
-			if r.status == 0 && count >= n {
-				t.Error("it was killed, and ended well")
-			}
+			p.killCall(t, repo, n)
 			p.recovers(t, repo, n/step)
 		})
 	}

@@ -220,8 +220,8 @@ func (f *fetcher) finishSpool(layers []*part) error {
 	if err != nil {
 		return fmt.Errorf("manifest %s: %w", manifest.desc.Digest, err)
 	}
-	missing := slices.ContainsFunc(layers, func(p *part) bool { return !f.spool.Whole(p.desc) })
-	if f.c.Bool("keep-spool") && !missing {
+	missing := func(p *part) bool { return !f.spool.Whole(p.desc) }
+	if f.c.Bool("keep-spool") && !slices.ContainsFunc(layers, missing) {
 		name := strings.TrimPrefix(f.name, "docker://")
 		if err := f.spool.Keep(f.c.Context, f.desc, name); err != nil {
 			return fmt.Errorf("spool: %w", err)

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"slices"
 	"sync"
@@ -179,6 +178,3 @@ func referenceOf(ref reference.Named) string {
 	}
 	return reference.TagNameOnly(ref).(reference.Tagged).Tag()
 }
-
-// notFound is the error for an answer of 404.
-func notFound(what string) error { return fmt.Errorf("%s: %w", what, fs.ErrNotExist) }

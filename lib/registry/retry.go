@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -20,8 +21,8 @@ import (
 
 const (
 	firstWait = 250 * time.Millisecond // doubled with each failure in a row
-	maxWait   = 30 * time.Second       // of those; and the longest that a registry may ask for is
-	maxAsked  = 2 * time.Minute
+	maxWait   = 30 * time.Second       // that is doubled to
+	maxAsked  = 2 * time.Minute        // that a registry may ask for
 )
 
 // temporaryError is one that may pass.
@@ -130,7 +131,7 @@ func statusError(status int, text, retryAfter string) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: status %d", ErrLogin, status)
 	case http.StatusNotFound:
-		return notFound("the registry has no such image or blob")
+		return fmt.Errorf("the registry has no such image or blob: %w", fs.ErrNotExist)
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 		return fmt.Errorf("status %d: %.200q", status, text)
 	}

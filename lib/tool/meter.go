@@ -146,7 +146,7 @@ func (m *Meter) Close() {
 	if m.bars == nil {
 		return
 	}
-	if m.done == m.total && m.complete == len(m.items) {
+	if m.complete == len(m.items) {
 		m.overall.SetTotal(-1, true)
 	}
 	for _, i := range m.items {
