@@ -169,10 +169,11 @@ func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container b
 func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document) error {
 	fresh := make(map[Variant]verity.ID)
 	for variant, id := range l.Images {
+		if err := checkVersion(r, id, variant.Version); err != nil {
+			return err
+		}
 		if !old.hasRefs(append(layers[:len(layers):len(layers)], splitstream.Ref{Name: variant.Key(), ID: id})) {
 			fresh[variant] = id
-		} else if err := checkVersion(r, id, variant.Version); err != nil {
-			return err
 		}
 	}
 	if len(fresh) == 0 {
@@ -188,8 +189,8 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document
 		closer.Close()
 	}
 	slices.SortFunc(objects, verity.ID.Compare)
-	for variant, id := range fresh {
-		if err := checkImage(r, id, variant.Version, objects); err != nil {
+	for _, id := range fresh {
+		if err := checkImage(r, id, objects); err != nil {
 			return err
 		}
 	}
@@ -205,13 +206,10 @@ func checkVersion(r *repo.Repo, id verity.ID, want int) error {
 }
 
 // checkImage checks one EROFS image against the sorted objects of the layers.
-func checkImage(r *repo.Repo, id verity.ID, version int, objects []verity.ID) error {
+func checkImage(r *repo.Repo, id verity.ID, objects []verity.ID) error {
 	image, err := OpenEROFS(r, id)
 	if err != nil {
 		return err
-	}
-	if int(image.Version()) != version {
-		return corrupt.Errorf("EROFS image %s is of format %d, not %d", id, image.Version(), version)
 	}
 	err = image.Objects(func(object verity.ID) error {
 		if _, ok := slices.BinarySearchFunc(objects, object, verity.ID.Compare); !ok {
