@@ -5,9 +5,6 @@
 // empty, so that a kernel image in /boot can name the digest of the tree it lies in. And
 // files have the SELinux labels that the policy in the tree says, or none.
 //
-// The policy is that of /etc/selinux in the tree; nothing outside of it is read, and
-// no symbolic link is followed.
-//
 // What there is to boot in the container's own tree are its entries: those of the Boot
 // Loader Specification, unified kernel images, and kernels. Where a tree comes from, and what is made of it, is
 // the caller's business.
@@ -15,14 +12,10 @@ package boot
 
 import (
 	"fmt"
-	"io"
 
+	"cfs/lib/selinux"
 	"cfs/lib/tree"
 )
-
-// Content opens the content of a regular file that is not empty, whether it is inline
-// or an object.
-type Content func(*tree.Inode) (io.ReadCloser, error)
 
 // emptied are the directories whose content is not part of what is booted.
 var emptied = []string{"boot", "sysroot"}
@@ -30,7 +23,7 @@ var emptied = []string{"boot", "sysroot"}
 // Transform turns the canonical tree of a container image into its boot variant, in
 // place. After an error the tree must not be used any more. The error is marked as
 // corrupt if the SELinux policy is not what its format says.
-func Transform(root *tree.Inode, content Content) error {
+func Transform(root *tree.Inode, content tree.Content) error {
 	usr, err := directory(root, "usr")
 	if err != nil {
 		return err
@@ -43,18 +36,7 @@ func Transform(root *tree.Inode, content Content) error {
 		dir.Mtime.Sec = usr.Mtime.Sec // the reference leaves the nanoseconds
 		dir.Clear()
 	}
-	p, err := findPolicy(root, content)
-	if err != nil {
-		return fmt.Errorf("SELinux policy: %w", err)
-	}
-	if p == nil {
-		unlabel(root)
-		return nil
-	}
-	if err := p.label(root); err != nil {
-		return fmt.Errorf("SELinux labels: %w", err)
-	}
-	return nil
+	return selinux.Relabel(root, content)
 }
 
 // directory returns the entry of the root that must be a directory.

@@ -42,7 +42,7 @@ type Entry struct {
 // Entries lists what can be booted in the order in which the reference prefers it: BLS
 // entries, then unified kernel images with their add-ons, then kernels. An entry that
 // no loader can load, or that leads to nothing, is an error.
-func Entries(root *tree.Inode, content Content) ([]Entry, error) {
+func Entries(root *tree.Inode, content tree.Content) ([]Entry, error) {
 	var f finder
 	err := f.loaderEntries(root, content)
 	for _, place := range []struct {
@@ -65,7 +65,7 @@ func Entries(root *tree.Inode, content Content) ([]Entry, error) {
 // finder gathers entries.
 type finder struct{ found []Entry }
 
-func (f *finder) loaderEntries(root *tree.Inode, content Content) error {
+func (f *finder) loaderEntries(root *tree.Inode, content tree.Content) error {
 	dir, err := dirAt(root, loaderEntries)
 	if dir == nil || err != nil {
 		return err
@@ -88,7 +88,7 @@ func (f *finder) loaderEntries(root *tree.Inode, content Content) error {
 }
 
 // readBLS reads a BLS entry, whose files must be there.
-func readBLS(root *tree.Inode, content Content, file *tree.Inode) (BLS, error) {
+func readBLS(root *tree.Inode, content tree.Content, file *tree.Inode) (BLS, error) {
 	if file.Size == 0 {
 		return BLS{}, nil
 	}

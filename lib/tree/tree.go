@@ -7,6 +7,7 @@
 package tree
 
 import (
+	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -52,6 +53,11 @@ type Inode struct {
 
 	entries map[string]*Inode // of a directory
 }
+
+// Content opens the content of a regular file of a tree that is not empty, whether it
+// is inline or an object. A tree does not have the bytes of its objects; who has it knows
+// where they are.
+type Content func(*Inode) (io.ReadCloser, error)
 
 // NewDir returns an empty directory with the given permission bits, owner 0:0
 // and time 0.

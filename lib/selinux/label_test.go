@@ -1,4 +1,4 @@
-package boot
+package selinux
 
 import (
 	"io"
@@ -59,7 +59,7 @@ func TestAgain(t *testing.T) {
 	root := bootable("/.*\tany_t\n/usr/.*\t--\tfile_t\n/usr/b\t<<none>>\n", "/usr/a", "/usr/b", "/a")
 	root.Put("c", root.Lookup("usr").Lookup("a"))
 	for range 2 {
-		if err := Transform(root, inline); err != nil {
+		if err := Relabel(root, inline); err != nil {
 			t.Fatal(err)
 		}
 		got := labels(root)
@@ -83,7 +83,7 @@ func TestNothingOutside(t *testing.T) {
 	for _, name := range []string{"..", "../t", "t/../t", ".", "./t", "/../t"} {
 		root := bootable("/\tx\n")
 		put(root, "/etc/selinux/config", "SELINUXTYPE="+name+"\n")
-		if err := Transform(root, inline); err == nil || !strings.Contains(err.Error(), "is no path below /etc/selinux") {
+		if err := Relabel(root, inline); err == nil || !strings.Contains(err.Error(), "is no path below /etc/selinux") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

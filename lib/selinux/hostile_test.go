@@ -1,4 +1,4 @@
-package boot
+package selinux
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func TestManyRules(t *testing.T) {
 	}
 	root := bootable(text.String(), "/usr/ax11y77777", "/usr/ax11y", "/etc/b")
 	bounded(t, func() {
-		if err := Transform(root, inline); err != nil {
+		if err := Relabel(root, inline); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -55,7 +55,7 @@ func TestLongLines(t *testing.T) {
 	} {
 		bounded(t, func() {
 			root := bootable(text)
-			err := Transform(root, inline)
+			err := Relabel(root, inline)
 			switch {
 			case want == "" && (err != nil || labels(root)["/usr"] != "a_t"):
 				t.Errorf("%s: %v, %v", abbreviate(text), err, labels(root))
@@ -88,7 +88,7 @@ func TestBlowUp(t *testing.T) {
 func blowUp(t *testing.T, pattern, want string) {
 	root := bootable("/usr\tusr_t\n/usr/"+pattern+"\tx_t\n", "/usr/"+strings.Repeat("a", 200), "/usr/b")
 	bounded(t, func() {
-		err := Transform(root, inline)
+		err := Relabel(root, inline)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 1000) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -114,7 +114,7 @@ func TestDeadline(t *testing.T) {
 func TestLargePolicy(t *testing.T) {
 	root := bootable("/.*\tx_t\n")
 	put(root, "/etc/selinux/t/contexts/files/file_contexts.subs", "").Size = 1 << 40
-	if err := Transform(root, inline); err == nil || !strings.Contains(err.Error(), "file_contexts.subs has 1099511627776 bytes") {
+	if err := Relabel(root, inline); err == nil || !strings.Contains(err.Error(), "file_contexts.subs has 1099511627776 bytes") {
 		t.Error(err)
 	}
 }

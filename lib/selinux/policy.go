@@ -1,4 +1,4 @@
-package boot
+package selinux
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ type policy struct {
 const maxPolicy = 16 << 20
 
 // findPolicy reads the SELinux policy of a tree, nil if it has none.
-func findPolicy(root *tree.Inode, content Content) (*policy, error) {
+func findPolicy(root *tree.Inode, content tree.Content) (*policy, error) {
 	etc, err := below(root, "/", "etc")
 	if etc == nil || err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func readPolicy(files folder) (*policy, error) {
 type folder struct {
 	dir     *tree.Inode
 	path    string
-	content Content
+	content tree.Content
 }
 
 // read returns what is in a file, and whether there is one.

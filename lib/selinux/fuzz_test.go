@@ -1,4 +1,4 @@
-package boot
+package selinux
 
 import (
 	"maps"
@@ -65,7 +65,7 @@ func FuzzPolicy(f *testing.F) {
 		put(root, "/etc/selinux/t/contexts/files/file_contexts.subs_dist", subsDist)
 		root.Put("hard", root.Lookup("x"))
 		start := time.Now()
-		err := Transform(root, inline)
+		err := Relabel(root, inline)
 		if took := time.Since(start); took > maxSlow {
 			t.Errorf("took %s", took)
 		}
@@ -73,7 +73,7 @@ func FuzzPolicy(f *testing.F) {
 			return
 		}
 		before, count := labels(root), tree.Count(root)
-		if err := Transform(root, inline); err != nil {
+		if err := Relabel(root, inline); err != nil {
 			t.Fatal(err)
 		}
 		if !maps.Equal(before, labels(root)) || tree.Count(root) != count {
