@@ -17,6 +17,7 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
+	"cfs/lib/tarball"
 	"cfs/lib/tool"
 	"cfs/lib/verity"
 )
@@ -93,7 +94,7 @@ func list(c *cli.Context) error {
 }
 
 // line describes a member: mode, owner, size, time, name, and what it leads to.
-func line(m *layer.Member, object verity.ID) string {
+func line(m *tarball.Member, object verity.ID) string {
 	kinds := map[byte]fs.FileMode{'5': fs.ModeDir, '2': fs.ModeSymlink, '3': fs.ModeDevice | fs.ModeCharDevice, '4': fs.ModeDevice, '6': fs.ModeNamedPipe}
 	s := fmt.Sprintf("%s %d/%d %d %s %q", kinds[m.Type]|fs.FileMode(m.Mode&0o777), m.UID, m.GID, m.Size,
 		time.Unix(m.Mtime.Sec, int64(m.Mtime.Nsec)).UTC().Format(time.RFC3339Nano), m.Name)

@@ -10,6 +10,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/splitstream"
+	"cfs/lib/tarball"
 	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
@@ -63,7 +64,7 @@ func (g *Merger) Add(s *splitstream.Reader) error {
 }
 
 // apply does what one member says.
-func (g *Merger) apply(m *Member, object verity.ID, inline string) error {
+func (g *Merger) apply(m *tarball.Member, object verity.ID, inline string) error {
 	if m.Lenient != "" {
 		if err := g.refuse("%s", m.Lenient); err != nil {
 			return err
@@ -157,7 +158,7 @@ func (g *Merger) target(link string) (*tree.Inode, error) {
 }
 
 // inode makes what a member describes.
-func (g *Merger) inode(m *Member, object verity.ID, inline string) (*tree.Inode, error) {
+func (g *Merger) inode(m *tarball.Member, object verity.ID, inline string) (*tree.Inode, error) {
 	types := map[byte]uint32{
 		0: unix.S_IFREG, '0': unix.S_IFREG, '7': unix.S_IFREG, '2': unix.S_IFLNK,
 		'3': unix.S_IFCHR, '4': unix.S_IFBLK, '5': unix.S_IFDIR, '6': unix.S_IFIFO,

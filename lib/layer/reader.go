@@ -6,15 +6,16 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/splitstream"
+	"cfs/lib/tarball"
 	"cfs/lib/verity"
 )
 
 // Reader reads the members of a layer out of its splitstream.
 type Reader struct {
-	archive
+	tar    tarball.Reader
 	stream *splitstream.Reader
 	object verity.ID // that stands at the current place, zero for literal bytes
-	buffer [blockSize]byte
+	buffer [512]byte // more than any content that stands in the stream itself
 }
 
 // NewReader returns a Reader from the start of the stream of a layer on. It fails
@@ -24,42 +25,42 @@ func NewReader(s *splitstream.Reader) (*Reader, error) {
 		return nil, corrupt.Errorf("splitstream of type %q is no layer", s.ContentType)
 	}
 	r := &Reader{stream: s}
-	r.archive.in = literals{r}
+	r.tar.In = literals{r}
 	return r, nil
 }
 
-// Next returns the next member, which is good until the next call, and its content: the object of a regular file
-// larger than tree.InlineMax, or the bytes of a smaller one. Bodies of other
-// members mean nothing. It returns io.EOF at the end of the archive.
-func (r *Reader) Next() (m *Member, object verity.ID, inline string, err error) {
-	if m, err = r.next(); err != nil {
+// Next returns the next member, which is good until the next call, and its content: the
+// object of a regular file larger than tree.InlineMax, or the bytes of a smaller one.
+// Bodies of other members mean nothing. It returns io.EOF at the end of the archive.
+func (r *Reader) Next() (m *tarball.Member, object verity.ID, inline string, err error) {
+	if m, err = r.tar.Next(); err != nil {
 		return nil, verity.ID{}, "", err
 	}
 	switch {
 	case m.IsExternal():
 		object, err = r.takeObject()
-		r.offset += int64(m.Size)
+		r.tar.Offset += int64(m.Size)
 	case m.IsRegular():
 		content := r.buffer[:m.Size]
-		_, err = io.ReadFull(r.in, content)
+		_, err = io.ReadFull(r.tar.In, content)
 		inline = string(content)
-		r.offset += int64(m.Size)
+		r.tar.Offset += int64(m.Size)
 	default:
 		err = r.skip(int64(m.Size))
 	}
 	if err == nil {
-		err = r.skip(m.padding())
+		err = r.skip(m.Padding())
 	}
 	if err != nil {
-		err = fmt.Errorf("%q at byte %d: %w", m.Name, m.Offset, truncated(err, r.offset))
+		err = fmt.Errorf("%q at byte %d: %w", m.Name, m.Offset, truncated(err, r.tar.Offset))
 	}
 	return m, object, inline, err
 }
 
 func (r *Reader) skip(n int64) error {
 	for n > 0 {
-		got, err := r.in.Read(r.buffer[:min(n, blockSize)])
-		r.offset += int64(got)
+		got, err := r.tar.In.Read(r.buffer[:min(n, int64(len(r.buffer)))])
+		r.tar.Offset += int64(got)
 		n -= int64(got)
 		if err != nil && n > 0 {
 			return err
@@ -102,4 +103,12 @@ func (l literals) Read(p []byte) (int, error) {
 		return 0, corrupt.Errorf("splitstream refers to object %s where tar headers or padding should be", l.r.object)
 	}
 	return l.r.stream.Read(p)
+}
+
+// noEOF is for where the end of the input is too early.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

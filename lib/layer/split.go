@@ -1,3 +1,10 @@
+// Package layer turns the tar of a container's layer into a splitstream, and
+// merges layers into the tree of the container's root file system.
+//
+// Both read the tar by the same rules, those of package tarball: importing needs
+// only to know where the bodies of regular files are, and the merge reads the
+// headers again, out of the splitstream. Rules about what members mean are applied
+// when they are merged, so that a splitstream never depends on them.
 package layer
 
 import (
@@ -12,6 +19,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/splitstream"
+	"cfs/lib/tarball"
 	"cfs/lib/verity"
 )
 
@@ -36,7 +44,7 @@ type Put func(content io.Reader, size int64) (verity.ID, error)
 func Split(tar io.Reader, w *splitstream.Writer, put Put) error {
 	group, ctx := errgroup.WithContext(context.Background())
 	s := &splitter{ctx: ctx, tar: tar, put: put, pieces: make(chan piece, 64), jobs: make(chan job), free: make(chan []byte, inFlight)}
-	s.archive.in = recorder{s}
+	s.In = recorder{s}
 	for range inFlight {
 		s.free <- nil // made when it is needed
 	}
@@ -55,7 +63,7 @@ func Split(tar io.Reader, w *splitstream.Writer, put Put) error {
 // splitter reads on one goroutine, stores small files on several, and puts the
 // stream together, in order, on another.
 type splitter struct {
-	archive
+	tarball.Reader
 	ctx     context.Context
 	tar     io.Reader
 	put     Put
@@ -95,7 +103,7 @@ func (r recorder) Read(p []byte) (int, error) {
 
 func (s *splitter) read() error {
 	for {
-		m, err := s.next()
+		m, err := s.Next()
 		if err == io.EOF {
 			break
 		}
@@ -105,14 +113,14 @@ func (s *splitter) read() error {
 		if m.IsExternal() {
 			err = s.external(m)
 		} else {
-			err = s.skip(int64(m.Size) + m.padding())
+			err = s.skip(int64(m.Size) + m.Padding())
 		}
 		if err != nil {
 			return fmt.Errorf("%q at byte %d: %w", m.Name, m.Offset, err)
 		}
 	}
 	// What stands after the end belongs to the archive too.
-	if _, err := io.Copy(io.Discard, s.in); err != nil {
+	if _, err := io.Copy(io.Discard, s.In); err != nil {
 		return fmt.Errorf("after the end of the archive: %w", err)
 	}
 	return s.flush()
@@ -120,13 +128,13 @@ func (s *splitter) read() error {
 
 // skip keeps the next n bytes as literals.
 func (s *splitter) skip(n int64) error {
-	got, err := io.CopyN(io.Discard, s.in, n)
-	s.offset += got
-	return truncated(err, s.offset)
+	got, err := io.CopyN(io.Discard, s.In, n)
+	s.Offset += got
+	return truncated(err, s.Offset)
 }
 
 // external makes the member's content an object, and its padding literal.
-func (s *splitter) external(m *Member) error {
+func (s *splitter) external(m *tarball.Member) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
@@ -139,12 +147,12 @@ func (s *splitter) external(m *Member) error {
 	if err != nil {
 		return err
 	}
-	s.offset += int64(m.Size)
-	return s.skip(m.padding())
+	s.Offset += int64(m.Size)
+	return s.skip(m.Padding())
 }
 
 // hand reads a small file and leaves it to store.
-func (s *splitter) hand(m *Member) error {
+func (s *splitter) hand(m *tarball.Member) error {
 	var buffer []byte
 	select {
 	case buffer = <-s.free:
@@ -156,7 +164,7 @@ func (s *splitter) hand(m *Member) error {
 	}
 	content := buffer[:m.Size]
 	if n, err := io.ReadFull(s.tar, content); err != nil {
-		return truncated(err, s.offset+int64(n))
+		return truncated(err, s.Offset+int64(n))
 	}
 	id := make(chan verity.ID, 1)
 	select {
@@ -168,10 +176,10 @@ func (s *splitter) hand(m *Member) error {
 }
 
 // putNow stores a large file while it is read.
-func (s *splitter) putNow(m *Member) error {
+func (s *splitter) putNow(m *tarball.Member) error {
 	id, err := s.put(io.LimitReader(s.tar, int64(m.Size)), int64(m.Size))
 	if err != nil {
-		return truncated(err, s.offset)
+		return truncated(err, s.Offset)
 	}
 	done := make(chan verity.ID, 1)
 	done <- id

@@ -1,11 +1,10 @@
-// Package layer turns the tar of a container's layer into a splitstream, and
-// merges layers into the tree of the container's root file system.
+// Package tarball reads the headers of a tar: ustar, V7, GNU and PAX, with extension
+// headers applied to the member that they stand before. POSIX.1-2017, pax, is the
+// source of the format; where programs differ, it reads as the reference does.
 //
-// Both read the tar by the same rules, which are the reference's: importing needs
-// only to know where the bodies of regular files are, and the merge reads the
-// headers again, out of the splitstream. Rules about what members mean are applied
-// when they are merged, so that a splitstream never depends on them.
-package layer
+// It reads no bodies, knows no splitstream, and judges no names: what a member does to a
+// tree is the concern of package layer.
+package tarball
 
 import (
 	"errors"
@@ -51,17 +50,18 @@ func (m *Member) IsRegular() bool { return m.Type == '0' || m.Type == 0 || m.Typ
 // IsExternal reports whether the content is kept as an object, not in the stream.
 func (m *Member) IsExternal() bool { return m.IsRegular() && m.Size > tree.InlineMax }
 
-// padding returns the number of bytes from the body's end to the next block.
-func (m *Member) padding() int64 { return int64(-m.Size & (blockSize - 1)) }
+// Padding returns the number of bytes from the body's end to the next block.
+func (m *Member) Padding() int64 { return int64(-m.Size & (blockSize - 1)) }
 
-// archive reads the headers of a tar. Who uses it reads the bodies from in. An image
-// has as many headers as files, so nothing is allocated anew for each of them but its
-// strings.
-type archive struct {
-	in     io.Reader
-	offset int64 // of in, in the tar
-	block  block // the last header
-	last   Member
+// Reader reads the headers of a tar. Its user reads the bodies, and what stands behind
+// them up to the next block, from In, and adds their bytes to Offset. An image has as many
+// headers as files, so nothing is allocated anew for each of them but its strings.
+type Reader struct {
+	In     io.Reader
+	Offset int64 // of In, in bytes from the start of the tar
+
+	block block // the last header
+	last  Member
 
 	// extension headers since the last member
 	pax, longName, longLink []byte
@@ -69,20 +69,21 @@ type archive struct {
 	extensions              []byte // where they are kept
 }
 
-// next returns the next member, leaving in at its body; it is good until the next
+// Next returns the next member, leaving In at its body; it is good until the next
 // call. It returns io.EOF at the two zero blocks that end an archive, and at an end of
-// the input in their place.
-func (a *archive) next() (*Member, error) {
+// the input in their place. Other errors name the offset of the header, and are marked as
+// corrupt unless they are those of In, or wrap ErrSparse.
+func (r *Reader) Next() (*Member, error) {
 	for {
-		at := a.offset
-		b, err := a.header()
+		at := r.Offset
+		b, err := r.header()
 		if err == io.EOF {
 			return nil, err
 		}
 		if err != nil {
 			return nil, corrupt.Errorf("header at byte %d: %w", at, err)
 		}
-		m, err := a.interpret(b)
+		m, err := r.interpret(b)
 		if err != nil {
 			return nil, fmt.Errorf("header at byte %d: %w", at, err)
 		}
@@ -94,10 +95,10 @@ func (a *archive) next() (*Member, error) {
 }
 
 // header reads the next header block, past a single block of zeros.
-func (a *archive) header() (*block, error) {
-	b := &a.block
-	if err := a.readBlock(b); err != nil {
-		if err == io.EOF && a.hasExtensions() {
+func (r *Reader) header() (*block, error) {
+	b := &r.block
+	if err := r.readBlock(b); err != nil {
+		if err == io.EOF && r.hasExtensions() {
 			err = fmt.Errorf("no member after its extension headers: %w", io.ErrUnexpectedEOF)
 		}
 		return nil, err
@@ -105,26 +106,26 @@ func (a *archive) header() (*block, error) {
 	if !b.isZero() {
 		return b, b.verify()
 	}
-	if err := a.readBlock(b); err != nil {
+	if err := r.readBlock(b); err != nil {
 		return nil, fmt.Errorf("truncated tar: %w", noEOF(err))
 	}
 	if !b.isZero() {
 		return b, b.verify()
 	}
-	if a.hasExtensions() {
+	if r.hasExtensions() {
 		return nil, errors.New("no member after its extension headers")
 	}
 	return nil, io.EOF
 }
 
-func (a *archive) hasExtensions() bool {
-	return a.pax != nil || a.longName != nil || a.longLink != nil
+func (r *Reader) hasExtensions() bool {
+	return r.pax != nil || r.longName != nil || r.longLink != nil
 }
 
 // readBlock returns io.EOF only if there is no byte more.
-func (a *archive) readBlock(b *block) error {
-	n, err := io.ReadFull(a.in, b[:])
-	a.offset += int64(n)
+func (r *Reader) readBlock(b *block) error {
+	n, err := io.ReadFull(r.In, b[:])
+	r.Offset += int64(n)
 	if err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("truncated tar: %w", err)
 	}
@@ -132,7 +133,7 @@ func (a *archive) readBlock(b *block) error {
 }
 
 // interpret takes in an extension header, or returns the member that b begins.
-func (a *archive) interpret(b *block) (*Member, error) {
+func (r *Reader) interpret(b *block) (*Member, error) {
 	size, err := parseNumber(b.size())
 	if err != nil {
 		return nil, corrupt.Errorf("size: %w", err)
@@ -144,67 +145,67 @@ func (a *archive) interpret(b *block) (*Member, error) {
 	switch flag := b.typeFlag(); {
 	case flag == 'g':
 		// Global records apply to nothing, and make what came before be forgotten.
-		_, err := a.extension(size, 0)
-		a.forgetExtensions()
+		_, err := r.extension(size, 0)
+		r.forgetExtensions()
 		return nil, err
 	case flag == 'x' && extended:
-		return nil, a.take(&a.pax, "PAX extended header", size)
+		return nil, r.take(&r.pax, "PAX extended header", size)
 	case flag == 'L' && extended:
-		return nil, a.take(&a.longName, "GNU long name", size)
+		return nil, r.take(&r.longName, "GNU long name", size)
 	case flag == 'K' && extended:
-		return nil, a.take(&a.longLink, "GNU long link", size)
+		return nil, r.take(&r.longLink, "GNU long link", size)
 	case flag == 'S' && extended:
 		return nil, ErrSparse
 	}
-	return a.member(b, size)
+	return r.member(b, size)
 }
 
 // take reads an extension header that may come once before a member.
-func (a *archive) take(dst *[]byte, what string, size uint64) error {
+func (r *Reader) take(dst *[]byte, what string, size uint64) error {
 	if *dst != nil {
 		return corrupt.Errorf("duplicate %s", what)
 	}
-	data, err := a.extension(size, a.metadata)
+	data, err := r.extension(size, r.metadata)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	a.metadata += size
+	r.metadata += size
 	*dst = data
 	return nil
 }
 
 // extension reads the body of an extension header, which has a bound.
-func (a *archive) extension(size, before uint64) ([]byte, error) {
+func (r *Reader) extension(size, before uint64) ([]byte, error) {
 	if before+size > maxMetadata {
 		return nil, corrupt.Errorf("extension headers of more than %d bytes", maxMetadata)
 	}
-	start := len(a.extensions)
-	a.extensions = append(a.extensions, make([]byte, (size+blockSize-1)&^(blockSize-1))...)
-	data := a.extensions[start:]
-	n, err := io.ReadFull(a.in, data)
-	a.offset += int64(n)
+	start := len(r.extensions)
+	r.extensions = append(r.extensions, make([]byte, (size+blockSize-1)&^(blockSize-1))...)
+	data := r.extensions[start:]
+	n, err := io.ReadFull(r.In, data)
+	r.Offset += int64(n)
 	if err != nil {
 		return nil, corrupt.Errorf("truncated tar: %w", noEOF(err))
 	}
 	return data[:size:size], nil
 }
 
-func (a *archive) forgetExtensions() {
-	a.pax, a.longName, a.longLink, a.metadata = nil, nil, nil, 0
-	a.extensions = a.extensions[:0]
+func (r *Reader) forgetExtensions() {
+	r.pax, r.longName, r.longLink, r.metadata = nil, nil, nil, 0
+	r.extensions = r.extensions[:0]
 }
 
 // member reads the header of a member and applies the extensions: PAX before GNU
 // before the header.
-func (a *archive) member(b *block, size uint64) (*Member, error) {
-	a.last = Member{Type: b.typeFlag(), Size: size}
-	m := &a.last
-	m.setNames(a, b)
+func (r *Reader) member(b *block, size uint64) (*Member, error) {
+	r.last = Member{Type: b.typeFlag(), Size: size}
+	m := &r.last
+	m.setNames(r, b)
 	if err := m.readNumbers(b); err != nil {
 		return nil, err
 	}
-	err := m.applyPAX(a.pax)
-	a.forgetExtensions()
+	err := m.applyPAX(r.pax)
+	r.forgetExtensions()
 	switch {
 	case err != nil:
 		return nil, err
@@ -219,17 +220,17 @@ func (a *archive) member(b *block, size uint64) (*Member, error) {
 }
 
 // setNames takes each name from where it counts: a GNU extension or the header.
-func (m *Member) setNames(a *archive, b *block) {
+func (m *Member) setNames(r *Reader, b *block) {
 	switch prefix := b.prefix(); {
-	case a.longName != nil:
-		m.Name = string(trimNUL(a.longName))
+	case r.longName != nil:
+		m.Name = string(trimNUL(r.longName))
 	case b.format() == ustar && len(prefix) > 0:
 		m.Name = string(prefix) + "/" + string(b.name())
 	default:
 		m.Name = string(b.name())
 	}
-	if a.longLink != nil {
-		m.Link = string(trimNUL(a.longLink))
+	if r.longLink != nil {
+		m.Link = string(trimNUL(r.longLink))
 	} else {
 		m.Link = string(b.linkName())
 	}

@@ -1,4 +1,4 @@
-package layer
+package tarball
 
 import (
 	"bytes"
