@@ -4,13 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/repo"
 	"cfs/lib/tool"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -22,13 +22,13 @@ func wanted(c *cli.Context) (repo.New, error) {
 		return n, tool.UsageError("--algorithm: %w", err)
 	}
 	for _, s := range strings.Split(c.String("erofs-version"), ",") {
-		v, err := strconv.Atoi(s)
-		if err != nil || v < 0 || v > 2 || slices.Contains(n.Formats, v) {
+		v, err := variant.ParseFormat(s)
+		if err != nil || slices.Contains(n.Formats, v) {
 			return n, tool.UsageError("--erofs-version %q: want 0, 1 or 2, or several of them", c.String("erofs-version"))
 		}
 		n.Formats = append(n.Formats, v)
 	}
-	if slices.Contains(n.Formats, 0) && slices.Contains(n.Formats, 1) {
+	if slices.Contains(n.Formats, variant.V0) && slices.Contains(n.Formats, variant.V1) {
 		return n, tool.UsageError("--erofs-version %q: images of the formats 0 and 1 have the same place, so only one of them can be kept", c.String("erofs-version"))
 	}
 	return n, nil

@@ -14,6 +14,7 @@ import (
 	"cfs/lib/pull"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
+	"cfs/lib/variant"
 )
 
 // withRepo opens the repository for a command with a number of operands.
@@ -126,7 +127,7 @@ func describe(r *repo.Repo, t oci.NamedManifest) (entry, error) {
 	}
 	e.OS, e.Architecture = config.OS, config.Architecture
 	for _, boot := range []bool{false, true} {
-		id := image.Config.Images[oci.Variant{Boot: boot, Version: r.Formats[0]}.Key()]
+		id := image.Config.Images[variant.Variant{Boot: boot, Format: r.Formats[0]}.Key()]
 		if id.IsZero() {
 			continue
 		}

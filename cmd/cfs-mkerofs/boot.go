@@ -10,11 +10,11 @@ import (
 	"cfs/lib/boot"
 	"cfs/lib/corrupt"
 	"cfs/lib/erofs"
-	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -61,25 +61,25 @@ func bootVariant(r *repo.Repo, root *tree.Inode) error {
 type search struct {
 	repo     *repo.Repo
 	expected verity.ID
-	tree     func(layer.XattrMode) (*tree.Inode, error)
+	tree     func(variant.XattrMode) (*tree.Inode, error)
 	cached   map[string]verity.ID // images that are referred to, by the key of the variant
 }
 
 // run returns the variant, and its tree, or nil if a cached image is it. The order is
 // the reference's.
-func (s search) run() (oci.Variant, *tree.Inode, error) {
+func (s search) run() (variant.Variant, *tree.Inode, error) {
 	if s.expected.Algorithm() != s.repo.Algorithm {
-		return oci.Variant{}, nil, tool.UsageError("--expected-digest %s: the repository is of %s", s.expected, s.repo.Algorithm)
+		return variant.Variant{}, nil, tool.UsageError("--expected-digest %s: the repository is of %s", s.expected, s.repo.Algorithm)
 	}
-	for _, mode := range []layer.XattrMode{layer.AllowlistOnly, layer.KeepUserXattrs} {
-		for _, version := range []int{1, 2} {
-			v := oci.Variant{Boot: true, Version: version, Xattrs: mode}
+	for _, mode := range variant.XattrModes() {
+		for _, version := range []variant.Format{variant.V1, variant.V2} {
+			v := variant.Variant{Boot: true, Format: version, Xattrs: mode}
 			if s.cached[v.Key()] != s.expected {
 				continue
 			}
 			image, err := oci.OpenEROFS(s.repo, s.expected)
 			if err == nil {
-				v.Version = int(image.Version())
+				v.Format = image.Format()
 				return v, nil, nil
 			}
 			// It is lost, or damaged, and maybe made again.
@@ -89,24 +89,24 @@ func (s search) run() (oci.Variant, *tree.Inode, error) {
 			err = bootVariant(s.repo, root)
 		}
 		if err != nil {
-			return oci.Variant{}, nil, err
+			return variant.Variant{}, nil, err
 		}
-		for _, version := range []int{1, 2} {
+		for _, version := range []variant.Format{variant.V1, variant.V2} {
 			hash := s.repo.Algorithm.New()
-			if err := erofs.WriteUnsignedTimes(hash, root, erofs.Version(version)); err != nil {
-				return oci.Variant{}, nil, err
+			if err := erofs.WriteUnsignedTimes(hash, root, version); err != nil {
+				return variant.Variant{}, nil, err
 			}
 			if hash.ID() == s.expected {
-				return oci.Variant{Boot: true, Version: version, Xattrs: mode}, root, nil
+				return variant.Variant{Boot: true, Format: version, Xattrs: mode}, root, nil
 			}
 		}
 	}
-	return oci.Variant{}, nil, corrupt.Errorf("no boot image has the digest %s: tried the xattrs of %s and of %s, each in the formats 1 and 2", s.expected, layer.AllowlistOnly, layer.KeepUserXattrs)
+	return variant.Variant{}, nil, corrupt.Errorf("no boot image has the digest %s: tried the xattrs of %s and of %s, each in the formats 1 and 2", s.expected, variant.AllowlistOnly, variant.KeepUserXattrs)
 }
 
 // say tells people which recipe it was.
-func (s search) say(c *cli.Context, v oci.Variant) {
-	tool.Warn(c, "boot image %s: --xattrs %s --erofs-version %d", s.expected, v.Xattrs, v.Version)
+func (s search) say(c *cli.Context, v variant.Variant) {
+	tool.Warn(c, "boot image %s: --xattrs %s --erofs-version %d", s.expected, v.Xattrs, v.Format)
 }
 
 // errArtifact is the error of the boot variant of what is no container image.

@@ -15,11 +15,11 @@ import (
 	"cfs/lib/boot"
 	"cfs/lib/corrupt"
 	"cfs/lib/dumpfile"
-	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 const bootEntriesHelp = "The entries are those of the Boot Loader Specification, unified kernel images (UKIs) and add-ons\n" +
@@ -46,7 +46,7 @@ func bootEntries(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	root, err := oci.Tree(r, image.Keys, image.Stream, layer.AllowlistOnly, false)
+	root, err := oci.Tree(r, image.Keys, image.Stream, variant.AllowlistOnly, false)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (l lister) readUKI(file *tree.Inode) (u boot.UKI, problem string, err error
 func (l lister) compare(d *description, k boot.Karg) {
 	var instead string
 	for _, key := range l.image.Config.ImageKeys() {
-		v, ok := oci.ParseKey(key)
+		v, ok := variant.ParseKey(key)
 		if !ok || !v.Boot {
 			continue
 		}
@@ -148,7 +148,7 @@ func (l lister) compare(d *description, k boot.Karg) {
 			d.BootImage, d.Explain, d.Make = key, "", ""
 			return
 		}
-		if instead == "" || v.Version == k.Format && v.Xattrs == layer.AllowlistOnly {
+		if instead == "" || v.Format == k.Format && v.Xattrs == variant.AllowlistOnly {
 			instead = id.String()
 		}
 	}

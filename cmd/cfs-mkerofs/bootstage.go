@@ -4,12 +4,13 @@ import (
 	"errors"
 	"strconv"
 
-	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/record"
+	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -42,12 +43,12 @@ func (m *maker) addBoot(link *oci.Link, plain *tree.Inode) (made []record.Record
 
 // makeBoot stores the boot image in each format, or the one that is expected.
 func (m *maker) makeBoot(link *oci.Link, plain *tree.Inode) ([]record.Record, error) {
-	build := func(mode layer.XattrMode) (*tree.Inode, error) {
-		if root := plain; mode == layer.AllowlistOnly && root != nil {
+	build := func(mode variant.XattrMode) (*tree.Inode, error) {
+		if root := plain; mode == variant.AllowlistOnly && root != nil {
 			plain = nil
 			return root, nil
 		}
-		return link.Tree(m.repo, mode, m.c.Bool("strict"))
+		return link.Tree(m.repo, mode, tolerance.Strict(m.c.Bool("strict")))
 	}
 	if !m.expected.IsZero() {
 		return m.makeExpected(link, build)
@@ -69,20 +70,20 @@ func (m *maker) makeBoot(link *oci.Link, plain *tree.Inode) ([]record.Record, er
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, pull.ImageRecord(oci.Variant{Boot: true, Version: version, Xattrs: m.mode}, id.String()))
+		made = append(made, pull.ImageRecord(variant.Variant{Boot: true, Format: version, Xattrs: m.mode}, id.String()))
 	}
 	return made, nil
 }
 
 // makeExpected stores the boot image that has the expected digest.
-func (m *maker) makeExpected(link *oci.Link, build func(layer.XattrMode) (*tree.Inode, error)) ([]record.Record, error) {
+func (m *maker) makeExpected(link *oci.Link, build func(variant.XattrMode) (*tree.Inode, error)) ([]record.Record, error) {
 	s := search{repo: m.repo, expected: m.expected, tree: build, cached: m.cached(link)}
 	v, root, err := s.run()
 	if err != nil {
 		return nil, err
 	}
 	if root != nil {
-		if _, err := oci.StoreImage(m.repo, root, v.Version); err != nil {
+		if _, err := oci.StoreImage(m.repo, root, v.Format); err != nil {
 			return nil, err
 		}
 	}

@@ -4,19 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strconv"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/blob"
-	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -25,7 +25,7 @@ type maker struct {
 	c         *cli.Context
 	repo      *repo.Repo // nil before the first record
 	out       *record.Writer
-	mode      layer.XattrMode
+	mode      variant.XattrMode
 	expected  verity.ID // of the boot image, if one is
 	image     pull.Image
 	committed bool  // a manifest has come
@@ -61,10 +61,10 @@ func (m *maker) start() error {
 		return err
 	}
 	var err error
-	if m.mode, err = layer.ParseXattrMode(m.c.String("xattrs")); err != nil {
+	if m.mode, err = variant.ParseXattrMode(m.c.String("xattrs")); err != nil {
 		return tool.UsageError("--xattrs: %w", err)
 	}
-	if m.mode != layer.AllowlistOnly && !m.c.Bool("bootable") {
+	if m.mode != variant.AllowlistOnly && !m.c.Bool("bootable") {
 		return tool.UsageError("--xattrs %s goes with --bootable: the plain image of a container image has the default mode", m.mode)
 	}
 	m.expected, err = checkBoot(m.c)
@@ -156,7 +156,7 @@ func (m *maker) makePlain(link *oci.Link) (*tree.Inode, []record.Record, error) 
 			return nil, nil, err
 		}
 	}
-	root, err := link.Tree(m.repo, layer.AllowlistOnly, m.c.Bool("strict"))
+	root, err := link.Tree(m.repo, variant.AllowlistOnly, tolerance.Strict(m.c.Bool("strict")))
 	if errors.Is(err, oci.ErrGone) {
 		return nil, nil, tool.Again("%w", err)
 	}
@@ -169,7 +169,7 @@ func (m *maker) makePlain(link *oci.Link) (*tree.Inode, []record.Record, error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		made = append(made, pull.ImageRecord(oci.Variant{Version: version}, id.String()))
+		made = append(made, pull.ImageRecord(variant.Variant{Format: version}, id.String()))
 	}
 	return root, made, nil
 }
@@ -178,23 +178,23 @@ func (m *maker) makePlain(link *oci.Link) (*tree.Inode, []record.Record, error) 
 func refuseDocker(m v1.Manifest) error {
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
 		if blob.IsDocker(d.MediaType) {
-			return fmt.Errorf("%s: media type %q %w", d.Digest, d.MediaType, layer.ErrRefused)
+			return fmt.Errorf("%s: media type %q %w", d.Digest, d.MediaType, tolerance.ErrRefused)
 		}
 	}
 	return nil
 }
 
 // formats returns the formats of the repository, or the one that is asked for.
-func (m *maker) formats() ([]int, error) {
+func (m *maker) formats() ([]variant.Format, error) {
 	s := m.c.String("erofs-version")
 	if s == "" {
 		return m.repo.Formats, nil
 	}
-	v, err := strconv.Atoi(s)
-	if err != nil || v < 0 || v > 2 {
-		return nil, tool.UsageError("--erofs-version %q: want 0, 1 or 2", s)
+	v, err := variant.ParseFormat(s)
+	if err != nil {
+		return nil, tool.UsageError("--erofs-version %w", err)
 	}
-	return []int{v}, nil
+	return []variant.Format{v}, nil
 }
 
 // replaced reports whether an image was made that takes the place of an old one.

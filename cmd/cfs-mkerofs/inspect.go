@@ -18,6 +18,7 @@ import (
 	"cfs/lib/repo"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -99,7 +100,7 @@ func findImage(r *repo.Repo, name string) (verity.ID, error) {
 	if err != nil {
 		return verity.ID{}, err
 	}
-	id, ok := image.Config.Images[oci.Variant{Version: r.Formats[0]}.Key()]
+	id, ok := image.Config.Images[variant.Variant{Format: r.Formats[0]}.Key()]
 	if !ok {
 		return verity.ID{}, fmt.Errorf("%s has no EROFS image of format %d: %w", name, r.Formats[0], fs.ErrNotExist)
 	}

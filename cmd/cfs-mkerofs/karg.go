@@ -4,16 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/boot"
 	"cfs/lib/erofs"
-	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -29,7 +28,7 @@ func kargFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "insecure", Usage: "let the image boot without fs-verity, whatever the repository is"},
 		&cli.StringFlag{Name: "erofs-version", Usage: "of a container image or a tree, take the boot image of format `V`: 0, 1 or 2"},
-		&cli.StringFlag{Name: "xattrs", Value: layer.AllowlistOnly.String(), Usage: "of a container image or a tree, take the boot image with the xattrs of `MODE`"},
+		&cli.StringFlag{Name: "xattrs", Value: variant.AllowlistOnly.String(), Usage: "of a container image or a tree, take the boot image with the xattrs of `MODE`"},
 		&cli.StringFlag{Name: "tree", Usage: "make the argument for the directory `DIR`"},
 		&cli.StringFlag{Name: "hash", Usage: "with --tree: the digest is by `HASH`, sha256 or sha512"},
 		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Usage: "with --tree: take the tree as it is, not in the canonical form of container images"},
@@ -70,7 +69,7 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 				return boot.Karg{}, tool.UsageError("--%s goes with a container image", option)
 			}
 		}
-		format, err := oci.EROFSVersion(r, id)
+		format, err := oci.EROFSFormat(r, id)
 		return kargOf(format, id), err
 	}
 	v, err := kargVariant(c, r)
@@ -83,24 +82,26 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 	}
 	id, ok := image.Config.Images[v.Key()]
 	if !ok {
-		return boot.Karg{}, tool.Hint(fmt.Errorf("%s has no boot image of format %d with the xattrs %s: %w", name, v.Version, v.Xattrs, fs.ErrNotExist), makeBoot+" makes one, of an image with /boot and /sysroot")
+		return boot.Karg{}, tool.Hint(fmt.Errorf("%s has no boot image of format %d with the xattrs %s: %w", name, v.Format, v.Xattrs, fs.ErrNotExist), makeBoot+" makes one, of an image with /boot and /sysroot")
 	}
-	return kargOf(v.Version, id), nil
+	return kargOf(v.Format, id), nil
 }
 
 // kargOf returns the argument for an image. Format 0 has none of its own.
-func kargOf(format int, id verity.ID) boot.Karg { return boot.Karg{Format: max(format, 1), ID: id} }
+func kargOf(f variant.Format, id verity.ID) boot.Karg {
+	return boot.Karg{Format: max(f, variant.V1), ID: id}
+}
 
 // kargVariant returns which boot image of a container image is asked for.
-func kargVariant(c *cli.Context, r *repo.Repo) (oci.Variant, error) {
-	v := oci.Variant{Boot: true, Version: r.Formats[0]}
+func kargVariant(c *cli.Context, r *repo.Repo) (variant.Variant, error) {
+	v := variant.Variant{Boot: true, Format: r.Formats[0]}
 	var err error
-	if v.Xattrs, err = layer.ParseXattrMode(c.String("xattrs")); err != nil {
+	if v.Xattrs, err = variant.ParseXattrMode(c.String("xattrs")); err != nil {
 		return v, tool.UsageError("--xattrs: %w", err)
 	}
 	if s := c.String("erofs-version"); s != "" {
-		if v.Version, err = strconv.Atoi(s); err != nil || v.Version < 0 || v.Version > 2 {
-			return v, tool.UsageError("--erofs-version %q: want 0, 1 or 2", s)
+		if v.Format, err = variant.ParseFormat(s); err != nil {
+			return v, tool.UsageError("--erofs-version %w", err)
 		}
 	}
 	return v, nil
@@ -128,7 +129,7 @@ func treeKarg(c *cli.Context) error {
 	if err := j.write(hash, j.root, j.version); err != nil {
 		return err
 	}
-	k := kargOf(int(j.version), hash.ID())
+	k := kargOf(j.version, hash.ID())
 	k.Insecure = c.Bool("insecure")
 	_, err := fmt.Println(k)
 	return err

@@ -5,17 +5,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
-	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
+	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -25,12 +25,12 @@ type job struct {
 	repo     *repo.Repo // nil if none is needed
 	root     *tree.Inode
 	image    *erofs.Image // of --image
-	write    func(io.Writer, *tree.Inode, erofs.Version) error
+	write    func(io.Writer, *tree.Inode, variant.Format) error
 	alg      verity.Algorithm
-	version  erofs.Version
-	there    bool         // the repository has all objects of the tree
-	expected verity.ID    // of the boot image, if one is
-	found    *oci.Variant // by which recipe it has that
+	version  variant.Format
+	there    bool             // the repository has all objects of the tree
+	expected verity.ID        // of the boot image, if one is
+	found    *variant.Variant // by which recipe it has that
 }
 
 // one makes the image of a dumpfile, a directory or a container image.
@@ -96,7 +96,7 @@ func (j *job) readDumpfile() error {
 }
 
 func (j *job) readImage() error {
-	mode, err := layer.ParseXattrMode(j.c.String("xattrs"))
+	mode, err := variant.ParseXattrMode(j.c.String("xattrs"))
 	if err != nil {
 		return tool.UsageError("--xattrs: %w", err)
 	}
@@ -110,8 +110,8 @@ func (j *job) readImage() error {
 		}
 	}
 	j.write = erofs.WriteUnsignedTimes
-	build := func(mode layer.XattrMode) (*tree.Inode, error) {
-		return oci.Tree(j.repo, image.Keys, image.Stream, mode, j.c.Bool("strict"))
+	build := func(mode variant.XattrMode) (*tree.Inode, error) {
+		return oci.Tree(j.repo, image.Keys, image.Stream, mode, tolerance.Strict(j.c.Bool("strict")))
 	}
 	if !j.expected.IsZero() {
 		return j.readExpected(build)
@@ -139,7 +139,7 @@ func (j *job) checkBoot() (err error) {
 
 // readExpected finds the tree and the format of the boot image that is expected. It
 // is made in any case, so no image that is there already will do.
-func (j *job) readExpected(build func(layer.XattrMode) (*tree.Inode, error)) error {
+func (j *job) readExpected(build func(variant.XattrMode) (*tree.Inode, error)) error {
 	s := search{repo: j.repo, expected: j.expected, tree: build}
 	v, root, err := s.run()
 	if err != nil {
@@ -168,26 +168,26 @@ func (j *job) choose() error {
 	if err := j.chooseHash(algorithmOf(j.root)); err != nil {
 		return err
 	}
-	j.version = erofs.V1
+	j.version = variant.V1
 	switch {
 	case j.image != nil:
-		j.version = j.image.Version()
+		j.version = j.image.Format()
 	case j.repo != nil:
-		j.version = erofs.Version(j.repo.Formats[0])
+		j.version = j.repo.Formats[0]
 	}
 	switch s := j.c.String("erofs-version"); s {
 	case "":
 		if j.found != nil {
-			j.version = erofs.Version(j.found.Version)
+			j.version = j.found.Format
 		}
 	case "auto":
 		j.version = erofs.Auto(j.root)
 	default:
-		v, err := strconv.ParseUint(s, 10, 8)
-		if err != nil || v > 2 {
+		v, err := variant.ParseFormat(s)
+		if err != nil {
 			return tool.UsageError("--erofs-version %q: want 0, 1, 2 or auto", s)
 		}
-		j.version = erofs.Version(v)
+		j.version = v
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func readFileOperand(c *cli.Context, name string) (operand, error) {
 
 func imageOperand(image *erofs.Image) (operand, error) {
 	root, err := image.Tree()
-	return operand{compare.Tree{Root: root, Format: strconv.Itoa(int(image.Version()))}, image}, err
+	return operand{compare.Tree{Root: root, Format: strconv.Itoa(int(image.Format()))}, image}, err
 }
 
 // isDumpfile tells a dumpfile from an image by its first bytes: a path, or if it is
@@ -71,6 +71,6 @@ func isDumpfile(name string, head []byte) bool {
 	if len(head) > 0 && (head[0] == '/' || head[0] == '\\') {
 		return true
 	}
-	_, err := erofs.ReadVersion(bytes.NewReader(head))
+	_, err := erofs.ReadFormat(bytes.NewReader(head))
 	return err != nil && strings.HasSuffix(name, ".dump")
 }

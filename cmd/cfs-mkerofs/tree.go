@@ -12,10 +12,11 @@ import (
 
 	"cfs/lib/boot"
 	"cfs/lib/erofs"
-	"cfs/lib/layer"
 	"cfs/lib/scan"
+	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -98,7 +99,7 @@ func (j *job) readTree() error {
 	}
 	if !j.c.Bool("no-propagate-usr-to-root") {
 		j.write = erofs.WriteUnsignedTimes
-		root, err = layer.Canonicalize(root, j.c.Bool("strict"))
+		root, err = tree.Canonicalize(root, false, tolerance.Strict(j.c.Bool("strict")))
 	}
 	if err == nil && j.c.Bool("bootable") {
 		err = j.bootTree(root)
@@ -131,7 +132,7 @@ func (j *job) bootTree(root *tree.Inode) error {
 
 // xattrFilter returns which xattrs are taken by their names, nil for none.
 func xattrFilter(c *cli.Context) (func(string) bool, error) {
-	mode, err := layer.ParseXattrMode(c.String("xattrs"))
+	mode, err := variant.ParseXattrMode(c.String("xattrs"))
 	if err != nil {
 		return nil, tool.UsageError("--xattrs: %w", err)
 	}

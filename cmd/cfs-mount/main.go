@@ -15,6 +15,7 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -131,7 +132,7 @@ func find(r *repo.Repo, name string, bootable bool) (verity.ID, error) {
 	if bootable {
 		what, option = "boot", " --bootable"
 	}
-	id, ok := image.Config.Images[oci.Variant{Boot: bootable, Version: r.Formats[0]}.Key()]
+	id, ok := image.Config.Images[variant.Variant{Boot: bootable, Format: r.Formats[0]}.Key()]
 	if !ok {
 		err := fmt.Errorf("%s has no %s image of format %d: %w", name, what, r.Formats[0], fs.ErrNotExist)
 		return id, tool.Hint(err, "pull it again%s, or: cfs-link show %s | cfs-mkerofs%s | cfs-link --tag %s", strings.Replace(option, " ", " with ", 1), name, option, name)

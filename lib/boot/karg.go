@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -16,7 +17,7 @@ const (
 
 // Karg is the kernel argument that names the image to boot. The zero Karg is none.
 type Karg struct {
-	Format   int // of the EROFS image: 1, which stands for 0 too, or 2
+	Format   variant.Format // of the EROFS image: 1, which stands for 0 too, or 2
 	ID       verity.ID
 	Insecure bool // the image is booted without fs-verity too
 }
@@ -28,7 +29,7 @@ func (k Karg) String() string {
 	if k.Insecure {
 		mark = "?"
 	}
-	if k.Format == 2 {
+	if k.Format == variant.V2 {
 		return legacyKey + mark + k.ID.String()
 	}
 	return fmt.Sprintf("%s%sv1-%s-%d:%s", digestKey, mark, k.ID.Algorithm().Name(), verity.BlockBits, k.ID)
@@ -60,7 +61,7 @@ func FindKarg(cmdline string, a verity.Algorithm) (Karg, error) {
 			if err != nil {
 				return Karg{}, corrupt.Errorf("kernel argument %q: %w", word, err)
 			}
-			return Karg{2, id, insecure}, nil
+			return Karg{variant.V2, id, insecure}, nil
 		}
 	}
 	return Karg{}, nil
@@ -75,7 +76,7 @@ func parseDigest(value string, a verity.Algorithm) (Karg, error) {
 	if !ok || !dash {
 		return Karg{}, fmt.Errorf("want FORMAT-HASH-%d:DIGEST", verity.BlockBits)
 	}
-	format, ok := map[string]int{"v1": 1, "v2": 2}[version]
+	format, ok := map[string]variant.Format{"v1": variant.V1, "v2": variant.V2}[version]
 	if !ok {
 		return Karg{}, fmt.Errorf("unknown format %q", version)
 	}

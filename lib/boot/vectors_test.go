@@ -20,6 +20,7 @@ import (
 	"cfs/lib/layer"
 	"cfs/lib/splitstream"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -164,7 +165,7 @@ func TestVectors(t *testing.T) {
 				}
 				checkDump(t, root, filepath.Join(dir, "expected-boot."+a.Name()+".dump"))
 				e := readExpected(t, dir)
-				for version := range erofs.Version(3) {
+				for version := range variant.Format(3) {
 					var want map[string]string
 					if err := json.Unmarshal(e.Boot[fmt.Sprintf("v%d", version)], &want); err != nil {
 						t.Fatal(err)

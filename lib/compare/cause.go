@@ -2,7 +2,6 @@ package compare
 
 import (
 	"fmt"
-	"slices"
 
 	"cfs/lib/tree"
 )
@@ -76,7 +75,7 @@ func (e explanation) xattrs() string {
 
 // form explains what the canonical form of container images changes.
 func (e explanation) form() string {
-	a, b := isCanonical(e.a.Root), isCanonical(e.b.Root)
+	a, b := tree.IsCanonical(e.a.Root), tree.IsCanonical(e.b.Root)
 	what := "root as /usr, /run empty"
 	if t := e.tallies[Xattr]; t != nil && t.count > t.root {
 		what += ", few xattrs"
@@ -88,16 +87,6 @@ func (e explanation) form() string {
 		return "A is in the canonical form of container images, B is not: " + what
 	}
 	return ""
-}
-
-// isCanonical reports whether a tree has the canonical form of package layer, but
-// for which xattrs it has.
-func isCanonical(root *tree.Inode) bool {
-	usr, run := root.Lookup("usr"), root.Lookup("run")
-	if usr == nil || root.Mode != usr.Mode || !sameOwner(root, usr) || !sameMtime(root, usr) || !slices.Equal(root.Xattrs, usr.Xattrs) {
-		return false
-	}
-	return run == nil || run.IsDir() && run.Len() == 0 && sameMtime(run, root)
 }
 
 // times explains differences of mtimes.

@@ -138,7 +138,7 @@ func (s *Summary) count(attribute string) int {
 }
 
 // canonical reports whether a difference is one between a tree as it was and its
-// canonical form (of package layer), in which it has the value v: the root as /usr
+// canonical form (of package tree), in which it has the value v: the root as /usr
 // is, an empty /run, and few xattrs.
 func canonical(d *Difference, v Value) bool {
 	switch d.Attribute {

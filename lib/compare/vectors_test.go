@@ -11,6 +11,7 @@ import (
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // vectorDir holds what the reference implementations made of many inputs.
@@ -44,7 +45,7 @@ func dumps(t *testing.T, pattern string, least int) map[string]*tree.Inode {
 }
 
 // imageOf returns what an image holds of a tree, nil if it cannot.
-func imageOf(t *testing.T, root *tree.Inode, v erofs.Version) *tree.Inode {
+func imageOf(t *testing.T, root *tree.Inode, v variant.Format) *tree.Inode {
 	t.Helper()
 	var b bytes.Buffer
 	if err := erofs.Write(&b, root, v); err != nil {
@@ -67,7 +68,7 @@ func TestImages(t *testing.T) {
 	checked := 0
 	for _, pattern := range []string{"erofs/*.dump", "layers/*/expected.*.dump"} {
 		for name, root := range dumps(t, pattern, 40) {
-			v0, v1 := imageOf(t, root, erofs.V0), imageOf(t, root, erofs.V1)
+			v0, v1 := imageOf(t, root, variant.V0), imageOf(t, root, variant.V1)
 			if v0 == nil || v1 == nil {
 				continue
 			}
@@ -79,7 +80,7 @@ func TestImages(t *testing.T) {
 				t.Errorf("%s in two formats: %q, %s", name, got, cause)
 			}
 			checked++
-			v2 := imageOf(t, root, erofs.V2)
+			v2 := imageOf(t, root, variant.V2)
 			if v2 == nil {
 				continue
 			}

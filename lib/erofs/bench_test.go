@@ -11,6 +11,7 @@ import (
 
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -54,7 +55,7 @@ var benchSizes = []int{10_000, 100_000, 1_000_000}
 func BenchmarkWrite(b *testing.B) {
 	for _, n := range benchSizes {
 		root := largeTree(n)
-		for _, v := range []erofs.Version{erofs.V1, erofs.V2} {
+		for _, v := range []variant.Format{variant.V1, variant.V2} {
 			b.Run(fmt.Sprintf("V%d/%d", v, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
@@ -89,7 +90,7 @@ func BenchmarkObjects(b *testing.B) {
 func benchmarkRead(b *testing.B, read func(*erofs.Image) error) {
 	for _, n := range benchSizes {
 		var buf bytes.Buffer
-		if err := erofs.Write(&buf, largeTree(n), erofs.V1); err != nil {
+		if err := erofs.Write(&buf, largeTree(n), variant.V1); err != nil {
 			b.Fatal(err)
 		}
 		img, err := erofs.Open(buf.Bytes())

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -43,7 +44,7 @@ func (img *Image) Objects(do func(verity.ID) error) error {
 	if err := r.walk(); err != nil {
 		return err
 	}
-	if img.version != V2 && hidden != stubs {
+	if img.format != variant.V2 && hidden != stubs {
 		return corrupt.Errorf("the root hides %d directories of objects, not all %d", hidden, stubs)
 	}
 	return nil
@@ -69,14 +70,14 @@ func (r *reader) objects(set *xattrSet, do func(verity.ID) error) error {
 
 // checkInode checks what Check says of a single inode.
 func (img *Image) checkInode(in *inode, set *xattrSet, stub bool) error {
-	if img.version == V2 {
+	if img.format == variant.V2 {
 		if set.whiteout {
 			return corrupt.Errorf("offset %d: an escaped whiteout in an image of version 2", in.offset())
 		}
 		return nil
 	}
 	if in.isWhiteout() && !stub {
-		return corrupt.Errorf("offset %d: a whiteout that is not escaped in an image of version %d", in.offset(), img.version)
+		return corrupt.Errorf("offset %d: a whiteout that is not escaped in an image of version %d", in.offset(), img.format)
 	}
 	if in.fileType() == unix.S_IFLNK && in.layout == flatInline && in.offset()%blockSize+uint64(in.length()) > blockSize {
 		return corrupt.Errorf("offset %d: a symbolic link across two blocks", in.offset())

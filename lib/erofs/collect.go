@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // maxDepth bounds how deep directories lie below the root: PATH_MAX/2, as deep
@@ -34,7 +35,7 @@ func (b *builder) collect(root *tree.Inode) error {
 	}
 	count := tree.Count(root)
 	c := collector{builder: b, seen: make(map[*tree.Inode]uint32, count)}
-	if b.version != V2 {
+	if b.format != variant.V2 {
 		c.stub = newStub(root)
 		count += stubs
 	}
@@ -44,7 +45,7 @@ func (b *builder) collect(root *tree.Inode) error {
 		return err
 	}
 	b.refs = make([]xattrRef, 0, c.xattrCount)
-	b.xattrs = newXattrTable(b.version, c.objectCount)
+	b.xattrs = newXattrTable(b.format, c.objectCount)
 	return nil
 }
 
@@ -82,10 +83,10 @@ func (c *collector) add(inode *tree.Inode, dir, name uint32, depth int) (uint32,
 		c.xattrCount += 2
 		c.objectCount++
 	}
-	if err := c.version.checkInode(inode); err != nil {
+	if err := checkInode(c.format, inode); err != nil {
 		return 0, fmt.Errorf("%q: %w", c.path(n), err)
 	}
-	if inode.IsWhiteout() && c.version != V2 {
+	if inode.IsWhiteout() && c.format != variant.V2 {
 		c.nodes[n].mode = unix.S_IFREG | c.nodes[n].mode&0o7777
 		c.nodes[dir].whiteouts = true
 	}

@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"bufio"
+	"cfs/lib/variant"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -62,7 +63,7 @@ func (e *emitter) appendSuperblock() {
 	h := header{
 		Magic:            headerMagic,
 		Version:          headerVersion,
-		ComposefsVersion: uint32(e.version),
+		ComposefsVersion: uint32(e.format),
 	}
 	s := superblock{
 		Magic:         superMagic,
@@ -72,7 +73,7 @@ func (e *emitter) appendSuperblock() {
 		Inos:          uint64(len(e.nodes)),
 		Blocks:        e.blocks,
 	}
-	if e.version != V2 {
+	if e.format != variant.V2 {
 		s.BuildTime = e.minTime.Sec
 		s.BuildTimeNsec = e.minTime.Nsec
 		s.XattrBlkaddr = uint32(e.end / blockSize)
@@ -100,7 +101,7 @@ func (e *emitter) appendInode(n *node, i uint32) {
 		nsec:     n.inode.Mtime.Nsec,
 		links:    n.links,
 	}
-	if e.version == V2 {
+	if e.format == variant.V2 {
 		h.ino = n.nid
 		h.nsec = 0
 	}
@@ -120,7 +121,7 @@ func (e *emitter) inodeU(n *node) uint32 {
 		return n.inode.Rdev
 	}
 	if n.layout == chunkBased {
-		if e.version == V2 {
+		if e.format == variant.V2 {
 			return maxChunkFormat
 		}
 		format := chunkFormat(n.size)
@@ -144,7 +145,7 @@ func (e *emitter) appendXattrs(n *node) {
 	e.buf = le.AppendUint32(e.buf, filter)
 	e.buf = append(e.buf, n.shared, 0, 0, 0, 0, 0, 0, 0)
 	base := e.end // of the references: block xattr_blkaddr
-	if e.version != V2 {
+	if e.format != variant.V2 {
 		base %= blockSize
 	}
 	for _, r := range refs[:n.shared] {

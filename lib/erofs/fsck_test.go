@@ -8,6 +8,7 @@ import (
 
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // fsck.erofs finds nothing wrong with any image.
@@ -17,8 +18,8 @@ func TestFsckErofs(t *testing.T) {
 		t.Skipf("NOT TESTED: erofs-utils is not installed: %v", err)
 	}
 	path := filepath.Join(t.TempDir(), "image")
-	check := func(name string, root *tree.Inode, v erofs.Version) {
-		if v == erofs.V2 && lacksChunkEntries(root) {
+	check := func(name string, root *tree.Inode, v variant.Format) {
+		if v == variant.V2 && lacksChunkEntries(root) {
 			return
 		}
 		data, err := bytesOf(erofs.Write, root, v)

@@ -9,6 +9,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -46,7 +47,7 @@ type forged struct {
 	data []byte
 }
 
-func newForged(t *testing.T, v Version) *forged {
+func newForged(t *testing.T, v variant.Format) *forged {
 	var buf bytes.Buffer
 	if err := Write(&buf, sample(), v); err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func (f *forged) replace(old, new string) {
 	copy(f.data[i:], new)
 }
 
-var allVersions = []Version{V0, V1, V2}
+var allVersions = []variant.Format{variant.V0, variant.V1, variant.V2}
 
 // Each way to forge an image is found out by Tree or, if it is one of the rules
 // of Check, by that.
@@ -153,8 +154,8 @@ func readForged(data []byte, check bool) error {
 
 var forgeries = []struct {
 	name     string
-	versions []Version // nil for all
-	check    bool      // Tree takes it, Check does not
+	versions []variant.Format // nil for all
+	check    bool             // Tree takes it, Check does not
 	forge    func(f *forged)
 	want     string
 }{
@@ -180,8 +181,8 @@ var forgeries = []struct {
 	{name: "xattrs beyond end", forge: func(f *forged) { le.PutUint16(f.at("too")[2:], 65535) }, want: "beyond the end"},
 	{name: "blocks beyond end", forge: func(f *forged) { le.PutUint32(f.at("dir")[16:], 1<<31) }, want: "beyond the end"},
 	{name: "size beyond end", forge: func(f *forged) { le.PutUint32(f.at("symlink")[8:], 1<<30+6) }, want: "more than the image"},
-	{name: "nanoseconds", versions: []Version{V2}, forge: func(f *forged) { le.PutUint32(f.at("dir")[40:], 1e9) }, want: "nanoseconds"},
-	{name: "build time", versions: []Version{V0, V1}, forge: func(f *forged) { le.PutUint32(f.data[1024+32:], 1e9) }, want: "nanoseconds"},
+	{name: "nanoseconds", versions: []variant.Format{variant.V2}, forge: func(f *forged) { le.PutUint32(f.at("dir")[40:], 1e9) }, want: "nanoseconds"},
+	{name: "build time", versions: []variant.Format{variant.V0, variant.V1}, forge: func(f *forged) { le.PutUint32(f.data[1024+32:], 1e9) }, want: "nanoseconds"},
 	{name: "unknown type", forge: func(f *forged) { f.at("linked")[5] = 0xf1 }, want: "mode"},
 	{name: "root no directory", forge: func(f *forged) { f.at("")[5] = 0x81 }, want: "no directory"},
 
@@ -202,7 +203,7 @@ var forgeries = []struct {
 	{name: "directory in itself", forge: func(f *forged) {
 		copy(f.dirent(f.inode("dir"), "deep")[:8], f.dirent(f.inode("dir"), ".")[:8])
 	}, want: "more names"},
-	{name: "directory size", versions: []Version{V0, V1}, forge: func(f *forged) { f.at("")[8]++ }, want: "a directory of"},
+	{name: "directory size", versions: []variant.Format{variant.V0, variant.V1}, forge: func(f *forged) { f.at("")[8]++ }, want: "a directory of"},
 	{name: "directory of chunks", forge: func(f *forged) { f.at("dir")[0] = f.at("dir")[0]&1 | chunkBased<<layoutShift }, want: "a directory of"},
 
 	{name: "too few links", forge: func(f *forged) { f.setLinks("linked", 300) }, want: "more names"},
@@ -224,10 +225,10 @@ var forgeries = []struct {
 	{name: "xattr size", forge: func(f *forged) { f.xattrBlock("labelled")[16+3] = 1 }, want: "an xattr of"},
 	{name: "xattr without name", forge: func(f *forged) { copy(f.xattrBlock("labelled")[16:], "\x00\x00\x05\x00") }, want: "no name"},
 
-	{name: "missing stub", versions: []Version{V0, V1}, check: true, forge: func(f *forged) { f.removeStub() }, want: "all 256"},
-	{name: "stored whiteout", versions: []Version{V0, V1}, check: true, forge: func(f *forged) { le.PutUint32(f.at("device")[16:], 0) }, want: "not escaped"},
-	{name: "symbolic link across blocks", versions: []Version{V0, V1}, check: true, forge: func(f *forged) { f.moveSymlink() }, want: "across two blocks"},
-	{name: "escaped whiteout", versions: []Version{V2}, check: true, forge: func(f *forged) { f.escapeInV2() }, want: "escaped whiteout"},
+	{name: "missing stub", versions: []variant.Format{variant.V0, variant.V1}, check: true, forge: func(f *forged) { f.removeStub() }, want: "all 256"},
+	{name: "stored whiteout", versions: []variant.Format{variant.V0, variant.V1}, check: true, forge: func(f *forged) { le.PutUint32(f.at("device")[16:], 0) }, want: "not escaped"},
+	{name: "symbolic link across blocks", versions: []variant.Format{variant.V0, variant.V1}, check: true, forge: func(f *forged) { f.moveSymlink() }, want: "across two blocks"},
+	{name: "escaped whiteout", versions: []variant.Format{variant.V2}, check: true, forge: func(f *forged) { f.escapeInV2() }, want: "escaped whiteout"},
 }
 
 // removeDots leaves only the entry "fifo" of the directory "deep".
@@ -270,7 +271,7 @@ func (f *forged) escapeInV2() {
 		Xattrs: []tree.Xattr{{Name: overlayPrefix + "whiteout"}},
 	})
 	var buf bytes.Buffer
-	if err := Write(&buf, root, V2); err != nil {
+	if err := Write(&buf, root, variant.V2); err != nil {
 		f.t.Fatal(err)
 	}
 	f.data = buf.Bytes()

@@ -8,9 +8,10 @@ import (
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
-func write(t testing.TB, root *tree.Inode, v erofs.Version) []byte {
+func write(t testing.TB, root *tree.Inode, v variant.Format) []byte {
 	t.Helper()
 	data, err := bytesOf(erofs.Write, root, v)
 	if err != nil {
@@ -19,7 +20,7 @@ func write(t testing.TB, root *tree.Inode, v erofs.Version) []byte {
 	return data
 }
 
-func bytesOf(write func(io.Writer, *tree.Inode, erofs.Version) error, root *tree.Inode, v erofs.Version) ([]byte, error) {
+func bytesOf(write func(io.Writer, *tree.Inode, variant.Format) error, root *tree.Inode, v variant.Format) ([]byte, error) {
 	var buf bytes.Buffer
 	err := write(&buf, root, v)
 	return buf.Bytes(), err

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 const (
@@ -26,16 +27,16 @@ const (
 
 // maxInline returns the largest content of a regular file that an image holds,
 // and that one can have: mkcomposefs writes, and composefs-rs reads so much.
-func (v Version) maxInline() uint64 {
-	if v == V2 {
+func maxInline(v variant.Format) uint64 {
+	if v == variant.V2 {
 		return 512
 	}
 	return 5000
 }
 
 // maxTarget returns the length of the longest target of a symbolic link.
-func (v Version) maxTarget() uint64 {
-	if v == V2 {
+func maxTarget(v variant.Format) uint64 {
+	if v == variant.V2 {
 		return 1024
 	}
 	return 4095
@@ -59,39 +60,39 @@ func checkName(name string) error {
 }
 
 // checkInode checks that an image can hold n.
-func (v Version) checkInode(n *tree.Inode) error {
+func checkInode(v variant.Format, n *tree.Inode) error {
 	if n.Mode>>16 != 0 || fileTypes[n.Type()>>modeShift] == 0 {
 		return fmt.Errorf("unknown file type in mode %o", n.Mode)
 	}
 	if n.Mtime.Nsec >= 1e9 {
 		return fmt.Errorf("a time with %d nanoseconds", n.Mtime.Nsec)
 	}
-	if err := v.checkXattrs(n.Xattrs); err != nil {
+	if err := checkXattrs(v, n.Xattrs); err != nil {
 		return err
 	}
 	switch n.Type() {
 	case unix.S_IFREG:
-		return v.checkFile(n)
+		return checkFile(v, n)
 	case unix.S_IFLNK:
-		return v.checkTarget(n.Target)
+		return checkTarget(v, n.Target)
 	}
 	return nil
 }
 
-func (v Version) checkFile(n *tree.Inode) error {
+func checkFile(v variant.Format, n *tree.Inode) error {
 	if !isExternal(n) {
 		switch {
 		case !n.Object.IsZero() || n.Payload != "":
 			return errors.New("a file with content and with an object")
 		case uint64(len(n.Inline)) != n.Size:
 			return fmt.Errorf("a file of %d bytes with %d bytes of content", n.Size, len(n.Inline))
-		case n.Size > v.maxInline():
-			return fmt.Errorf("%d bytes of content, more than version %d can hold: %d", n.Size, v, v.maxInline())
+		case n.Size > maxInline(v):
+			return fmt.Errorf("%d bytes of content, more than version %d can hold: %d", n.Size, v, maxInline(v))
 		}
 		return nil
 	}
 	switch {
-	case v != V2 && n.Size > maxSizeE1:
+	case v != variant.V2 && n.Size > maxSizeE1:
 		return fmt.Errorf("a file of %d bytes, more than version %d can hold: %d", n.Size, v, uint64(maxSizeE1))
 	case len(n.Payload) > maxPayload:
 		return fmt.Errorf("an object path of %d bytes, more than %d", len(n.Payload), maxPayload)
@@ -101,10 +102,10 @@ func (v Version) checkFile(n *tree.Inode) error {
 	return nil
 }
 
-func (v Version) checkTarget(target string) error {
+func checkTarget(v variant.Format, target string) error {
 	switch {
-	case uint64(len(target)) > v.maxTarget():
-		return fmt.Errorf("a target of %d bytes, more than version %d can hold: %d", len(target), v, v.maxTarget())
+	case uint64(len(target)) > maxTarget(v):
+		return fmt.Errorf("a target of %d bytes, more than version %d can hold: %d", len(target), v, maxTarget(v))
 	case strings.IndexByte(target, 0) >= 0:
 		return errors.New("a NUL in the target of a symbolic link")
 	}
@@ -112,10 +113,10 @@ func (v Version) checkTarget(target string) error {
 }
 
 // checkXattrs checks the xattrs of an inode, before the overlay's names come.
-func (v Version) checkXattrs(list []tree.Xattr) error {
+func checkXattrs(v variant.Format, list []tree.Xattr) error {
 	sum := xattrBlockSize
 	for i, x := range list {
-		suffix := len(x.Name) - len(xattrPrefixes[v.xattrIndex(x.Name)])
+		suffix := len(x.Name) - len(xattrPrefixes[xattrIndex(v, x.Name)])
 		if strings.HasPrefix(x.Name, overlayPrefix) {
 			suffix += len(escapedPrefix) - len(overlayPrefix)
 		}
@@ -133,7 +134,7 @@ func (v Version) checkXattrs(list []tree.Xattr) error {
 		// with its prefix, the value.
 		sum += xattrEntrySize + xattrUnit - 1 + len(x.Name) + len(x.Value)
 	}
-	if v != V2 && sum > maxXattrsE1 {
+	if v != variant.V2 && sum > maxXattrsE1 {
 		return fmt.Errorf("%d bytes of xattrs, more than version %d can hold: %d", sum, v, maxXattrsE1)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -106,7 +107,7 @@ func checkHeld(t *testing.T, what string, root *tree.Inode, held int, path strin
 	t.Helper()
 	for _, v := range versions {
 		layout := inE1
-		if v == erofs.V2 {
+		if v == variant.V2 {
 			layout = inE2
 		}
 		data, err := bytesOf(erofs.Write, root, v)
@@ -154,7 +155,7 @@ func TestLimitsOfTrees(t *testing.T) {
 	}
 	checkHeld(t, "256 shared xattrs", shared, inE1, "/a")
 
-	if err := erofs.Write(nil, regular(""), erofs.V1); err == nil {
+	if err := erofs.Write(nil, regular(""), variant.V1); err == nil {
 		t.Error("a file was taken for a root")
 	}
 	if err := erofs.Write(nil, tree.NewDir(0), 3); err == nil {
@@ -175,9 +176,9 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 
 // An error of the writer below comes out.
 func TestWriteError(t *testing.T) {
-	root := newForest(1, erofs.V1).tree(2000)
+	root := newForest(1, variant.V1).tree(2000)
 	for _, left := range []int{0, 1 << 16, 1 << 17} {
-		if err := erofs.Write(&failingWriter{left}, root, erofs.V1); !errors.Is(err, errFull) {
+		if err := erofs.Write(&failingWriter{left}, root, variant.V1); !errors.Is(err, errFull) {
 			t.Errorf("after %d bytes: error %v, want %v", left, err, errFull)
 		}
 	}

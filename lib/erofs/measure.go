@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // maxTail is the largest rest of a directory, or of an E1 file's content, that
@@ -28,7 +29,7 @@ func (b *builder) measure() error {
 			return fmt.Errorf("%q: %w", b.path(uint32(i)), err)
 		}
 		b.measureData(n)
-		n.extended = b.version == V2 || !b.fitsCompact(n)
+		n.extended = b.format == variant.V2 || !b.fitsCompact(n)
 	}
 	return nil
 }
@@ -85,7 +86,7 @@ func (b *builder) measureInline(n *node) {
 
 // countChunks returns how many chunks an external file is said to have.
 func (b *builder) countChunks(in *tree.Inode) uint64 {
-	if b.version != V2 {
+	if b.format != variant.V2 {
 		shift := chunkFormat(in.Size) + blockBits
 		return align(in.Size, 1<<shift) >> shift
 	}

@@ -7,15 +7,16 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // Image is an image that is read. Its methods can be called at the same time.
 type Image struct {
-	data    []byte
-	version Version
-	root    uint64    // nid
-	xattrs  uint64    // the offset from which references to shared xattrs count
-	time    tree.Time // of compact inodes
+	data   []byte
+	format variant.Format
+	root   uint64    // nid
+	xattrs uint64    // the offset from which references to shared xattrs count
+	time   tree.Time // of compact inodes
 }
 
 // Open checks the header and the superblock of an image, whose bytes must not
@@ -39,11 +40,11 @@ func Open(data []byte) (*Image, error) {
 		return nil, err
 	}
 	img := &Image{
-		data:    data,
-		version: Version(h.ComposefsVersion),
-		root:    uint64(s.RootNid),
-		xattrs:  uint64(s.XattrBlkaddr) * blockSize,
-		time:    tree.Time{Sec: s.BuildTime, Nsec: s.BuildTimeNsec},
+		data:   data,
+		format: variant.Format(h.ComposefsVersion),
+		root:   uint64(s.RootNid),
+		xattrs: uint64(s.XattrBlkaddr) * blockSize,
+		time:   tree.Time{Sec: s.BuildTime, Nsec: s.BuildTimeNsec},
 	}
 	if img.xattrs >= uint64(len(data)) {
 		return nil, corrupt.Errorf("offset %d: the shared xattrs begin after the end", superOffset+44)
@@ -51,23 +52,23 @@ func Open(data []byte) (*Image, error) {
 	return img, nil
 }
 
-// ReadVersion returns the version of an image from its first bytes alone.
-func ReadVersion(r io.Reader) (Version, error) {
+// ReadFormat returns the format of an image from its first bytes alone.
+func ReadFormat(r io.Reader) (variant.Format, error) {
 	var h header
 	if err := binary.Read(r, le, &h); err != nil {
 		return 0, corrupt.Errorf("header of the image: %w", err)
 	}
-	return Version(h.ComposefsVersion), h.check()
+	return variant.Format(h.ComposefsVersion), h.check()
 }
 
-// check checks that this is a composefs image of a known version.
+// check checks that this is a composefs image of a known format.
 func (h *header) check() error {
 	switch {
 	case h.Magic != headerMagic:
 		return corrupt.Errorf("offset 0: magic %#x is not that of a composefs image", h.Magic)
 	case h.Version != headerVersion:
 		return corrupt.Errorf("offset 4: unknown header version %d", h.Version)
-	case h.ComposefsVersion > uint32(V2):
+	case h.ComposefsVersion > uint32(variant.V2):
 		return corrupt.Errorf("offset 12: unknown composefs version %d", h.ComposefsVersion)
 	}
 	return nil
@@ -101,8 +102,8 @@ func (s *superblock) check() error {
 	return nil
 }
 
-// Version returns the version of the image.
-func (img *Image) Version() Version { return img.version }
+// Format returns the format of the image.
+func (img *Image) Format() variant.Format { return img.format }
 
 // Mismatch returns the offset of the first byte in which two images differ, or of the
 // end of the shorter one. The second result is false if they are equal.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -54,7 +55,7 @@ func (b *builder) overlay() error {
 	for i := range b.nodes {
 		n := &b.nodes[i]
 		list = list[:0]
-		if b.version == V2 {
+		if b.format == variant.V2 {
 			list = appendExternal(list, n.inode)
 			list = appendEscaped(list, n.inode)
 		} else {
@@ -123,7 +124,7 @@ func (b *builder) appendMarks(list []xattr, n *node) []xattr {
 	}
 	if n.whiteouts {
 		add(whiteoutsMarks)
-		if b.version == V1 {
+		if b.format == variant.V1 {
 			add(opaqueMarks)
 		}
 	}

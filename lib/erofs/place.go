@@ -1,6 +1,9 @@
 package erofs
 
-import "fmt"
+import (
+	"cfs/lib/variant"
+	"fmt"
+)
 
 // align rounds n up to a multiple of unit, a power of two.
 func align(n, unit uint64) uint64 { return (n + unit - 1) &^ (unit - 1) }
@@ -19,7 +22,7 @@ func (b *builder) place() error {
 		n := &b.nodes[i]
 		pos = align(pos, slotSize)
 		switch {
-		case b.version == V2:
+		case b.format == variant.V2:
 			pos = n.placeE2(pos)
 		case n.inode.IsSymlink():
 			pos = n.placeSymlink(pos)

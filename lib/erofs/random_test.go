@@ -11,6 +11,7 @@ import (
 
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -18,13 +19,13 @@ import (
 // as the format lets it, give back.
 type forest struct {
 	*rand.Rand
-	version erofs.Version
-	leaves  []*tree.Inode
-	left    int // names to come
+	format variant.Format
+	leaves []*tree.Inode
+	left   int // names to come
 }
 
-func newForest(seed uint64, v erofs.Version) *forest {
-	return &forest{Rand: rand.New(rand.NewPCG(seed, 0)), version: v}
+func newForest(seed uint64, v variant.Format) *forest {
+	return &forest{Rand: rand.New(rand.NewPCG(seed, 0)), format: v}
 }
 
 func (f *forest) tree(names int) *tree.Inode {
@@ -87,7 +88,7 @@ func (f *forest) inode(fileType uint32) *tree.Inode {
 		*id = []uint32{0, 1000, 65535, 65536, 1<<32 - 1}[f.IntN(5)]
 	}
 	n.Mtime = tree.Time{Sec: []int64{0, 5, 1700000000, -3}[f.IntN(4)]}
-	if f.version != erofs.V2 {
+	if f.format != variant.V2 {
 		n.Mtime.Nsec = []uint32{0, 7, 999999999}[f.IntN(3)]
 	}
 	switch fileType {
@@ -103,10 +104,10 @@ func (f *forest) inode(fileType uint32) *tree.Inode {
 }
 
 func (f *forest) maxTarget() int {
-	return map[erofs.Version]int{erofs.V0: 4095, erofs.V1: 4095, erofs.V2: 1024}[f.version]
+	return map[variant.Format]int{variant.V0: 4095, variant.V1: 4095, variant.V2: 1024}[f.format]
 }
 func (f *forest) maxInline() int {
-	return map[erofs.Version]int{erofs.V0: 5000, erofs.V1: 5000, erofs.V2: 512}[f.version]
+	return map[variant.Format]int{variant.V0: 5000, variant.V1: 5000, variant.V2: 512}[f.format]
 }
 
 // file makes n a regular file of any kind.
@@ -143,7 +144,7 @@ func (f *forest) xattrs(n *tree.Inode) {
 		"trusted.overlay.metacopy", "trusted.overlay.redirect", "trusted.overlay.", "trusted.overlay.overlay.opaque",
 		"user.overlay.metacopy",
 	}
-	if !n.IsDir() || f.version != erofs.V1 {
+	if !n.IsDir() || f.format != variant.V1 {
 		// Elsewhere a whiteout in the directory replaces these.
 		names = append(names, "trusted.overlay.opaque", "user.overlay.opaque")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -78,7 +79,7 @@ func (r *reader) read(in *inode) (*tree.Inode, xattrSet, error) {
 	case unix.S_IFLNK:
 		n.Target, err = r.readTarget(in)
 	case unix.S_IFREG:
-		if set.whiteout && r.img.version != V2 {
+		if set.whiteout && r.img.format != variant.V2 {
 			n.Mode = unix.S_IFCHR | n.Mode&0o7777
 		} else {
 			err = r.readFile(n, in, &set)
@@ -91,11 +92,11 @@ func (r *reader) read(in *inode) (*tree.Inode, xattrSet, error) {
 }
 
 func (r *reader) readTarget(in *inode) (string, error) {
-	target, err := in.content(r.img.version.maxTarget())
+	target, err := in.content(maxTarget(r.img.format))
 	if err != nil {
 		return "", err
 	}
-	if err := r.img.version.checkTarget(target); err != nil {
+	if err := checkTarget(r.img.format, target); err != nil {
 		return "", corrupt.Errorf("offset %d: %w", in.offset(), err)
 	}
 	return target, nil
@@ -117,10 +118,10 @@ func (r *reader) readFile(n *tree.Inode, in *inode, set *xattrSet) (err error) {
 	} else if _, ok := parseRedirect(path); ok || in.layout == chunkBased {
 		n.Payload = r.intern(path)
 	} else {
-		n.Inline, err = in.content(r.img.version.maxInline())
+		n.Inline, err = in.content(maxInline(r.img.format))
 		return err
 	}
-	if err := r.img.version.checkFile(n); err != nil {
+	if err := checkFile(r.img.format, n); err != nil {
 		return corrupt.Errorf("offset %d: %w", in.offset(), err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // Tree reads the tree that an image holds, every name of it, within memory that
@@ -47,7 +48,7 @@ func (img *Image) readTree(also func(*reader, *inode, *tree.Inode) error) (*tree
 
 // isStub reports whether an entry is one of those that Write adds to the root.
 func (img *Image) isStub(in *inode, name string, depth int) bool {
-	return img.version != V2 && depth == 1 && isStubName(name) && in.isWhiteout()
+	return img.format != variant.V2 && depth == 1 && isStubName(name) && in.isWhiteout()
 }
 
 // isStubName reports whether name is that of a directory of objects: two hex

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // An image read and written again is the same, and the tree that was read has
@@ -25,7 +25,7 @@ func TestVectorRoundTrip(t *testing.T) {
 			if again, err := bytesOf(vector.writer(), got, v); err != nil || !bytes.Equal(again, data) {
 				t.Errorf("%s: V%d: not the same image after it was read (error %v)", vector.name, v, err)
 			}
-			if v == erofs.V2 {
+			if v == variant.V2 {
 				dropNanoseconds(root)
 			}
 			if want, got := dump(t, root), dump(t, got); got != want {

@@ -1,6 +1,7 @@
 package erofs
 
 import (
+	"cfs/lib/variant"
 	"cmp"
 	"fmt"
 	"slices"
@@ -56,7 +57,7 @@ func (t *xattrTable) sortShared() {
 			cmp.Compare(len(b.value), len(a.value)),
 			strings.Compare(b.value, a.value))
 	}
-	if t.version == V2 {
+	if t.format == variant.V2 {
 		compare = func(a, b row) int {
 			return cmp.Or(
 				cmp.Compare(a.index, b.index),
@@ -81,7 +82,7 @@ func (b *builder) splitXattrs(n *node) error {
 	own := refs[:0]
 	size := uint64(xattrBlockSize)
 	for _, r := range refs {
-		if b.xattrs.use(r).count > 1 && (b.version == V2 || len(shared) < maxSharedE1) {
+		if b.xattrs.use(r).count > 1 && (b.format == variant.V2 || len(shared) < maxSharedE1) {
 			shared = append(shared, r)
 			size += xattrRefSize
 		} else {

@@ -9,6 +9,7 @@ import (
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // writeStored returns the dumpfile of an image in the form of composefs-info.
@@ -28,7 +29,7 @@ func writeStored(img *erofs.Image) ([]byte, error) {
 // TestStored checks that what composefs-info shows of an image makes it again.
 func TestStored(t *testing.T) {
 	for _, vec := range readVectors(t) {
-		for _, v := range []erofs.Version{erofs.V0, erofs.V1} {
+		for _, v := range []variant.Format{variant.V0, variant.V1} {
 			if vec.images[v].refused || vec.dump == nil {
 				continue
 			}
@@ -61,7 +62,7 @@ func TestStored(t *testing.T) {
 // TestStoredHostile checks that a damaged image is refused as corrupt, or shown.
 func TestStoredHostile(t *testing.T) {
 	var image bytes.Buffer
-	if err := erofs.Write(&image, largeTree(500), erofs.V1); err != nil {
+	if err := erofs.Write(&image, largeTree(500), variant.V1); err != nil {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))

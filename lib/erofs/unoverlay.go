@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // xattrSet is the xattrs of an inode as the tree has them, without those by which
@@ -44,7 +45,7 @@ func (r *reader) readXattrs(in *inode) (xattrSet, error) {
 	r.list = list
 	list = sortNames(list)
 	set.whiteout = in.fileType() == unix.S_IFREG && in.size == 0 && slices.Contains(list, whiteoutMarks[0])
-	if r.img.version != V2 {
+	if r.img.format != variant.V2 {
 		list = r.img.removeMarks(list, in, set.whiteout)
 	}
 	for i, x := range list {
@@ -82,7 +83,7 @@ func (img *Image) removeMarks(list []tree.Xattr, in *inode, whiteout bool) []tre
 		remove(whiteoutMarks)
 	case in.isDir() && slices.Contains(list, whiteoutsMarks[0]):
 		remove(whiteoutsMarks)
-		if img.version == V1 {
+		if img.format == variant.V1 {
 			remove(opaqueMarks)
 		}
 	}

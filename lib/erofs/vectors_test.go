@@ -15,23 +15,24 @@ import (
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
 // vectorDir holds what the reference implementations made of many inputs.
 const vectorDir = "../../../shared/vectors"
 
-var versions = []erofs.Version{erofs.V0, erofs.V1, erofs.V2}
+var versions = []variant.Format{variant.V0, variant.V1, variant.V2}
 
 // vector is a dumpfile with what its images are.
 type vector struct {
 	name   string
 	dump   []byte
 	compat bool
-	images map[erofs.Version]image
+	images map[variant.Format]image
 
-	auto      *erofs.Version // what mkcomposefs takes by itself, if known
-	published string         // sha256 of the image that its test suite has
+	auto      *variant.Format // what mkcomposefs takes by itself, if known
+	published string          // sha256 of the image that its test suite has
 }
 
 // image is what is known of an image; an empty field is not known.
@@ -71,18 +72,18 @@ func readDumpVectors(t testing.TB) []vector {
 	}
 	var file struct {
 		Dumps map[string]struct {
-			DerivedFrom    string         `json:"derived_from"`
-			SameDumpAs     string         `json:"same_dump_as"`
-			DefaultVersion *erofs.Version `json:"c_default_version"`
-			AssetSHA256    string         `json:"asset_sha256sum"`
-			AssetVersion   string         `json:"asset_version"`
+			DerivedFrom    string          `json:"derived_from"`
+			SameDumpAs     string          `json:"same_dump_as"`
+			DefaultVersion *variant.Format `json:"c_default_version"`
+			AssetSHA256    string          `json:"asset_sha256sum"`
+			AssetVersion   string          `json:"asset_version"`
 			V0, V1, V2     result
 		}
 	}
 	readJSON(t, filepath.Join(dir, "vectors.json"), &file)
 	var list []vector
 	for name, d := range file.Dumps {
-		v := vector{name: name, compat: strings.HasPrefix(name, "assets/"), images: make(map[erofs.Version]image)}
+		v := vector{name: name, compat: strings.HasPrefix(name, "assets/"), images: make(map[variant.Format]image)}
 		v.auto = d.DefaultVersion
 		if strings.HasPrefix(d.AssetVersion, "C default") {
 			v.published = d.AssetSHA256
@@ -137,7 +138,7 @@ func readTreeVectors(t testing.TB, dir string) []vector {
 				if _, err := os.Stat(name); err != nil {
 					continue
 				}
-				v := vector{name: name[len(vectorDir)+1:], dump: readFile(t, name), images: make(map[erofs.Version]image)}
+				v := vector{name: name[len(vectorDir)+1:], dump: readFile(t, name), images: make(map[variant.Format]image)}
 				for i, digests := range digests {
 					if alg == "sha512" {
 						v.images[versions[i]] = image{fsverity512: digests[alg]}
@@ -205,7 +206,7 @@ func (v vector) tree(t testing.TB) *tree.Inode {
 
 // writer returns what makes the images of a vector: those that composefs-rs made
 // from layers have its order of times.
-func (v vector) writer() func(io.Writer, *tree.Inode, erofs.Version) error {
+func (v vector) writer() func(io.Writer, *tree.Inode, variant.Format) error {
 	if strings.HasPrefix(v.name, "layers/") {
 		return erofs.WriteUnsignedTimes
 	}
@@ -274,7 +275,7 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-func checkImage(t *testing.T, name string, version erofs.Version, data []byte, want image) {
+func checkImage(t *testing.T, name string, format variant.Format, data []byte, want image) {
 	t.Helper()
 	sum := sha256.Sum256(data)
 	for _, c := range []struct{ what, got, want string }{
@@ -283,10 +284,10 @@ func checkImage(t *testing.T, name string, version erofs.Version, data []byte, w
 		{"sha256", hex.EncodeToString(sum[:]), want.sha256sum},
 	} {
 		if c.want != "" && c.got != c.want {
-			t.Errorf("%s: V%d: %s %s, want %s", name, version, c.what, c.got, c.want)
+			t.Errorf("%s: V%d: %s %s, want %s", name, format, c.what, c.got, c.want)
 		}
 	}
 	if want.size != 0 && len(data) != want.size {
-		t.Errorf("%s: V%d: %d bytes, want %d", name, version, len(data), want.size)
+		t.Errorf("%s: V%d: %d bytes, want %d", name, format, len(data), want.size)
 	}
 }

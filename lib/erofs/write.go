@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 )
 
 // Write writes the image of a tree, from its first byte to its last, and leaves
@@ -18,26 +19,26 @@ import (
 //
 // The least time of the tree goes into the superblock of an E1 image. Times are
 // compared as what they are, signed, as mkcomposefs does.
-func Write(w io.Writer, root *tree.Inode, v Version) error {
+func Write(w io.Writer, root *tree.Inode, v variant.Format) error {
 	return write(w, root, v, earlier)
 }
 
 // WriteUnsignedTimes is Write, but that a time before 1970 counts as later than
 // any other. So does composefs-rs with the trees of layers, the only ones in
 // which it takes such times. Without such times, and in V2, the image is the same.
-func WriteUnsignedTimes(w io.Writer, root *tree.Inode, v Version) error {
+func WriteUnsignedTimes(w io.Writer, root *tree.Inode, v variant.Format) error {
 	return write(w, root, v, earlierUnsigned)
 }
 
-func write(w io.Writer, root *tree.Inode, v Version, earlier func(a, b tree.Time) bool) error {
-	if v > V2 {
+func write(w io.Writer, root *tree.Inode, v variant.Format, earlier func(a, b tree.Time) bool) error {
+	if v > variant.V2 {
 		return fmt.Errorf("no such image version: %d", v)
 	}
-	b := builder{version: v, earlier: earlier}
+	b := builder{format: v, earlier: earlier}
 	if err := b.collect(root); err != nil {
 		return err
 	}
-	if v != V2 {
+	if v != variant.V2 {
 		b.sortBreadthFirst()
 	}
 	if err := b.overlay(); err != nil {
@@ -56,7 +57,7 @@ func write(w io.Writer, root *tree.Inode, v Version, earlier func(a, b tree.Time
 // builder holds an image while it is made. Inodes are numbered by their place in
 // nodes, names by their place in entries.
 type builder struct {
-	version Version
+	format variant.Format
 
 	nodes   []node  // in the order of the image
 	entries []entry // those of each directory together, in byte order

@@ -1,6 +1,9 @@
 package erofs
 
-import "strings"
+import (
+	"cfs/lib/variant"
+	"strings"
+)
 
 // xattrPrefixes are the prefixes of xattr names by their index
 // (EROFS_XATTR_INDEX_*): an entry stores the index and the rest of the name.
@@ -27,17 +30,17 @@ type xattrName struct {
 	bit   uint8 // in the name filters of inodes
 }
 
-func (v Version) xattrName(full string) xattrName {
-	n := xattrName{full: full, index: v.xattrIndex(full)}
+func newXattrName(v variant.Format, full string) xattrName {
+	n := xattrName{full: full, index: xattrIndex(v, full)}
 	n.bit = uint8(xxh32(n.suffix(), xattrFilterSeed+uint32(n.index)) & 31)
 	return n
 }
 
 // xattrIndex returns the index of the prefix that name begins with, 0 if with
 // none of those that the layout knows. No prefix begins with another one.
-func (v Version) xattrIndex(name string) uint8 {
+func xattrIndex(v variant.Format, name string) uint8 {
 	for i := uint8(1); i < uint8(len(xattrPrefixes)); i++ {
-		if strings.HasPrefix(name, xattrPrefixes[i]) && (i != xattrLustre || v == V2) {
+		if strings.HasPrefix(name, xattrPrefixes[i]) && (i != xattrLustre || v == variant.V2) {
 			return i
 		}
 	}

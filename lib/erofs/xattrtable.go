@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -14,7 +15,7 @@ import (
 // What objects give, two pairs for most files of a large tree, is kept as the
 // object's ID and made into bytes when it is written.
 type xattrTable struct {
-	version  Version
+	format   variant.Format
 	metacopy xattrName
 	redirect xattrName
 
@@ -60,11 +61,11 @@ type object struct {
 type use struct{ count, at uint32 }
 
 // newXattrTable returns a table with room for so many objects.
-func newXattrTable(v Version, objects int) *xattrTable {
+func newXattrTable(v variant.Format, objects int) *xattrTable {
 	return &xattrTable{
-		version:  v,
-		metacopy: v.xattrName(metacopyName),
-		redirect: v.xattrName(redirectName),
+		format:   v,
+		metacopy: newXattrName(v, metacopyName),
+		redirect: newXattrName(v, redirectName),
 		byPair:   make(map[tree.Xattr]xattrRef),
 		objects:  make([]object, 0, objects),
 		byHash:   make(map[uint64]uint32, objects),
@@ -91,7 +92,7 @@ func (t *xattrTable) findPair(x tree.Xattr) xattrRef {
 	r, ok := t.byPair[x]
 	if !ok {
 		r = xattrRef(len(t.pairs))
-		name := t.version.xattrName(x.Name)
+		name := newXattrName(t.format, x.Name)
 		t.pairs = append(t.pairs, pair{xattrName: name, value: x.Value})
 		t.byPair[x] = r
 		t.hasACL = t.hasACL || name.isACL()

@@ -18,6 +18,7 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -64,7 +65,7 @@ func (k *Reach) AddStream(id verity.ID) error {
 	}
 	for _, ref := range s.Refs {
 		add := k.follow
-		if oci.IsImageKey(ref.Name) {
+		if variant.IsKey(ref.Name) {
 			add = k.keepImage
 		} else if s.ContentType == splitstream.Manifest || s.ContentType == splitstream.Config {
 			add = k.AddStream

@@ -8,6 +8,7 @@ import (
 
 	"cfs/lib/oci"
 	"cfs/lib/repo"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -79,8 +80,8 @@ func (c *Checker) container(name string, image *oci.Image) bool {
 func (c *Checker) erofs(name, key string, id verity.ID) {
 	image, err := oci.OpenEROFS(c.Repo, id)
 	if err == nil {
-		if v, ok := oci.ParseKey(key); ok && (image.Version() == 2) != (v.Version == 2) {
-			err = fmt.Errorf("is of format %d", image.Version())
+		if v, ok := variant.ParseKey(key); ok && (image.Format() == variant.V2) != (v.Format == variant.V2) {
+			err = fmt.Errorf("is of format %d", image.Format())
 		}
 	}
 	if err != nil {

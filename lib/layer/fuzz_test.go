@@ -7,6 +7,7 @@ import (
 
 	"cfs/lib/layer"
 	"cfs/lib/splitstream"
+	"cfs/lib/tolerance"
 	"cfs/lib/verity"
 )
 
@@ -68,7 +69,7 @@ func FuzzLayer(f *testing.F) {
 		}
 		for _, strict := range []bool{true, false} {
 			r := open()
-			g := layer.Merger{Strict: strict}
+			g := layer.Merger{Strict: tolerance.Strict(strict)}
 			if g.Add(r) == nil {
 				g.Tree()
 			}

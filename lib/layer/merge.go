@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +12,9 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/splitstream"
 	"cfs/lib/tarball"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -23,13 +26,10 @@ const (
 	maxTarget = 4095 // bytes: PATH_MAX of limits.h, less the NUL
 )
 
-// ErrRefused means that strict rules refuse what is taken without them.
-var ErrRefused = errors.New("refused by --strict")
-
 // Merger makes the tree of a container's root file system from its layers.
 type Merger struct {
-	Xattrs XattrMode
-	Strict bool // refuse what the reference refuses
+	Xattrs variant.XattrMode
+	Strict tolerance.Strict
 
 	root      *tree.Inode
 	rootEntry bool // a layer had an entry for the root itself
@@ -63,10 +63,18 @@ func (g *Merger) Add(s *splitstream.Reader) error {
 	}
 }
 
+// Tree returns the merged tree in the canonical form of container images.
+func (g *Merger) Tree() (*tree.Inode, error) {
+	if g.root == nil {
+		g.root = tree.NewDir(0o755)
+	}
+	return tree.Canonicalize(g.root, !g.rootEntry, g.Strict)
+}
+
 // apply does what one member says.
 func (g *Merger) apply(m *tarball.Member, object verity.ID, inline string) error {
 	if m.Lenient != "" {
-		if err := g.refuse("%s", m.Lenient); err != nil {
+		if err := g.Strict.Refuse("%s", m.Lenient); err != nil {
 			return err
 		}
 	}
@@ -119,7 +127,7 @@ func (g *Merger) setRoot(n *tree.Inode) error {
 func (g *Merger) remove(parents []string, name, removed string) error {
 	dir, err := g.directory(parents, false)
 	if errors.Is(err, errMissing) {
-		return g.refuse("%v", err)
+		return g.Strict.Refuse("%v", err)
 	}
 	if err != nil {
 		return err
@@ -167,7 +175,7 @@ func (g *Merger) inode(m *tarball.Member, object verity.ID, inline string) (*tre
 	if !ok {
 		return nil, fmt.Errorf("members of type %q are not supported", m.Type)
 	}
-	n := &tree.Inode{Mode: typ | uint32(m.Mode&0o7777), UID: m.UID, GID: m.GID, Mtime: m.Mtime, Xattrs: g.Xattrs.filter(m.Xattrs)}
+	n := &tree.Inode{Mode: typ | uint32(m.Mode&0o7777), UID: m.UID, GID: m.GID, Mtime: m.Mtime, Xattrs: g.keep(m.Xattrs)}
 	switch typ {
 	case unix.S_IFREG:
 		n.Size, n.Object, n.Inline = m.Size, object, inline
@@ -188,16 +196,13 @@ func (g *Merger) inode(m *tarball.Member, object verity.ID, inline string) (*tre
 	return n, nil
 }
 
+// keep returns those of the extended attributes that the tree keeps.
+func (g *Merger) keep(all []tree.Xattr) []tree.Xattr {
+	return slices.DeleteFunc(all, func(a tree.Xattr) bool { return !g.Xattrs.Keeps(a.Name) })
+}
+
 // encodeDevice packs device numbers as the kernel's new_encode_dev does
 // (include/linux/kdev_t.h).
 func encodeDevice(major, minor uint32) uint32 {
 	return minor&0xff | major<<8 | minor&^0xff<<12
-}
-
-// refuse returns an error that says what, if the rules are strict.
-func (g *Merger) refuse(format string, args ...any) error {
-	if !g.Strict {
-		return nil
-	}
-	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
 }

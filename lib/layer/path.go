@@ -67,14 +67,14 @@ func (g *Merger) directory(parents []string, create bool) (*tree.Inode, error) {
 	for _, name := range parents {
 		n := w.here().Lookup(name)
 		if n == nil && create {
-			if err := g.refuse("the directory %q has no entry", name); err != nil {
+			if err := g.Strict.Refuse("the directory %q has no entry", name); err != nil {
 				return nil, err
 			}
 			n = tree.NewDir(0o755)
 			w.here().Put(name, n)
 		}
 		if n != nil && n.IsSymlink() {
-			if err := g.refuse("%q is a symbolic link, not a directory", name); err != nil {
+			if err := g.Strict.Refuse("%q is a symbolic link, not a directory", name); err != nil {
 				return nil, err
 			}
 		}

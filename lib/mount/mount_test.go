@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -49,12 +49,12 @@ func TestMount(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	needMounts(t)
-	for _, v := range []erofs.Version{erofs.V0, erofs.V1, erofs.V2} {
+	for _, v := range []variant.Format{variant.V0, variant.V1, variant.V2} {
 		t.Run(fmt.Sprint(v), func(t *testing.T) {
 			s := newStore(t, verity.SHA512)
 			root := sampleTree(s)
 			for _, n := range tree.Walk(root) {
-				if v == erofs.V2 {
+				if v == variant.V2 {
 					n.Mtime.Nsec = 0 // which that version leaves out
 				}
 			}

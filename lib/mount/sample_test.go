@@ -16,6 +16,7 @@ import (
 
 	"cfs/lib/erofs"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -87,9 +88,9 @@ func (s store) open() []*os.File {
 }
 
 // image writes the EROFS image of a tree and returns it open.
-func (s store) image(root *tree.Inode) *os.File { return s.imageOf(root, erofs.V1) }
+func (s store) image(root *tree.Inode) *os.File { return s.imageOf(root, variant.V1) }
 
-func (s store) imageOf(root *tree.Inode, v erofs.Version) *os.File {
+func (s store) imageOf(root *tree.Inode, v variant.Format) *os.File {
 	s.t.Helper()
 	var b bytes.Buffer
 	if err := erofs.Write(&b, root, v); err != nil {

@@ -13,8 +13,8 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/blob"
-	"cfs/lib/layer"
 	"cfs/lib/repo"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -39,7 +39,7 @@ func rootfs(b *testing.B, count int) []byte {
 
 func benchRepo(b *testing.B) *repo.Repo {
 	path := b.TempDir() + "/repo"
-	if err := repo.Init(path, repo.New{Algorithm: verity.SHA256, Formats: []int{1}, Insecure: true}); err != nil {
+	if err := repo.Init(path, repo.New{Algorithm: verity.SHA256, Formats: []variant.Format{variant.V1}, Insecure: true}); err != nil {
 		b.Fatal(err)
 	}
 	r, err := repo.Open(path, repo.Lock{})
@@ -87,7 +87,7 @@ func BenchmarkImage(b *testing.B) {
 	r := benchRepo(b)
 	l := benchLink(b, r)
 	for b.Loop() {
-		root, err := l.Tree(r, layer.AllowlistOnly, false)
+		root, err := l.Tree(r, variant.AllowlistOnly, false)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func BenchmarkImage(b *testing.B) {
 func BenchmarkLink(b *testing.B) {
 	r := benchRepo(b)
 	l := benchLink(b, r)
-	root, err := l.Tree(r, layer.AllowlistOnly, false)
+	root, err := l.Tree(r, variant.AllowlistOnly, false)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func BenchmarkLink(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l.Images[Variant{Version: 1}] = id
+	l.Images[variant.Variant{Format: variant.V1}] = id
 	for b.Loop() {
 		if _, err := l.Write(r); err != nil {
 			b.Fatal(err)

@@ -13,7 +13,9 @@ import (
 	"cfs/lib/erofs"
 	"cfs/lib/layer"
 	"cfs/lib/repo"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -22,7 +24,7 @@ const maxImage = 1 << 30
 
 // Tree merges layers, whose keys are given in order, into the root file system of
 // a container, in its canonical form. stream tells the stream of each layer.
-func Tree(r *repo.Repo, keys []digest.Digest, stream func(digest.Digest) verity.ID, mode layer.XattrMode, strict bool) (*tree.Inode, error) {
+func Tree(r *repo.Repo, keys []digest.Digest, stream func(digest.Digest) verity.ID, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
 	g := layer.Merger{Xattrs: mode, Strict: strict}
 	for _, key := range keys {
 		if err := addLayer(&g, r, stream(key)); err != nil {
@@ -45,8 +47,8 @@ func addLayer(g *layer.Merger, r *repo.Repo, id verity.ID) error {
 
 // StoreImage stores the EROFS image of a container's tree in a format and returns its
 // digest. It is durable, and named under images/, when StoreImage returns.
-func StoreImage(r *repo.Repo, root *tree.Inode, version int) (verity.ID, error) {
-	return StoreEROFS(r, func(w io.Writer) error { return erofs.WriteUnsignedTimes(w, root, erofs.Version(version)) })
+func StoreImage(r *repo.Repo, root *tree.Inode, f variant.Format) (verity.ID, error) {
+	return StoreEROFS(r, func(w io.Writer) error { return erofs.WriteUnsignedTimes(w, root, f) })
 }
 
 // StoreEROFS is StoreImage for what write writes.
@@ -118,9 +120,9 @@ func namedImage(r *repo.Repo, id verity.ID) error {
 	return nil
 }
 
-// EROFSVersion returns the format of an EROFS image that is named under images/,
+// EROFSFormat returns the format of an EROFS image that is named under images/,
 // from its first bytes. The error is as that of OpenEROFS.
-func EROFSVersion(r *repo.Repo, id verity.ID) (int, error) {
+func EROFSFormat(r *repo.Repo, id verity.ID) (variant.Format, error) {
 	if err := namedImage(r, id); err != nil {
 		return 0, err
 	}
@@ -129,9 +131,9 @@ func EROFSVersion(r *repo.Repo, id verity.ID) (int, error) {
 		return 0, fmt.Errorf("EROFS image: %w", err)
 	}
 	defer f.Close()
-	v, err := erofs.ReadVersion(f)
+	v, err := erofs.ReadFormat(f)
 	if err != nil {
 		return 0, fmt.Errorf("EROFS image %s: %w", id, err)
 	}
-	return int(v), nil
+	return v, nil
 }

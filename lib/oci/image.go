@@ -14,6 +14,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -23,7 +24,7 @@ type Config struct {
 	Digest digest.Digest
 	JSON   []byte
 	Layers map[digest.Digest]verity.ID // streams of the layers, by key
-	Images map[string]verity.ID        // EROFS images, by the key of their Variant
+	Images map[string]verity.ID        // EROFS images, by variant.Variant.Key
 }
 
 // Manifest is an image's manifest with all that its stream refers to.
@@ -57,7 +58,7 @@ func OpenConfig(r *repo.Repo, id verity.ID, d digest.Digest) (*Config, error) {
 	}
 	c := &Config{ID: id, Digest: d, JSON: doc.JSON, Layers: map[digest.Digest]verity.ID{}, Images: map[string]verity.ID{}}
 	for _, ref := range doc.refs {
-		if IsImageKey(ref.Name) {
+		if variant.IsKey(ref.Name) {
 			c.Images[ref.Name] = ref.ID
 		} else {
 			c.Layers[digest.Digest(ref.Name)] = ref.ID
@@ -213,7 +214,7 @@ func (c *Config) ImageKeys() []string {
 	}
 	slices.Sort(keys)
 	slices.SortStableFunc(keys, func(a, b string) int {
-		return btoi(strings.HasPrefix(a, bootKey)) - btoi(strings.HasPrefix(b, bootKey))
+		return btoi(variant.IsBootKey(a)) - btoi(variant.IsBootKey(b))
 	})
 	return keys
 }

@@ -12,10 +12,11 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
-	"cfs/lib/layer"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -32,12 +33,12 @@ type Link struct {
 	ConfigJSON   []byte
 	Keys         []digest.Digest             // of the layers, in order
 	Streams      map[digest.Digest]verity.ID // of the layers, by key
-	Images       map[Variant]verity.ID
+	Images       map[variant.Variant]verity.ID
 }
 
 // NewLink reads the JSON of a manifest and of its config.
 func NewLink(d digest.Digest, manifest, config []byte) (*Link, error) {
-	l := &Link{Digest: d, ManifestJSON: manifest, ConfigJSON: config, Streams: map[digest.Digest]verity.ID{}, Images: map[Variant]verity.ID{}}
+	l := &Link{Digest: d, ManifestJSON: manifest, ConfigJSON: config, Streams: map[digest.Digest]verity.ID{}, Images: map[variant.Variant]verity.ID{}}
 	if err := verify(d, manifest); err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func NewLink(d digest.Digest, manifest, config []byte) (*Link, error) {
 func (l *Link) IsContainer() bool { return blob.IsImageConfig(l.Manifest.Config.MediaType) }
 
 // Tree merges the layers into the root file system of the container.
-func (l *Link) Tree(r *repo.Repo, mode layer.XattrMode, strict bool) (*tree.Inode, error) {
+func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
 	if _, err := l.layers(r); err != nil {
 		return nil, err
 	}
@@ -167,13 +168,13 @@ func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container b
 // old config refers to beside the same layers was linked before: that it is there is
 // enough.
 func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document) error {
-	fresh := make(map[Variant]verity.ID)
-	for variant, id := range l.Images {
-		if err := checkVersion(r, id, variant.Version); err != nil {
+	fresh := make(map[variant.Variant]verity.ID)
+	for v, id := range l.Images {
+		if err := checkFormat(r, id, v.Format); err != nil {
 			return err
 		}
-		if !old.hasRefs(append(layers[:len(layers):len(layers)], splitstream.Ref{Name: variant.Key(), ID: id})) {
-			fresh[variant] = id
+		if !old.hasRefs(append(layers[:len(layers):len(layers)], splitstream.Ref{Name: v.Key(), ID: id})) {
+			fresh[v] = id
 		}
 	}
 	if len(fresh) == 0 {
@@ -197,10 +198,10 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document
 	return nil
 }
 
-func checkVersion(r *repo.Repo, id verity.ID, want int) error {
-	version, err := EROFSVersion(r, id)
-	if err == nil && version != want {
-		err = corrupt.Errorf("EROFS image %s is of format %d, not %d", id, version, want)
+func checkFormat(r *repo.Repo, id verity.ID, want variant.Format) error {
+	format, err := EROFSFormat(r, id)
+	if err == nil && format != want {
+		err = corrupt.Errorf("EROFS image %s is of format %d, not %d", id, format, want)
 	}
 	return err
 }
@@ -236,13 +237,13 @@ func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, old *document
 	images := Config{Images: map[string]verity.ID{}}
 	if old != nil {
 		for _, ref := range old.refs {
-			if IsImageKey(ref.Name) {
+			if variant.IsKey(ref.Name) {
 				images.Images[ref.Name] = ref.ID
 			}
 		}
 	}
-	for variant, id := range l.Images {
-		images.Images[variant.Key()] = id
+	for v, id := range l.Images {
+		images.Images[v.Key()] = id
 	}
 	refs := append([]splitstream.Ref(nil), layers...)
 	for _, key := range images.ImageKeys() {

@@ -3,37 +3,7 @@ package oci
 import (
 	"strings"
 	"testing"
-
-	"cfs/lib/layer"
 )
-
-func TestKeys(t *testing.T) {
-	for key, want := range map[string]Variant{
-		"composefs.image":                                 {Version: 2},
-		"composefs.image.v1":                              {Version: 1},
-		"composefs.image.boot":                            {Boot: true, Version: 2},
-		"composefs.image.boot.v1":                         {Boot: true, Version: 1},
-		"composefs.image.boot.v1.xattrs=keep-user-xattrs": {Boot: true, Version: 1, Xattrs: layer.KeepUserXattrs},
-		"composefs.image.boot.xattrs=keep-user-xattrs":    {Boot: true, Version: 2, Xattrs: layer.KeepUserXattrs},
-	} {
-		if got, ok := ParseKey(key); !ok || got != want || got.Key() != key || !IsImageKey(key) {
-			t.Errorf("%s: %+v, %v", key, got, ok)
-		}
-	}
-	if (Variant{Version: 0}).Key() != "composefs.image.v1" {
-		t.Error("format 0 does not stand in the place of format 1")
-	}
-	for _, key := range []string{"composefs.image.boot.later", "composefs.image.boot.xattrs=x", "composefs.image.boot.v1.xattrs=allowlist-only"} {
-		if v, ok := ParseKey(key); ok || !IsImageKey(key) {
-			t.Errorf("%s: %+v", key, v)
-		}
-	}
-	for _, key := range []string{"sha256:00", "composefs.imagery", "composefs.image.v2"} {
-		if IsImageKey(key) {
-			t.Errorf("%s is taken for an image's", key)
-		}
-	}
-}
 
 // TestTagNames: the files are those that the reference makes.
 func TestTagNames(t *testing.T) {

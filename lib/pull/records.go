@@ -10,35 +10,29 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/variant"
 )
 
 // The keys of image records.
 const (
 	keyVariant = "variant"
-	keyVersion = "erofs-version"
+	keyFormat  = "erofs-version"
 	keyXattrs  = "xattrs"
 )
 
 // Variant reads which image a record is about.
-func Variant(rec record.Record) (oci.Variant, error) {
-	var v oci.Variant
-	switch s := rec.Get(keyVariant); s {
-	case "plain":
-	case "boot":
-		v.Boot = true
-	default:
-		return v, fmt.Errorf("variant=%q: want plain or boot", s)
+func Variant(rec record.Record) (v variant.Variant, err error) {
+	if v.Boot, err = variant.ParseName(rec.Get(keyVariant)); err != nil {
+		return v, fmt.Errorf("variant=%w", err)
 	}
-	var err error
-	if v.Version, err = strconv.Atoi(rec.Get(keyVersion)); err != nil || v.Version < 0 || v.Version > 2 {
-		return v, fmt.Errorf("erofs-version=%q: want 0, 1 or 2", rec.Get(keyVersion))
+	if v.Format, err = variant.ParseFormat(rec.Get(keyFormat)); err != nil {
+		return v, fmt.Errorf("erofs-version=%w", err)
 	}
 	if s := rec.Get(keyXattrs); s != "" {
-		if v.Xattrs, err = layer.ParseXattrMode(s); err != nil {
+		if v.Xattrs, err = variant.ParseXattrMode(s); err != nil {
 			return v, err
 		}
 	}
@@ -46,13 +40,9 @@ func Variant(rec record.Record) (oci.Variant, error) {
 }
 
 // ImageRecord returns the record of an EROFS image.
-func ImageRecord(v oci.Variant, id string) record.Record {
-	variant := "plain"
-	if v.Boot {
-		variant = "boot"
-	}
-	rec := record.Record{Kind: "image", Digest: id}.Set(keyVariant, variant).Set(keyVersion, strconv.Itoa(v.Version))
-	if v.Xattrs != layer.AllowlistOnly {
+func ImageRecord(v variant.Variant, id string) record.Record {
+	rec := record.Record{Kind: "image", Digest: id}.Set(keyVariant, v.Name()).Set(keyFormat, strconv.Itoa(int(v.Format)))
+	if v.Xattrs != variant.AllowlistOnly {
 		rec = rec.Set(keyXattrs, v.Xattrs.String())
 	}
 	return rec
@@ -84,19 +74,19 @@ func Records(r *repo.Repo, image *oci.Image, known []record.Record) ([]record.Re
 	c := m.Manifest.Config
 	list = append(list, described("config", c.Digest, c.MediaType, c.Size, image.Config.ID.String()))
 	for _, key := range image.Config.ImageKeys() {
-		v, ok := oci.ParseKey(key)
+		v, ok := variant.ParseKey(key)
 		if !ok {
 			continue // of a later writer
 		}
 		id := image.Config.Images[key]
-		version, err := oci.EROFSVersion(r, id)
+		format, err := oci.EROFSFormat(r, id)
 		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
 			continue // lost: a pull makes it again
 		}
 		if err != nil {
 			return nil, err
 		}
-		v.Version = version
+		v.Format = format
 		list = append(list, ImageRecord(v, id.String()))
 	}
 	mediaType := m.Manifest.MediaType
@@ -137,7 +127,7 @@ func samePlace(a, b record.Record) bool {
 	if a.Kind != "image" {
 		return true
 	}
-	for _, key := range []string{keyVariant, keyVersion, keyXattrs} {
+	for _, key := range []string{keyVariant, keyFormat, keyXattrs} {
 		if a.Get(key) != b.Get(key) {
 			return false
 		}

@@ -7,14 +7,15 @@ import (
 	"os"
 	"strings"
 
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
 // New says what a new repository is to be.
 type New struct {
 	Algorithm verity.Algorithm
-	Formats   []int // EROFS versions, the default first
-	Insecure  bool  // do not need fs-verity
+	Formats   []variant.Format // of EROFS images, the default first
+	Insecure  bool             // do not need fs-verity
 }
 
 // Init makes a repository at path, and path itself, if there is none. What is

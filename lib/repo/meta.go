@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -34,30 +35,35 @@ type features struct {
 }
 
 type formats struct {
-	Default int   `json:"default"`
-	Extra   []int `json:"extra,omitempty"`
+	Default uint64   `json:"default"`
+	Extra   []uint64 `json:"extra,omitempty"`
 }
 
 // newMeta returns the metadata of a new repository.
-func newMeta(a verity.Algorithm, versions []int) meta {
+func newMeta(a verity.Algorithm, list []variant.Format) meta {
 	version := uint64(metaVersion)
 	m := meta{
 		Version:   &version,
 		Algorithm: a.String(),
 		Features:  features{Compatible: []string{}, ReadOnly: []string{}, Incompatible: []string{}},
-		Formats:   &formats{Default: versions[0], Extra: extra(versions[0], versions[1:])},
+		Formats:   &formats{Default: uint64(list[0]), Extra: extra(list)},
 	}
-	if versions[0] == 1 {
+	if list[0] == variant.V1 {
 		m.Features.ReadOnly = []string{v1Feature}
 	}
 	return m
 }
 
-// extra sorts versions and leaves out the default.
-func extra(def int, versions []int) []int {
-	list := slices.DeleteFunc(slices.Clone(versions), func(v int) bool { return v == def })
-	slices.Sort(list)
-	return slices.Compact(list)
+// extra returns the formats but the default, which is the first, sorted.
+func extra(list []variant.Format) []uint64 {
+	var numbers []uint64
+	for _, f := range list {
+		if f != list[0] {
+			numbers = append(numbers, uint64(f))
+		}
+	}
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
 }
 
 // text returns the file: indented by two spaces, one newline at the end.
@@ -69,18 +75,36 @@ func (m meta) text() []byte {
 	return append(text, '\n')
 }
 
-// versions returns the EROFS versions of the repository, the default first. Where
+// formats returns the formats of the repository's EROFS images, the default first. Where
 // meta.json does not say, and where it says what the first writers of the field
 // said in every case, the feature decides.
-func (m meta) versions() []int {
-	f := m.Formats
-	if f != nil && !(f.Default == 2 && len(extra(2, f.Extra)) == 0) {
-		return append([]int{f.Default}, extra(f.Default, f.Extra)...)
+func (m meta) formats() ([]variant.Format, error) {
+	if m.Formats != nil {
+		list, err := m.Formats.parse()
+		if err != nil || list[0] != variant.V2 || len(list) > 1 {
+			return list, err
+		}
 	}
 	if slices.Contains(m.Features.ReadOnly, v1Feature) {
-		return []int{1}
+		return []variant.Format{variant.V1}, nil
 	}
-	return []int{2}
+	return []variant.Format{variant.V2}, nil
+}
+
+// parse returns the formats, the default first, the others in order and each once.
+func (f formats) parse() ([]variant.Format, error) {
+	slices.Sort(f.Extra)
+	var list []variant.Format
+	for _, n := range append([]uint64{f.Default}, f.Extra...) {
+		format, ok := variant.FormatOf(n)
+		if !ok {
+			return nil, corrupt.Errorf("%s: EROFS version %d is not known", metaName, n)
+		}
+		if !slices.Contains(list, format) {
+			list = append(list, format)
+		}
+	}
+	return list, nil
 }
 
 // parseMeta reads meta.json. Keys that it does not know are ignored, versions and
@@ -99,14 +123,8 @@ func parseMeta(text []byte) (meta, error) {
 	if len(m.Features.Incompatible) > 0 {
 		return m, fmt.Errorf("%s: the repository needs features that this program does not have: %q", metaName, m.Features.Incompatible)
 	}
-	if f := m.Formats; f != nil {
-		for _, v := range append([]int{f.Default}, f.Extra...) {
-			if v < 0 || v > 2 {
-				return m, corrupt.Errorf("%s: EROFS version %d is not known", metaName, v)
-			}
-		}
-	}
-	return m, nil
+	_, err := m.formats()
+	return m, err
 }
 
 // readMeta reads what the repository is and how it is protected.
@@ -130,7 +148,9 @@ func (r *Repo) readMeta() error {
 	if r.Algorithm, err = verity.ParseAlgorithm(m.Algorithm); err != nil || m.Algorithm != r.Algorithm.String() {
 		return corrupt.Errorf("%s: algorithm %q is not known", metaName, m.Algorithm)
 	}
-	r.Formats = m.versions()
+	if r.Formats, err = m.formats(); err != nil {
+		return err
+	}
 	for _, f := range m.Features.ReadOnly {
 		if f != v1Feature {
 			r.readOnly = fmt.Errorf("%s: feature %q is not known to this program, which may therefore only read", metaName, f)
@@ -151,7 +171,7 @@ func (r *Repo) guess() error {
 			return err
 		}
 		defer f.Close()
-		r.Algorithm, r.Formats = id.Algorithm(), []int{2}
+		r.Algorithm, r.Formats = id.Algorithm(), []variant.Format{variant.V2}
 		r.readOnly = fmt.Errorf("it has no %s, as before there was one: it is only read", metaName)
 		return r.probe(f, nil)
 	}

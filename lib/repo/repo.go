@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -24,8 +25,8 @@ import (
 type Repo struct {
 	Path      string
 	Algorithm verity.Algorithm
-	Formats   []int // EROFS versions that each image is kept in, the default first
-	Secure    bool  // each object has fs-verity, and is measured when it is opened
+	Formats   []variant.Format // that each EROFS image is kept in, the default first
+	Secure    bool             // each object has fs-verity, and is measured when it is opened
 
 	root     *os.Root
 	dir      *os.File // holds the lock

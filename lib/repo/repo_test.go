@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -32,7 +34,7 @@ func newRepo(t testing.TB, n New) *Repo {
 	return r
 }
 
-var insecure = New{Algorithm: verity.SHA256, Formats: []int{1}, Insecure: true}
+var insecure = New{Algorithm: verity.SHA256, Formats: []variant.Format{variant.V1}, Insecure: true}
 
 // TestMeta: the first text is what the reference's init wrote.
 func TestMeta(t *testing.T) {
@@ -56,7 +58,7 @@ func TestMeta(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v", got, err)
 	}
-	for text, versions := range map[string][]int{
+	for text, want := range map[string][]variant.Format{
 		`{"version":1,"algorithm":"fsverity-sha512-12"}`:                                                               {2},
 		`{"version":0,"algorithm":"fsverity-sha512-12","features":{"read-only-compatible":["v1_erofs"]}}`:              {1},
 		`{"version":1,"algorithm":"x","erofs_formats":{"default":2},"features":{"read-only-compatible":["v1_erofs"]}}`: {1},
@@ -64,7 +66,7 @@ func TestMeta(t *testing.T) {
 		`{"version":1,"algorithm":"x","erofs_formats":{"default":0},"more":7}`:                                         {0},
 	} {
 		m, err := parseMeta([]byte(text))
-		if got := m.versions(); err != nil || len(got) != len(versions) || got[0] != versions[0] {
+		if got, _ := m.formats(); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, %v", text, got, err)
 		}
 	}
@@ -350,10 +352,14 @@ func extract(t *testing.T, in io.Reader, dir string) {
 }
 
 func FuzzMeta(f *testing.F) {
-	f.Add(newMeta(verity.SHA512, []int{1, 2}).text())
+	f.Add(newMeta(verity.SHA512, []variant.Format{variant.V1, variant.V2}).text())
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if m, err := parseMeta(text); err == nil && len(m.versions()) == 0 {
-			t.Error("no versions")
+		m, err := parseMeta(text)
+		if err != nil {
+			return
+		}
+		if list, err := m.formats(); err != nil || len(list) == 0 {
+			t.Errorf("formats %v, %v", list, err)
 		}
 	})
 }

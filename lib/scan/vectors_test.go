@@ -19,6 +19,7 @@ import (
 	"cfs/lib/scan"
 	"cfs/lib/splitstream"
 	"cfs/lib/tree"
+	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -152,14 +153,14 @@ func checkDigests(t *testing.T, disk, expected, wantDump string) {
 		t.Fatal(err)
 	}
 	for _, a := range []verity.Algorithm{verity.SHA256, verity.SHA512} {
-		root := mustScan(t, disk, scan.Options{Put: scan.Sum(a), Xattr: layer.AllowlistOnly.Keeps})
-		if root, err = layer.Canonicalize(root, true); err != nil {
+		root := mustScan(t, disk, scan.Options{Put: scan.Sum(a), Xattr: variant.AllowlistOnly.Keeps})
+		if root, err = tree.Canonicalize(root, false, true); err != nil {
 			t.Fatal(err)
 		}
 		if got := dump(t, root); a == verity.SHA256 && got != wantDump {
 			t.Error(cmp.Diff(wantDump, got))
 		}
-		for _, v := range []erofs.Version{erofs.V0, erofs.V1, erofs.V2} {
+		for _, v := range []variant.Format{variant.V0, variant.V1, variant.V2} {
 			hash := a.New()
 			if err := erofs.WriteUnsignedTimes(hash, root, v); err != nil {
 				t.Fatal(err)
