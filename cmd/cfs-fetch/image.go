@@ -15,8 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/registry"
@@ -58,7 +58,7 @@ func (i *image) read(ctx context.Context, p *v1.Platform) (err error) {
 	if i.text, err = source.ReadAll(ctx, i, i.desc); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	if i.manifest, err = blob.ParseManifest(i.text); err != nil {
+	if i.manifest, err = manifest.Parse(i.text); err != nil {
 		return fmt.Errorf("manifest %s: %w", i.desc.Digest, err)
 	}
 	if i.config, err = source.ReadAll(ctx, i, i.manifest.Config); err != nil {
@@ -111,7 +111,7 @@ func (p *part) open(_ context.Context, _ v1.Descriptor, offset int64) (io.ReadCl
 
 // layers returns each distinct layer, or blob of an artifact.
 func (i *image) layers() ([]*part, error) {
-	container := blob.IsImageConfig(i.manifest.Config.MediaType)
+	container := manifest.IsImageConfig(i.manifest.Config.MediaType)
 	seen := make(map[digest.Digest]digest.Digest) // the key of each blob
 	var parts []*part
 	for n, d := range i.manifest.Layers {

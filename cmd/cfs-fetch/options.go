@@ -12,7 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
-	"cfs/lib/blob"
+	"cfs/lib/manifest"
 	"cfs/lib/registry"
 	"cfs/lib/source"
 	"cfs/lib/tool"
@@ -99,7 +99,7 @@ func platform(c *cli.Context) (*v1.Platform, error) {
 	if s == "" {
 		return nil, nil
 	}
-	p, err := blob.ParsePlatform(s)
+	p, err := manifest.ParsePlatform(s)
 	if err != nil {
 		return nil, tool.UsageError("%w", err)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -144,10 +144,10 @@ func (i *importer) checkType(rec record.Record) error {
 	if rec.Kind == "blob" || mediaType == "" {
 		return nil
 	}
-	if i.c.Bool("strict") && blob.IsDocker(mediaType) {
+	if i.c.Bool("strict") && manifest.IsDocker(mediaType) {
 		return fmt.Errorf("media type %q refused by --strict", mediaType)
 	}
-	if _, ok := blob.LayerCompression(mediaType); !ok {
+	if _, ok := manifest.LayerCompression(mediaType); !ok {
 		return fmt.Errorf("media type %q is not one of a container's layer", mediaType)
 	}
 	return nil
@@ -157,7 +157,7 @@ func (i *importer) importFile(rec record.Record, f *os.File, src oci.Source) (oc
 	if rec.Kind == "blob" {
 		return oci.ImportBlob(i.repo, f, src)
 	}
-	compression, ok := blob.LayerCompression(rec.Get("media-type"))
+	compression, ok := manifest.LayerCompression(rec.Get("media-type"))
 	if !ok {
 		return importSniffed(i.repo, f, src)
 	}

@@ -8,7 +8,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
-	"cfs/lib/blob"
+	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/record"
@@ -177,7 +177,7 @@ func (m *maker) makePlain(link *oci.Link) (*tree.Inode, []record.Record, error) 
 // refuseDocker refuses media types that the reference does not know.
 func refuseDocker(m v1.Manifest) error {
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
-		if blob.IsDocker(d.MediaType) {
+		if manifest.IsDocker(d.MediaType) {
 			return fmt.Errorf("%s: media type %q %w", d.Digest, d.MediaType, tolerance.ErrRefused)
 		}
 	}

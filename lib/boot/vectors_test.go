@@ -18,6 +18,7 @@ import (
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/layer"
+	"cfs/lib/manifest"
 	"cfs/lib/splitstream"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
@@ -96,11 +97,11 @@ func readTree(t *testing.T, dir string, a verity.Algorithm) (*tree.Inode, *store
 }
 
 func (s *store) merge(t *testing.T, layout string) (*tree.Inode, error) {
-	l, err := blob.OpenLayout(layout)
+	l, err := manifest.OpenLayout(layout)
 	if err != nil {
 		return nil, err
 	}
-	d, err := l.Resolve("", blob.HostPlatform())
+	d, err := l.Resolve("", manifest.HostPlatform())
 	if err != nil {
 		return nil, err
 	}
@@ -108,13 +109,13 @@ func (s *store) merge(t *testing.T, layout string) (*tree.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := blob.ParseManifest(text)
+	m, err := manifest.Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	var g layer.Merger
 	for _, d := range m.Layers {
-		c, _ := blob.LayerCompression(d.MediaType)
+		c, _ := manifest.LayerCompression(d.MediaType)
 		in, err := l.Open(d)
 		if err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/dumpfile"
 	"cfs/lib/layer"
+	"cfs/lib/manifest"
 	"cfs/lib/splitstream"
 	"cfs/lib/tolerance"
 	"cfs/lib/verity"
@@ -21,7 +22,7 @@ import (
 
 const vectors = "../../../shared/vectors"
 
-var platform = blob.HostPlatform()
+var platform = manifest.HostPlatform()
 
 // cases lists the directories of vectors that have a layout.
 func cases(t *testing.T, pattern string) []string {
@@ -79,7 +80,7 @@ func (s *store) split(t testing.TB, tar io.Reader) ([]byte, error) {
 // image is the layers of a layout, uncompressed, in their order.
 func image(t *testing.T, dir string) (tars [][]byte, err error) {
 	t.Helper()
-	l, err := blob.OpenLayout(filepath.Join(dir, "layout"))
+	l, err := manifest.OpenLayout(filepath.Join(dir, "layout"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,12 +92,12 @@ func image(t *testing.T, dir string) (tars [][]byte, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := blob.ParseManifest(text)
+	m, err := manifest.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range m.Layers {
-		c, ok := blob.LayerCompression(d.MediaType)
+		c, ok := manifest.LayerCompression(d.MediaType)
 		if !ok {
 			return nil, errors.New("media type of no layer: " + d.MediaType)
 		}

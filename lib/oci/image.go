@@ -10,8 +10,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/variant"
@@ -45,7 +45,7 @@ type Image struct {
 }
 
 // IsContainer tells container images from artifacts, which have no EROFS images.
-func (m *Manifest) IsContainer() bool { return blob.IsImageConfig(m.Manifest.Config.MediaType) }
+func (m *Manifest) IsContainer() bool { return manifest.IsImageConfig(m.Manifest.Config.MediaType) }
 
 // OpenConfig opens the config whose stream is id.
 func OpenConfig(r *repo.Repo, id verity.ID, d digest.Digest) (*Config, error) {
@@ -91,7 +91,7 @@ func OpenManifest(r *repo.Repo, d digest.Digest) (*Manifest, error) {
 		return nil, err
 	}
 	m := &Manifest{ID: id, Digest: d, JSON: doc.JSON, Streams: map[digest.Digest]verity.ID{}}
-	if m.Manifest, err = blob.ParseManifest(doc.JSON); err != nil {
+	if m.Manifest, err = manifest.Parse(doc.JSON); err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", d, err)
 	}
 	for _, ref := range doc.refs {
@@ -138,14 +138,14 @@ func OpenImage(r *repo.Repo, d digest.Digest) (*Image, error) {
 // LayerKeys returns the key of each layer of a manifest, in order, from the bytes
 // of its config if that is a container image's.
 func LayerKeys(m v1.Manifest, config []byte) ([]digest.Digest, error) {
-	if !blob.IsImageConfig(m.Config.MediaType) {
+	if !manifest.IsImageConfig(m.Config.MediaType) {
 		keys := make([]digest.Digest, len(m.Layers))
 		for i, l := range m.Layers {
 			keys[i] = l.Digest
 		}
 		return keys, nil
 	}
-	ids, err := blob.ParseDiffIDs(config)
+	ids, err := manifest.ParseDiffIDs(config)
 	if err != nil {
 		return nil, err
 	}

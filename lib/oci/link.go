@@ -10,8 +10,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/tolerance"
@@ -37,13 +37,13 @@ type Link struct {
 }
 
 // NewLink reads the JSON of a manifest and of its config.
-func NewLink(d digest.Digest, manifest, config []byte) (*Link, error) {
-	l := &Link{Digest: d, ManifestJSON: manifest, ConfigJSON: config, Streams: map[digest.Digest]verity.ID{}, Images: map[variant.Variant]verity.ID{}}
-	if err := verify(d, manifest); err != nil {
+func NewLink(d digest.Digest, text, config []byte) (*Link, error) {
+	l := &Link{Digest: d, ManifestJSON: text, ConfigJSON: config, Streams: map[digest.Digest]verity.ID{}, Images: map[variant.Variant]verity.ID{}}
+	if err := verify(d, text); err != nil {
 		return nil, err
 	}
 	var err error
-	if l.Manifest, err = blob.ParseManifest(manifest); err != nil {
+	if l.Manifest, err = manifest.Parse(text); err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", d, err)
 	}
 	if err := verify(l.Manifest.Config.Digest, config); err != nil {
@@ -56,7 +56,7 @@ func NewLink(d digest.Digest, manifest, config []byte) (*Link, error) {
 }
 
 // IsContainer tells container images from artifacts.
-func (l *Link) IsContainer() bool { return blob.IsImageConfig(l.Manifest.Config.MediaType) }
+func (l *Link) IsContainer() bool { return manifest.IsImageConfig(l.Manifest.Config.MediaType) }
 
 // Tree merges the layers into the root file system of the container.
 func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
@@ -95,7 +95,7 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstream.Ref) error {
 	refs := []splitstream.Ref{{Name: configKey + l.Manifest.Config.Digest.String(), ID: config}}
 	refs = append(refs, layers...)
-	if l.Manifest.Config.MediaType == blob.DockerConfig {
+	if l.Manifest.Config.MediaType == manifest.DockerConfig {
 		// The reference takes it for an artifact, and looks its layers up by
 		// their own digests.
 		for i, d := range l.Manifest.Layers {

@@ -13,13 +13,13 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 )
 
 // accepted are the manifests that are understood, or at least told apart.
 var accepted = []string{strings.Join([]string{
-	v1.MediaTypeImageManifest, v1.MediaTypeImageIndex, blob.DockerManifest, blob.DockerManifestList, "*/*;q=0.1",
+	v1.MediaTypeImageManifest, v1.MediaTypeImageIndex, manifest.DockerManifest, manifest.DockerManifestList, "*/*;q=0.1",
 }, ", ")}
 
 // progress is how many bytes must come before a failure counts as the first one again.
@@ -34,7 +34,7 @@ func (i *Image) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.Rea
 	if err := d.Digest.Validate(); err != nil {
 		return nil, corrupt.Errorf("digest %q: %w", d.Digest, err)
 	}
-	if blob.IsForeign(d.MediaType) && len(d.URLs) == 0 {
+	if manifest.IsForeign(d.MediaType) && len(d.URLs) == 0 {
 		return nil, fmt.Errorf("media type %q: a foreign layer is not in the registry, and its descriptor has no URL", d.MediaType)
 	}
 	if d.Size == int64(len(i.text)) && offset <= d.Size && d.Digest == d.Digest.Algorithm().FromBytes(i.text) {
@@ -124,11 +124,11 @@ func (b *body) get(ctx context.Context, e *endpoint) (*http.Response, error) {
 	if b.ranged() {
 		header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.desc.Size-1))
 	}
-	if blob.IsForeign(b.desc.MediaType) {
+	if manifest.IsForeign(b.desc.MediaType) {
 		return e.getForeign(ctx, b.desc, header)
 	}
 	kind := "blobs"
-	if blob.IsManifest(b.desc.MediaType) {
+	if manifest.IsManifest(b.desc.MediaType) {
 		kind = "manifests"
 	} else {
 		header.Set("Accept", "*/*")

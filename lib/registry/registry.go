@@ -23,6 +23,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 )
 
 // Options say how registries are reached. The zero value is what is configured.
@@ -159,7 +160,7 @@ func (e *endpoint) top(ctx context.Context) (d v1.Descriptor, text []byte, err e
 	case resp.ContentLength >= 0 && int64(len(text)) != resp.ContentLength:
 		return d, nil, temporary(io.ErrUnexpectedEOF)
 	}
-	d = v1.Descriptor{MediaType: blob.ManifestType(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
+	d = v1.Descriptor{MediaType: manifest.TypeOf(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
 	if want, err := digest.Parse(e.reference); err == nil {
 		if d.Digest = want.Algorithm().FromBytes(text); d.Digest != want {
 			return d, nil, corrupt.Errorf("manifest %s: the registry's answer has the digest %s", want, d.Digest)

@@ -16,6 +16,7 @@ import (
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/layer"
+	"cfs/lib/manifest"
 	"cfs/lib/scan"
 	"cfs/lib/splitstream"
 	"cfs/lib/tree"
@@ -29,11 +30,11 @@ const vectors = "../../../shared/vectors"
 // they cannot be read.
 func objects(t *testing.T, layout string) map[verity.ID][]byte {
 	t.Helper()
-	l, err := blob.OpenLayout(layout)
+	l, err := manifest.OpenLayout(layout)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := l.Resolve("", blob.HostPlatform())
+	d, err := l.Resolve("", manifest.HostPlatform())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func objects(t *testing.T, layout string) map[verity.ID][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := blob.ParseManifest(text)
+	m, err := manifest.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func objects(t *testing.T, layout string) map[verity.ID][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, _ := blob.LayerCompression(d.MediaType)
+		c, _ := manifest.LayerCompression(d.MediaType)
 		z, err := blob.Decompress(in, c)
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 )
 
 // dir is a directory as skopeo's dir: has it: manifest.json, and a file for each blob
@@ -38,8 +39,8 @@ func (s dir) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("image directory: %w", err)
 	}
-	d := v1.Descriptor{MediaType: blob.ManifestType(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
-	return blob.FindAlone(d, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	d := v1.Descriptor{MediaType: manifest.TypeOf(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
+	return manifest.FindAlone(d, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 func (s dir) Path(d v1.Descriptor) (string, error) {
@@ -47,7 +48,7 @@ func (s dir) Path(d v1.Descriptor) (string, error) {
 		return "", corrupt.Errorf("digest %q: %w", d.Digest, err)
 	}
 	path := filepath.Join(s.path, d.Digest.Encoded())
-	if !blob.IsManifest(d.MediaType) {
+	if !manifest.IsManifest(d.MediaType) {
 		return path, nil
 	}
 	if beside := path + "." + dirManifest; exists(beside) {

@@ -16,6 +16,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 )
 
 // dockerArchive is what docker save writes: manifest.json names the config and the
@@ -64,7 +65,7 @@ func (s *dockerArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1
 	}
 	m.Config = v1.Descriptor{MediaType: v1.MediaTypeImageConfig, Digest: digest.FromBytes(config), Size: int64(len(config))}
 	s.files[m.Config.Digest] = image.Config
-	diffIDs, err := blob.ParseDiffIDs(config)
+	diffIDs, err := manifest.ParseDiffIDs(config)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
@@ -83,7 +84,7 @@ func (s *dockerArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1
 		return v1.Descriptor{}, err
 	}
 	d := v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromBytes(s.text), Size: int64(len(s.text))}
-	return blob.FindAlone(d, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	return manifest.FindAlone(d, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 // choose finds the image that is asked for: by its tag, by its place as "@N", or the

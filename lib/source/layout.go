@@ -1,25 +1,24 @@
 package source
 
 import (
+	"cfs/lib/manifest"
 	"context"
 	"io"
 	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"cfs/lib/blob"
 )
 
 // layout is an image in a directory in the OCI image layout.
 type layout struct {
-	*blob.Layout
+	*manifest.Layout
 	ref string
 }
 
 func openLayout(where string, _ Options) (Source, error) {
-	var l *blob.Layout
+	var l *manifest.Layout
 	_, ref, err := splitRef(where, func(path string) (err error) {
-		l, err = blob.OpenLayout(path)
+		l, err = manifest.OpenLayout(path)
 		return err
 	})
 	if err != nil {

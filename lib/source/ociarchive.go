@@ -9,8 +9,8 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 )
 
 // ociArchive is an OCI image layout in a tar.
@@ -41,11 +41,11 @@ func (s ociArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1.Des
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	named, err := blob.FindNamed(text, s.ref)
+	named, err := manifest.FindNamed(text, s.ref)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
-	return blob.Find(named, hostOr(platform), func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	return manifest.Find(named, hostOr(platform), func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 func (s ociArchive) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {

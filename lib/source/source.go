@@ -13,6 +13,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 	"cfs/lib/registry"
 )
 
@@ -86,7 +87,7 @@ func (s remote) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descrip
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	return blob.FindAlone(top, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	return manifest.FindAlone(top, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 func (remote) Path(v1.Descriptor) (string, error) { return "", nil }
@@ -139,7 +140,7 @@ func splitLast(where string) (path, ref string) {
 // hostOr returns the platform that is asked for, else this machine's.
 func hostOr(p *v1.Platform) v1.Platform {
 	if p == nil {
-		return blob.HostPlatform()
+		return manifest.HostPlatform()
 	}
 	return *p
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"archive/tar"
 	"bytes"
+	"cfs/lib/manifest"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -16,8 +17,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"cfs/lib/blob"
 )
 
 // archive writes a tar of files; a name that ends in "@" is a symbolic link.
@@ -68,7 +67,7 @@ func image(t testing.TB, name string) (v1.Descriptor, v1.Manifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := blob.ParseManifest(text)
+	m, err := manifest.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}

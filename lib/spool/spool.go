@@ -23,6 +23,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 )
 
 // Spool is one such layout.
@@ -31,7 +32,7 @@ type Spool struct {
 	Waiting func(v1.Descriptor)
 
 	dir    string
-	layout *blob.Layout
+	layout *manifest.Layout
 }
 
 // Open opens the spool at dir, and makes it if it is not there.
@@ -44,7 +45,7 @@ func Open(ctx context.Context, dir string) (*Spool, error) {
 	if err := s.make(ctx); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	if s.layout, err = blob.OpenLayout(dir); err != nil {
+	if s.layout, err = manifest.OpenLayout(dir); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	if _, err := s.kept(); err != nil {
@@ -198,7 +199,7 @@ func (s *Spool) mark(kept map[digest.Digest]bool, d v1.Descriptor) {
 		return
 	}
 	kept[d.Digest] = true
-	if !blob.IsManifest(d.MediaType) {
+	if !manifest.IsManifest(d.MediaType) {
 		return
 	}
 	text, err := s.layout.ReadAll(d)

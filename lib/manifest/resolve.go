@@ -1,4 +1,4 @@
-package blob
+package manifest
 
 import (
 	"encoding/json"
@@ -169,7 +169,7 @@ func (s *search) consider(d v1.Descriptor) (v1.Descriptor, error) {
 	if err != nil {
 		return d, err
 	}
-	m, err := ParseManifest(text)
+	m, err := Parse(text)
 	if err != nil || !IsImageConfig(m.Config.MediaType) {
 		return d, err
 	}

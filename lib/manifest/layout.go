@@ -1,4 +1,4 @@
-package blob
+package manifest
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 )
 
@@ -44,7 +45,7 @@ func (l *Layout) readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return ReadJSON(f, name)
+	return blob.ReadJSON(f, name)
 }
 
 // Path returns where the blob of a digest lies, whether it is there or not.
@@ -65,7 +66,7 @@ func (l *Layout) Open(d v1.Descriptor) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blob %s: %w", d.Digest, err)
 	}
-	r, err := NewReader(f, d.Digest, d.Size)
+	r, err := blob.NewReader(f, d.Digest, d.Size)
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -78,8 +79,8 @@ func (l *Layout) Open(d v1.Descriptor) (io.ReadCloser, error) {
 
 // ReadAll returns a blob of JSON, verified.
 func (l *Layout) ReadAll(d v1.Descriptor) ([]byte, error) {
-	if d.Size < 0 || d.Size > MaxJSON {
-		return nil, corrupt.Errorf("blob %s of %d bytes is larger than %d", d.Digest, d.Size, MaxJSON)
+	if d.Size < 0 || d.Size > blob.MaxJSON {
+		return nil, corrupt.Errorf("blob %s of %d bytes is larger than %d", d.Digest, d.Size, blob.MaxJSON)
 	}
 	r, err := l.Open(d)
 	if err != nil {

@@ -1,4 +1,10 @@
-package blob
+// Package manifest reads the documents of OCI: image manifests and indexes, of the image
+// specification and Docker's twins of them; it knows their media types, and finds the
+// manifest for a platform in an index or in an image layout.
+//
+// What the blobs hold that a manifest names is not its concern, and where they are only
+// in a layout.
+package manifest
 
 import (
 	"bytes"
@@ -11,8 +17,8 @@ import (
 	"cfs/lib/corrupt"
 )
 
-// ParseManifest reads an image manifest.
-func ParseManifest(text []byte) (v1.Manifest, error) {
+// Parse reads an image manifest.
+func Parse(text []byte) (v1.Manifest, error) {
 	var m v1.Manifest
 	if err := unmarshal(text, &m); err != nil {
 		return m, corrupt.Errorf("manifest: %w", err)
@@ -70,9 +76,9 @@ func ParseDiffIDs(text []byte) ([]digest.Digest, error) {
 	return image.RootFS.DiffIDs, nil
 }
 
-// ManifestType returns the media type of a manifest or an index from its bytes: what it
+// TypeOf returns the media type of a manifest or an index from its bytes: what it
 // says itself, else what its fields tell.
-func ManifestType(text []byte) string {
+func TypeOf(text []byte) string {
 	var m struct {
 		MediaType     string          `json:"mediaType"`
 		SchemaVersion int             `json:"schemaVersion"`
