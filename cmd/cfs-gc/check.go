@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/gc"
+	"cfs/lib/fsck"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
@@ -31,7 +31,7 @@ func check(c *cli.Context) error {
 			return err
 		}
 	}
-	k := gc.Checker{Repo: r, Content: c.Bool("content")}
+	k := fsck.Checker{Repo: r, Content: c.Bool("content")}
 	if c.NArg() == 1 {
 		k.Image = c.Args().First()
 		if k.Only, err = reach(r, k.Image); err != nil {
@@ -64,7 +64,7 @@ func check(c *cli.Context) error {
 }
 
 // reach returns what one image needs, as far as it can be found.
-func reach(r *repo.Repo, name string) (*gc.Reach, error) {
+func reach(r *repo.Repo, name string) (*oci.Reach, error) {
 	image, err := oci.Find(r, name)
 	if err != nil {
 		if _, tagged := oci.Tag(r, name); tagged == nil && errors.Is(err, fs.ErrNotExist) {
@@ -72,17 +72,17 @@ func reach(r *repo.Repo, name string) (*gc.Reach, error) {
 		}
 		return nil, err
 	}
-	k := gc.NewReach(r, func(error) {})
+	k := oci.NewReach(r, func(error) {})
 	// What cannot be read is what the check is about to tell.
 	_ = k.AddStream(image.Manifest.ID)
 	return k, nil
 }
 
-func printText(report gc.Report) error {
+func printText(report fsck.Report) error {
 	fmt.Println("meta.json: ok")
 	for _, n := range []struct {
 		name string
-		gc.Count
+		fsck.Count
 	}{{"objects", report.Objects}, {"streams", report.Streams}, {"images", report.Images}, {"oci images", report.Tags}} {
 		fmt.Printf("%s: %d/%d ok\n", n.name, n.Good, n.Total)
 	}
@@ -97,7 +97,7 @@ func printText(report gc.Report) error {
 	return nil
 }
 
-func printJSON(report gc.Report) error {
+func printJSON(report fsck.Report) error {
 	errors := []string{}
 	for _, p := range report.Problems {
 		errors = append(errors, p.String())

@@ -8,7 +8,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/urfave/cli/v2"
 
-	"cfs/lib/gc"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
@@ -27,7 +26,7 @@ func why(c *cli.Context) error {
 			tool.Warn(c, "%v", w)
 		}
 		for _, t := range tags {
-			k := gc.NewReach(r, func(error) {})
+			k := oci.NewReach(r, func(error) {})
 			if err := k.AddName(repo.Streams, oci.ManifestName(t.Manifest)); err != nil {
 				tool.Warn(c, "tag %q: %v", t.Tag, err)
 			}
@@ -42,7 +41,7 @@ func why(c *cli.Context) error {
 	})
 }
 
-func keeps(k *gc.Reach, ids []verity.ID) bool {
+func keeps(k *oci.Reach, ids []verity.ID) bool {
 	for _, id := range ids {
 		if _, ok := k.Objects[id]; ok {
 			return true

@@ -1,3 +1,7 @@
+// Package gc removes from a repository what no root reaches.
+//
+// Roots are the refs of streams and of images, tags and leases among them, and what
+// is mounted.
 package gc
 
 import (
@@ -25,7 +29,7 @@ type Collector struct {
 	DryRun     bool
 	Warn       func(error) // strays, dangling refs and the like, which stop nothing
 
-	reach *Reach
+	reach *oci.Reach
 	roots int
 	drop  []link             // refs that are to go
 	freed map[verity.ID]bool // objects that go
@@ -48,7 +52,7 @@ type Result struct {
 
 // Run collects. Before all roots were read to their end it removes nothing.
 func (c *Collector) Run() (Result, error) {
-	c.reach, c.freed = NewReach(c.Repo, c.Warn), map[verity.ID]bool{}
+	c.reach, c.freed = oci.NewReach(c.Repo, c.Warn), map[verity.ID]bool{}
 	for _, category := range []repo.Category{repo.Images, repo.Streams} {
 		if err := c.addRoots(category); err != nil {
 			return Result{}, err
@@ -107,7 +111,7 @@ func (c *Collector) sweep() (Result, error) {
 	for id, err := range c.Repo.Objects() {
 		if err != nil {
 			c.Warn(err)
-		} else if !c.reach.has(id) {
+		} else if !c.reach.Has(id) {
 			garbage = append(garbage, id)
 			c.freed[id] = true
 		}

@@ -1,4 +1,8 @@
-package gc
+// Package fsck checks that a repository is whole: each object is what its name says, each
+// name leads to an object, each stream and each EROFS image can be read to its end and has
+// all that it refers to, and so has the image of each tag. Repair removes what is damaged,
+// so that pulling again makes it anew.
+package fsck
 
 import (
 	"errors"
@@ -50,13 +54,19 @@ type Report struct {
 // damaged.
 type Checker struct {
 	Repo    *repo.Repo
-	Content bool   // read the layers and compare them with their diff IDs
-	Only    *Reach // if not nil, only what is in it
-	Image   string // with Only: the operand that it was made of
+	Content bool       // read the layers and compare them with their diff IDs
+	Only    *oci.Reach // if not nil, only what is in it
+	Image   string     // with Only: the operand that it was made of
 
 	report Report
 	bad    map[verity.ID]bool // objects that are damaged or missing
-	drop   []link             // names that must go so that pulling again heals
+	drop   []entry            // names that must go so that pulling again heals
+}
+
+// entry is a first-level name of the repository.
+type entry struct {
+	category repo.Category
+	name     string
 }
 
 // Run checks. An error means that the check itself could not be done.
@@ -75,7 +85,7 @@ func (c *Checker) problem(category, path, format string, args ...any) {
 }
 
 // wants reports whether an object is to be checked.
-func (c *Checker) wants(id verity.ID) bool { return c.Only == nil || c.Only.has(id) }
+func (c *Checker) wants(id verity.ID) bool { return c.Only == nil || c.Only.Has(id) }
 
 // objects checks that each object is what its name says.
 func (c *Checker) objects() error {
@@ -130,8 +140,8 @@ func (c *Checker) whole(id verity.ID) bool {
 	return err == nil
 }
 
-// names gives the first-level names of a category and their objects.
-func (c *Checker) names(category repo.Category, do func(name string, id verity.ID) error) error {
+// entries calls do with the first-level names of a category and their objects.
+func (c *Checker) entries(category repo.Category, do func(name string, id verity.ID) error) error {
 	names, err := c.Repo.Names(category)
 	if err != nil {
 		return err
@@ -149,10 +159,10 @@ func (c *Checker) names(category repo.Category, do func(name string, id verity.I
 		case !c.whole(id):
 			err = fs.ErrNotExist
 			c.problem("broken-symlink", path, "object %s is missing or damaged", id)
-			c.drop = append(c.drop, link{category, false, name})
+			c.drop = append(c.drop, entry{category, name})
 		default:
 			if err = do(name, id); err != nil {
-				c.drop = append(c.drop, link{category, false, name})
+				c.drop = append(c.drop, entry{category, name})
 			}
 		}
 		if category == repo.Streams {
@@ -166,7 +176,7 @@ func (c *Checker) names(category repo.Category, do func(name string, id verity.I
 
 // streams checks that each stream can be read to its end, and that all it refers to
 // is there.
-func (c *Checker) streams() error { return c.names(repo.Streams, c.stream) }
+func (c *Checker) streams() error { return c.entries(repo.Streams, c.stream) }
 
 func (c *Checker) stream(name string, id verity.ID) error {
 	path := "streams/" + name
@@ -227,7 +237,7 @@ func (c *Checker) content(name string, s *splitstream.Reader) error {
 }
 
 // images checks that each EROFS image is sound and has all objects that it needs.
-func (c *Checker) images() error { return c.names(repo.Images, c.image) }
+func (c *Checker) images() error { return c.entries(repo.Images, c.image) }
 
 func (c *Checker) image(name string, id verity.ID) error {
 	path := "images/" + name

@@ -1,11 +1,4 @@
-// Package gc finds out what of a repository is reachable from its roots, removes
-// the rest, and checks that all of it is whole.
-//
-// Roots are the refs of streams and of images, tags and leases among them, and what
-// is mounted. References are followed by the objects that they name, never by
-// who has a name now: so a config that was rewritten, while its manifest still
-// refers to the old one, keeps all that it needs.
-package gc
+package oci
 
 import (
 	"bytes"
@@ -15,7 +8,6 @@ import (
 	"strings"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/variant"
@@ -23,20 +15,25 @@ import (
 )
 
 // Reach is the set of objects that are reachable from the roots that were added.
+// References are followed by the objects that they name, never by who has a name now: so
+// a config that was rewritten, while its manifest still refers to the old one, keeps all
+// that it needs.
 type Reach struct {
 	Objects map[verity.ID]struct{}
-	Warn    func(error) // what is missing and keeps nothing from being found
 
+	warn   func(error)
 	repo   *repo.Repo
 	walked map[verity.ID]struct{} // streams and images that were followed
 }
 
-// NewReach returns an empty set.
+// NewReach returns an empty set of objects of r. warn is told what is missing and keeps
+// nothing from being found.
 func NewReach(r *repo.Repo, warn func(error)) *Reach {
-	return &Reach{Objects: map[verity.ID]struct{}{}, Warn: warn, repo: r, walked: map[verity.ID]struct{}{}}
+	return &Reach{Objects: map[verity.ID]struct{}{}, warn: warn, repo: r, walked: map[verity.ID]struct{}{}}
 }
 
-func (k *Reach) has(id verity.ID) bool {
+// Has reports whether an object is in the set.
+func (k *Reach) Has(id verity.ID) bool {
 	_, ok := k.Objects[id]
 	return ok
 }
@@ -55,7 +52,7 @@ func (k *Reach) AddStream(id verity.ID) error {
 	if !k.first(id) {
 		return nil
 	}
-	s, closer, err := oci.OpenStream(k.repo, id)
+	s, closer, err := OpenStream(k.repo, id)
 	if err != nil {
 		return err
 	}
@@ -82,7 +79,7 @@ func (k *Reach) AddStream(id verity.ID) error {
 func (k *Reach) keepImage(id verity.ID) error {
 	k.Objects[id] = struct{}{}
 	if _, err := k.repo.ObjectSize(id); errors.Is(err, fs.ErrNotExist) {
-		k.Warn(fmt.Errorf("EROFS image: %w", err))
+		k.warn(fmt.Errorf("EROFS image: %w", err))
 	}
 	return nil
 }
@@ -108,7 +105,7 @@ func (k *Reach) AddImage(id verity.ID) error {
 	if !k.first(id) {
 		return nil
 	}
-	image, err := oci.OpenEROFS(k.repo, id)
+	image, err := OpenEROFS(k.repo, id)
 	if err != nil {
 		return err
 	}
