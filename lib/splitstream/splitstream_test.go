@@ -225,7 +225,7 @@ func TestRoundTrip(t *testing.T) {
 		literal([]byte("head"))
 		external()
 		external()
-		big := make([]byte, 3*spoolMemory+17)
+		big := make([]byte, 3*overflowMemory+17)
 		for i := range big {
 			big[i] = byte(i * i >> 7)
 		}

@@ -23,8 +23,8 @@ type Writer struct {
 	targets table
 	objects table
 	refs    []Ref
-	literal *spool // the literal bytes since the last object
-	stream  *spool // the stream section so far, compressed
+	literal *overflow // the literal bytes since the last object
+	stream  *overflow // the stream section so far, compressed
 	zstd    *zstd.Encoder
 }
 
@@ -58,7 +58,7 @@ func (t *table) bytes() []byte {
 // goes into files that temp makes; they are closed by Close, and nothing else
 // removes them.
 func NewWriter(a verity.Algorithm, t ContentType, temp func() (*os.File, error)) (*Writer, error) {
-	w := &Writer{alg: a, typ: t, literal: &spool{temp: temp}, stream: &spool{temp: temp}}
+	w := &Writer{alg: a, typ: t, literal: &overflow{temp: temp}, stream: &overflow{temp: temp}}
 	var err error
 	w.zstd, err = newEncoder(w.stream)
 	return w, err
@@ -163,8 +163,8 @@ func (w *Writer) head(targets, objects int, refs int64) []byte {
 }
 
 // namedRefs returns the compressed section of the names, which are sorted.
-func (w *Writer) namedRefs() (*spool, error) {
-	section := &spool{temp: w.stream.temp}
+func (w *Writer) namedRefs() (*overflow, error) {
+	section := &overflow{temp: w.stream.temp}
 	if len(w.refs) == 0 {
 		_, err := section.Write([]byte(emptyFrame))
 		return section, err

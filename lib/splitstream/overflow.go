@@ -6,12 +6,12 @@ import (
 	"os"
 )
 
-// spoolMemory is how many bytes a spool keeps in memory.
-const spoolMemory = 1 << 20
+// overflowMemory is how many bytes an overflow keeps in memory.
+const overflowMemory = 1 << 20
 
-// spool holds bytes until they can be written on, in memory while they are few,
+// overflow holds bytes until they can be written on, in memory while they are few,
 // then in a temporary file: a tar may claim megabytes of "header".
-type spool struct {
+type overflow struct {
 	temp func() (*os.File, error)
 	size int64
 	head bytes.Buffer
@@ -19,8 +19,8 @@ type spool struct {
 }
 
 // Write adds p at the end.
-func (s *spool) Write(p []byte) (int, error) {
-	if s.file == nil && s.head.Len()+len(p) > spoolMemory {
+func (s *overflow) Write(p []byte) (int, error) {
+	if s.file == nil && s.head.Len()+len(p) > overflowMemory {
 		f, err := s.temp()
 		if err != nil {
 			return 0, err
@@ -36,8 +36,8 @@ func (s *spool) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// drain writes all to dst and empties the spool.
-func (s *spool) drain(dst io.Writer) error {
+// drain writes all to dst and empties the overflow.
+func (s *overflow) drain(dst io.Writer) error {
 	if _, err := s.head.WriteTo(dst); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (s *spool) drain(dst io.Writer) error {
 	return s.close()
 }
 
-func (s *spool) close() error {
+func (s *overflow) close() error {
 	if s.file == nil {
 		return nil
 	}
