@@ -43,7 +43,7 @@ func dump(c *cli.Context) error {
 	return nil
 }
 
-func writeCanonical(image *erofs.Image, names []string) error {
+func writeCanonical(image *erofs.Reader, names []string) error {
 	root, err := image.Tree()
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func writeCanonical(image *erofs.Image, names []string) error {
 	return dumpfile.Write(os.Stdout, root)
 }
 
-func writeCompat(image *erofs.Image, names []string) error {
+func writeCompat(image *erofs.Reader, names []string) error {
 	root, stored, err := image.Stored()
 	if err != nil {
 		return err

@@ -22,18 +22,15 @@ import (
 	"cfs/lib/verity"
 )
 
-// maxFile is the size in bytes up to which a file is read as an image.
-const maxFile = 1 << 30
-
 // open returns the image that the operand names.
-func open(c *cli.Context) (*erofs.Image, error) {
+func open(c *cli.Context) (*erofs.Reader, error) {
 	if c.NArg() != 1 {
 		return nil, tool.UsageError("want one IMAGE")
 	}
 	return openNamed(c, c.Args().First())
 }
 
-func openNamed(c *cli.Context, name string) (*erofs.Image, error) {
+func openNamed(c *cli.Context, name string) (*erofs.Reader, error) {
 	if isFile(name) {
 		return openFile(name)
 	}
@@ -46,7 +43,7 @@ func isFile(name string) bool {
 }
 
 // openStored opens an image that is in the repository.
-func openStored(c *cli.Context, name string) (*erofs.Image, error) {
+func openStored(c *cli.Context, name string) (*erofs.Reader, error) {
 	r, err := tool.OpenRepo(c, false)
 	if err != nil {
 		return nil, err
@@ -59,7 +56,7 @@ func openStored(c *cli.Context, name string) (*erofs.Image, error) {
 	return oci.OpenEROFS(r, id)
 }
 
-func openFile(name string) (*erofs.Image, error) {
+func openFile(name string) (*erofs.Reader, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -78,14 +75,14 @@ func openFile(name string) (*erofs.Image, error) {
 
 // readImage reads an image, for which it takes memory of the size that is given if
 // that is what r has.
-func readImage(r io.Reader, size int64) (*erofs.Image, error) {
+func readImage(r io.Reader, size int64) (*erofs.Reader, error) {
 	var data bytes.Buffer
-	data.Grow(int(min(size, maxFile)) + bytes.MinRead)
-	if _, err := data.ReadFrom(io.LimitReader(r, maxFile+1)); err != nil {
+	data.Grow(int(min(size, erofs.MaxSize)) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(r, erofs.MaxSize+1)); err != nil {
 		return nil, err
 	}
-	if data.Len() > maxFile {
-		return nil, corrupt.Errorf("more than %d bytes, which no image has", maxFile)
+	if data.Len() > erofs.MaxSize {
+		return nil, corrupt.Errorf("more than %d bytes, which no image has", erofs.MaxSize)
 	}
 	return erofs.Open(data.Bytes())
 }

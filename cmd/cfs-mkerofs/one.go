@@ -24,7 +24,7 @@ type job struct {
 	c        *cli.Context
 	repo     *repo.Repo // nil if none is needed
 	root     *tree.Inode
-	image    *erofs.Image // of --image
+	image    *erofs.Reader // of --image
 	write    func(io.Writer, *tree.Inode, variant.Format) error
 	alg      verity.Algorithm
 	version  variant.Format

@@ -18,7 +18,7 @@ import (
 // operand is one of the two that diff compares.
 type operand struct {
 	compare.Tree
-	image *erofs.Image // nil for a dumpfile
+	image *erofs.Reader // nil for a dumpfile
 }
 
 func readOperand(c *cli.Context, name string) (operand, error) {
@@ -60,7 +60,7 @@ func readFileOperand(c *cli.Context, name string) (operand, error) {
 	return imageOperand(image)
 }
 
-func imageOperand(image *erofs.Image) (operand, error) {
+func imageOperand(image *erofs.Reader) (operand, error) {
 	root, err := image.Tree()
 	return operand{compare.Tree{Root: root, Format: strconv.Itoa(int(image.Format()))}, image}, err
 }

@@ -74,20 +74,20 @@ func reportPerEntry(b *testing.B, n int) {
 }
 
 func BenchmarkTree(b *testing.B) {
-	benchmarkRead(b, func(img *erofs.Image) error {
+	benchmarkRead(b, func(img *erofs.Reader) error {
 		_, err := img.Tree()
 		return err
 	})
 }
 
 func BenchmarkObjects(b *testing.B) {
-	benchmarkRead(b, func(img *erofs.Image) error {
+	benchmarkRead(b, func(img *erofs.Reader) error {
 		_, err := objectsOf(img)
 		return err
 	})
 }
 
-func benchmarkRead(b *testing.B, read func(*erofs.Image) error) {
+func benchmarkRead(b *testing.B, read func(*erofs.Reader) error) {
 	for _, n := range benchSizes {
 		var buf bytes.Buffer
 		if err := erofs.Write(&buf, largeTree(n), variant.V1); err != nil {

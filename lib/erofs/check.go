@@ -14,7 +14,7 @@ import (
 // keep to, so that the overlay that is mounted of the image shows the tree: that
 // whiteouts are escaped in E1, and not in V2; that the root of E1 hides all
 // directories of objects; that kernels before 6.12 can read its symbolic links.
-func (img *Image) Check() error {
+func (img *Reader) Check() error {
 	return img.Objects(func(verity.ID) error { return nil })
 }
 
@@ -22,7 +22,7 @@ func (img *Image) Check() error {
 // in the order in which they are met; the same one comes as often as it is referred
 // to. It ends with the first error of do, or with what Check finds: until it has
 // ended without one, what the image shows can't be told.
-func (img *Image) Objects(do func(verity.ID) error) error {
+func (img *Reader) Objects(do func(verity.ID) error) error {
 	r := newReader(img)
 	var hidden int
 	r.visit = func(in *inode, name string, depth int, again bool) error {
@@ -69,7 +69,7 @@ func (r *reader) objects(set *xattrSet, do func(verity.ID) error) error {
 }
 
 // checkInode checks what Check says of a single inode.
-func (img *Image) checkInode(in *inode, set *xattrSet, stub bool) error {
+func (img *Reader) checkInode(in *inode, set *xattrSet, stub bool) error {
 	if img.format == variant.V2 {
 		if set.whiteout {
 			return corrupt.Errorf("offset %d: an escaped whiteout in an image of version 2", in.offset())

@@ -159,7 +159,7 @@ func (c *collector) list(d uint32) ([]tree.Entry, error) {
 		}
 		slices.SortFunc(list, func(a, b tree.Entry) int { return strings.Compare(a.Name, b.Name) })
 	}
-	if len(c.entries)+len(list) > maxImage/direntSize {
+	if len(c.entries)+len(list) > MaxSize/direntSize {
 		return nil, errors.New("an image cannot hold so many names")
 	}
 	return list, nil

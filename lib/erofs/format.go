@@ -18,9 +18,9 @@ const (
 	superSize   = 128  // of superblock
 	inodesStart = superOffset + superSize
 
-	// maxImage bounds an image, so that offsets in slots and in 4-byte units fit
+	// MaxSize bounds an image, in bytes, so that offsets in slots and in 4-byte units fit
 	// 32 bits. It is ours, some 16 million files; composefs-rs reads up to 1 GiB.
-	maxImage = 1 << 32
+	MaxSize = 1 << 32
 )
 
 const (

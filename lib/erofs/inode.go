@@ -34,7 +34,7 @@ func (in *inode) length() int {
 }
 
 // inode reads the inode of a nid and checks that all its parts are there.
-func (img *Image) inode(nid uint64) (*inode, error) {
+func (img *Reader) inode(nid uint64) (*inode, error) {
 	if nid >= uint64(len(img.data))/slotSize {
 		return nil, corrupt.Errorf("nid %d is beyond the end", nid)
 	}
@@ -67,7 +67,7 @@ var knownLayout = [layoutMask + 1]bool{flatPlain: true, flatInline: true, chunkB
 
 // findData finds the tail of an inode, whose xattrs end at that offset, and its
 // blocks.
-func (img *Image) findData(in *inode, end uint64) (err error) {
+func (img *Reader) findData(in *inode, end uint64) (err error) {
 	if in.layout == chunkBased {
 		return nil // the addresses of its chunks say nothing
 	}

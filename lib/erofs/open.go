@@ -10,8 +10,8 @@ import (
 	"cfs/lib/variant"
 )
 
-// Image is an image that is read. Its methods can be called at the same time.
-type Image struct {
+// Reader is an EROFS image that is read. Its methods can be called at the same time.
+type Reader struct {
 	data   []byte
 	format variant.Format
 	root   uint64    // nid
@@ -21,13 +21,13 @@ type Image struct {
 
 // Open checks the header and the superblock of an image, whose bytes must not
 // change as long as it is used. What the rest holds is checked when it is read.
-// All its errors, and those of the Image, are marked by package corrupt.
-func Open(data []byte) (*Image, error) {
+// All its errors, and those of the Reader, are marked by package corrupt.
+func Open(data []byte) (*Reader, error) {
 	if len(data) < inodesStart {
 		return nil, corrupt.Errorf("an image of %d bytes, too short for a superblock", len(data))
 	}
-	if len(data) > maxImage {
-		return nil, corrupt.Errorf("an image of %d bytes, more than %d", len(data), uint64(maxImage))
+	if len(data) > MaxSize {
+		return nil, corrupt.Errorf("an image of %d bytes, more than %d", len(data), uint64(MaxSize))
 	}
 	var h header
 	var s superblock
@@ -39,7 +39,7 @@ func Open(data []byte) (*Image, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	img := &Image{
+	img := &Reader{
 		data:   data,
 		format: variant.Format(h.ComposefsVersion),
 		root:   uint64(s.RootNid),
@@ -103,11 +103,11 @@ func (s *superblock) check() error {
 }
 
 // Format returns the format of the image.
-func (img *Image) Format() variant.Format { return img.format }
+func (img *Reader) Format() variant.Format { return img.format }
 
 // Mismatch returns the offset of the first byte in which two images differ, or of the
 // end of the shorter one. The second result is false if they are equal.
-func (img *Image) Mismatch(other *Image) (offset int, differ bool) {
+func (img *Reader) Mismatch(other *Reader) (offset int, differ bool) {
 	if bytes.Equal(img.data, other.data) {
 		return 0, false
 	}
@@ -121,7 +121,7 @@ func (img *Image) Mismatch(other *Image) (offset int, differ bool) {
 }
 
 // slice returns n bytes from offset on, if the image has them.
-func (img *Image) slice(offset, n uint64) ([]byte, error) {
+func (img *Reader) slice(offset, n uint64) ([]byte, error) {
 	size := uint64(len(img.data))
 	if offset > size || n > size-offset {
 		return nil, corrupt.Errorf("offset %d: %d bytes go beyond the end at %d", offset, n, size)

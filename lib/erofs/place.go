@@ -40,8 +40,8 @@ func (b *builder) place() error {
 		n.block = uint32(block)
 		block += uint64(n.blocks)
 	}
-	if block*blockSize > maxImage {
-		return fmt.Errorf("an image of %d bytes, more than %d", block*blockSize, uint64(maxImage))
+	if block*blockSize > MaxSize {
+		return fmt.Errorf("an image of %d bytes, more than %d", block*blockSize, uint64(MaxSize))
 	}
 	b.blocks = uint32(block)
 	return nil

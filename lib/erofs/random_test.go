@@ -288,7 +288,7 @@ func checkObjects(t *testing.T, data []byte, root *tree.Inode) {
 }
 
 // objectsOf returns what Objects gives.
-func objectsOf(img *erofs.Image) ([]verity.ID, error) {
+func objectsOf(img *erofs.Reader) ([]verity.ID, error) {
 	var list []verity.ID
 	err := img.Objects(func(id verity.ID) error {
 		list = append(list, id)

@@ -21,7 +21,7 @@ type reader struct {
 	name    []byte                // scratch
 }
 
-func newReader(img *Image) *reader {
+func newReader(img *Reader) *reader {
 	return &reader{
 		walker:  newWalker(img),
 		strings: make(map[string]string),

@@ -12,12 +12,12 @@ import (
 // what an image can't say: V2 has no nanoseconds; an external file's digest and
 // path that are one lose the difference; xattrs of the names by which E1 hides
 // whiteouts are lost where those would be.
-func (img *Image) Tree() (*tree.Inode, error) {
+func (img *Reader) Tree() (*tree.Inode, error) {
 	return img.readTree(func(*reader, *inode, *tree.Inode) error { return nil })
 }
 
 // readTree is Tree, and calls also for each inode of it.
-func (img *Image) readTree(also func(*reader, *inode, *tree.Inode) error) (*tree.Inode, error) {
+func (img *Reader) readTree(also func(*reader, *inode, *tree.Inode) error) (*tree.Inode, error) {
 	r := newReader(img)
 	var dirs []*tree.Inode // from the root to the last one visited
 	leaves := make(map[uint64]*tree.Inode)
@@ -47,7 +47,7 @@ func (img *Image) readTree(also func(*reader, *inode, *tree.Inode) error) (*tree
 }
 
 // isStub reports whether an entry is one of those that Write adds to the root.
-func (img *Image) isStub(in *inode, name string, depth int) bool {
+func (img *Reader) isStub(in *inode, name string, depth int) bool {
 	return img.format != variant.V2 && depth == 1 && isStubName(name) && in.isWhiteout()
 }
 

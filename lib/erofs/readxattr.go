@@ -45,7 +45,7 @@ func parseXattr(b []byte) (storedXattr, error) {
 
 // storedXattrs gives the xattrs of an inode until one of them is wrong: shared
 // ones, then those in the inode.
-func (img *Image) storedXattrs(in *inode) iter.Seq2[storedXattr, error] {
+func (img *Reader) storedXattrs(in *inode) iter.Seq2[storedXattr, error] {
 	return func(yield func(storedXattr, error) bool) {
 		if len(in.xattrs) == 0 {
 			return
@@ -76,7 +76,7 @@ func (img *Image) storedXattrs(in *inode) iter.Seq2[storedXattr, error] {
 	}
 }
 
-func (img *Image) sharedXattr(ref uint32) (storedXattr, error) {
+func (img *Reader) sharedXattr(ref uint32) (storedXattr, error) {
 	offset := img.xattrs + xattrUnit*uint64(ref)
 	if offset >= uint64(len(img.data)) {
 		return storedXattr{}, corrupt.Errorf("offset %d: a shared xattr beyond the end", offset)

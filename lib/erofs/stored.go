@@ -16,7 +16,7 @@ type Stored struct {
 // Stored reads the tree of an image as Tree does, and what composefs-info shows of
 // each inode. Its Xattrs are not always those of the tree: that tool keeps the opaque
 // xattrs by which V1 marks the directory of a whiteout.
-func (img *Image) Stored() (*tree.Inode, map[*tree.Inode]Stored, error) {
+func (img *Reader) Stored() (*tree.Inode, map[*tree.Inode]Stored, error) {
 	stored := make(map[*tree.Inode]Stored)
 	root, err := img.readTree(func(r *reader, in *inode, n *tree.Inode) error {
 		list, err := r.storedOrder(in, n)

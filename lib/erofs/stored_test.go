@@ -13,7 +13,7 @@ import (
 )
 
 // writeStored returns the dumpfile of an image in the form of composefs-info.
-func writeStored(img *erofs.Image) ([]byte, error) {
+func writeStored(img *erofs.Reader) ([]byte, error) {
 	root, stored, err := img.Stored()
 	if err != nil {
 		return nil, err

@@ -74,7 +74,7 @@ func sortNames(list []tree.Xattr) []tree.Xattr {
 // removeMarks removes what Write adds to a whiteout when it makes it a file, and
 // to the directory of such a file. Xattrs of these names that are not as Write
 // makes them are those of the tree.
-func (img *Image) removeMarks(list []tree.Xattr, in *inode, whiteout bool) []tree.Xattr {
+func (img *Reader) removeMarks(list []tree.Xattr, in *inode, whiteout bool) []tree.Xattr {
 	remove := func(marks []tree.Xattr) {
 		list = slices.DeleteFunc(list, func(x tree.Xattr) bool { return slices.Contains(marks, x) })
 	}

@@ -14,7 +14,7 @@ import (
 // that many inodes have the same large part. Every part that is read is paid for
 // from a budget, which an image without overlaps can't use up.
 type walker struct {
-	img    *Image
+	img    *Reader
 	budget int
 
 	// visit is called for each name, depth first: for a directory, then for its
@@ -27,7 +27,7 @@ type walker struct {
 	path  []string          // names of what is being visited
 }
 
-func newWalker(img *Image) walker {
+func newWalker(img *Reader) walker {
 	slots := len(img.data) / slotSize
 	return walker{
 		img:    img,

@@ -19,9 +19,6 @@ import (
 	"cfs/lib/verity"
 )
 
-// maxImage is the size in bytes up to which EROFS images are read.
-const maxImage = 1 << 30
-
 // Tree merges layers, whose keys are given in order, into the root file system of
 // a container, in its canonical form. stream tells the stream of each layer.
 func Tree(r *repo.Repo, keys []digest.Digest, stream func(digest.Digest) verity.ID, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
@@ -91,11 +88,11 @@ func NameImage(r *repo.Repo, ref string, id verity.ID) error {
 
 // OpenEROFS opens an EROFS image that is named under images/. The error wraps
 // fs.ErrNotExist if there is none.
-func OpenEROFS(r *repo.Repo, id verity.ID) (*erofs.Image, error) {
+func OpenEROFS(r *repo.Repo, id verity.ID) (*erofs.Reader, error) {
 	if err := namedImage(r, id); err != nil {
 		return nil, err
 	}
-	data, err := r.ReadObject(id, maxImage)
+	data, err := r.ReadObject(id, erofs.MaxSize)
 	if err != nil {
 		return nil, fmt.Errorf("EROFS image: %w", err)
 	}

@@ -30,7 +30,7 @@ const progress = 64 << 10
 // lasts, which is whole again after each 64 KiB. Then the error is temporary. The bytes
 // are not verified. When a blob is opened from its start once more, as when it was wrong,
 // another place is asked first.
-func (i *Image) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
+func (i *Remote) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
 	if err := d.Digest.Validate(); err != nil {
 		return nil, corrupt.Errorf("digest %q: %w", d.Digest, err)
 	}
@@ -49,7 +49,7 @@ func (i *Image) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.Rea
 
 // body gives the bytes of a blob, over as many requests as that takes.
 type body struct {
-	image   *Image
+	image   *Remote
 	ctx     context.Context
 	desc    v1.Descriptor
 	offset  int64 // of what comes next

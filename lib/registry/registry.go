@@ -41,8 +41,8 @@ type Options struct {
 	Retrying func(err error, wait time.Duration)
 }
 
-// Image is an image in a registry, or in the mirrors of it.
-type Image struct {
+// Remote is an image in a registry, or in the mirrors of it.
+type Remote struct {
 	options   Options
 	endpoints []*endpoint
 	current   int    // the endpoint which had the manifest
@@ -54,7 +54,7 @@ type Image struct {
 
 // Open finds out where the image HOST/NAME[:TAG|@DIGEST] is to be got. The error wraps
 // ErrName if that is no such name.
-func Open(name string, o Options) (*Image, error) {
+func Open(name string, o Options) (*Remote, error) {
 	sys, err := o.systemContext()
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func Open(name string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{options: o, opened: make(map[digest.Digest]int)}
+	i := &Remote{options: o, opened: make(map[digest.Digest]int)}
 	for _, s := range sources {
 		e, err := newEndpoint(sys, s, o)
 		if err != nil {
@@ -75,7 +75,7 @@ func Open(name string, o Options) (*Image, error) {
 }
 
 // Close closes idle connections.
-func (i *Image) Close() error {
+func (i *Remote) Close() error {
 	for _, e := range i.endpoints {
 		e.http.CloseIdleConnections()
 	}
@@ -84,7 +84,7 @@ func (i *Image) Close() error {
 
 // Manifest returns the descriptor of what the image's name stands for, a manifest or an
 // index. The error wraps fs.ErrNotExist if there is none.
-func (i *Image) Manifest(ctx context.Context) (v1.Descriptor, error) {
+func (i *Remote) Manifest(ctx context.Context) (v1.Descriptor, error) {
 	var top v1.Descriptor
 	err := i.ask(ctx, 0, i.options.budget(), func(e *endpoint) (err error) {
 		if top, i.text, err = e.top(ctx); err == nil {
@@ -97,7 +97,7 @@ func (i *Image) Manifest(ctx context.Context) (v1.Descriptor, error) {
 
 // first returns the endpoint that is asked first for a blob: that which had the manifest,
 // or, each time that the blob is opened from its start again, the next one.
-func (i *Image) first(d v1.Descriptor, offset int64) int {
+func (i *Remote) first(d v1.Descriptor, offset int64) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	n := i.current + i.opened[d.Digest]
@@ -109,7 +109,7 @@ func (i *Image) first(d v1.Descriptor, offset int64) int {
 
 // ask asks each endpoint, from the first on, until one has what is wanted, and does so
 // again while what goes wrong may pass.
-func (i *Image) ask(ctx context.Context, first int, b *budget, request func(*endpoint) error) error {
+func (i *Remote) ask(ctx context.Context, first int, b *budget, request func(*endpoint) error) error {
 	for {
 		err := i.askEach(first, request)
 		if err == nil {
@@ -123,7 +123,7 @@ func (i *Image) ask(ctx context.Context, first int, b *budget, request func(*end
 
 // askEach asks each endpoint once. The error is that of the registry itself, which is the
 // last one.
-func (i *Image) askEach(first int, request func(*endpoint) error) error {
+func (i *Remote) askEach(first int, request func(*endpoint) error) error {
 	var failure error
 	for n := range i.endpoints {
 		n = (first + n) % len(i.endpoints)

@@ -165,7 +165,7 @@ func serve(t *testing.T, handle func(http.ResponseWriter, *http.Request)) string
 }
 
 // openIn opens an image with a registries.conf.
-func openIn(t *testing.T, conf, name string, o Options) *Image {
+func openIn(t *testing.T, conf, name string, o Options) *Remote {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "registries.conf")
 	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {

@@ -80,10 +80,10 @@ func openRegistry(where string, o Options) (Source, error) {
 }
 
 // remote is an image in a registry.
-type remote struct{ *registry.Image }
+type remote struct{ *registry.Remote }
 
 func (s remote) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
-	top, err := s.Image.Manifest(ctx)
+	top, err := s.Remote.Manifest(ctx)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
