@@ -17,13 +17,15 @@ import (
 // allows nothing that is not used.
 var mayImport = map[string][]string{
 	"corrupt":     {},
+	"temporary":   {},
+	"terminal":    {},
 	"tolerance":   {},
 	"variant":     {},
 	"verity":      {"corrupt"},
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
 	"manifest":    {"blob", "corrupt"},
-	"registry":    {"manifest", "blob", "corrupt"},
+	"registry":    {"manifest", "blob", "temporary", "corrupt"},
 	"source":      {"registry", "manifest", "blob", "corrupt"},
 	"spool":       {"manifest", "blob", "corrupt"},
 	"repo":        {"verity", "variant", "corrupt"},
@@ -33,16 +35,17 @@ var mayImport = map[string][]string{
 	"layer":       {"tarball", "splitstream", "tree", "variant", "tolerance", "verity", "corrupt"},
 	"dumpfile":    {"tree", "verity", "corrupt"},
 	"compare":     {"tree", "verity"},
-	"scan":        {"tree", "verity"},
+	"scan":        {"tree", "temporary", "verity"},
 	"erofs":       {"tree", "variant", "verity", "corrupt"},
 	"selinux":     {"tree", "corrupt"},
 	"boot":        {"selinux", "tree", "variant", "verity", "corrupt"},
-	"oci":         {"repo", "manifest", "blob", "layer", "splitstream", "erofs", "tree", "variant", "tolerance", "verity", "corrupt"},
+	"oci":         {"repo", "manifest", "blob", "layer", "splitstream", "erofs", "tree", "variant", "tolerance", "temporary", "verity", "corrupt"},
 	"fsck":        {"repo", "oci", "splitstream", "variant", "verity", "corrupt"},
 	"gc":          {"repo", "oci", "verity", "corrupt"},
-	"pull":        {"record", "repo", "oci", "blob", "variant", "verity", "corrupt"},
+	"pull":        {"record", "repo", "oci", "blob", "variant", "temporary", "verity", "corrupt"},
 	"mount":       {},
-	"tool":        {"record", "repo", "corrupt"},
+	"progress":    {"terminal"},
+	"tool":        {"record", "repo", "progress", "terminal", "temporary", "corrupt"},
 }
 
 func TestImports(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"cfs/lib/record"
 	"cfs/lib/registry"
 	"cfs/lib/source"
+	"cfs/lib/temporary"
 	"cfs/lib/tool"
 )
 
@@ -77,7 +78,7 @@ func explain(err error) error {
 		return err
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return tool.Hint(err, "what there is of a blob stays in the spool: free some space and run the same command again, or name another --spool DIR")
-	case registry.IsTemporary(err):
+	case temporary.Is(err):
 		return tool.Again("%w", err)
 	case errors.Is(err, registry.ErrLogin):
 		return tool.Hint(err, "log in with podman login or skopeo login, or give --authfile FILE or --creds USER --password-stdin")

@@ -12,6 +12,7 @@ import (
 	"cfs/lib/pull"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/temporary"
 	"cfs/lib/tool"
 )
 
@@ -62,7 +63,7 @@ func (l *linker) handle(rec record.Record) error {
 	switch rec.Kind {
 	case "manifest":
 		err := l.commit(rec)
-		if errors.Is(err, oci.ErrGone) {
+		if temporary.Is(err) {
 			return tool.Again("%w", err)
 		}
 		l.image, l.committed = pull.Image{}, true

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
 	"strconv"
 
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/record"
+	"cfs/lib/temporary"
 	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
@@ -26,7 +26,7 @@ func (m *maker) addBoot(link *oci.Link, plain *tree.Inode) (made []record.Record
 	if err == nil {
 		return made, nil
 	}
-	if errors.Is(err, oci.ErrGone) {
+	if temporary.Is(err) {
 		return nil, tool.Again("%w", err)
 	}
 	status := tool.Status(err)

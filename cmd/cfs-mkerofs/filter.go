@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -13,6 +12,7 @@ import (
 	"cfs/lib/pull"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/temporary"
 	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
@@ -104,7 +104,7 @@ func (m *maker) handle(rec record.Record) error {
 // that came and are not replaced.
 func (m *maker) commit(manifest record.Record) error {
 	link, err := m.image.Link(m.repo, manifest)
-	if errors.Is(err, oci.ErrGone) {
+	if temporary.Is(err) {
 		return tool.Again("%w", err)
 	}
 	if err != nil {
@@ -157,7 +157,7 @@ func (m *maker) makePlain(link *oci.Link) (*tree.Inode, []record.Record, error) 
 		}
 	}
 	root, err := link.Tree(m.repo, variant.AllowlistOnly, tolerance.Strict(m.c.Bool("strict")))
-	if errors.Is(err, oci.ErrGone) {
+	if temporary.Is(err) {
 		return nil, nil, tool.Again("%w", err)
 	}
 	if err != nil {

@@ -14,15 +14,12 @@ import (
 	"cfs/lib/manifest"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
+	"cfs/lib/temporary"
 	"cfs/lib/tolerance"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
-
-// ErrGone means that something which was stored is not there any more: it was
-// collected meanwhile, and must be made again.
-var ErrGone = errors.New("gone")
 
 // Link is what an image is made of, before it is linked: the JSON of manifest and
 // config, verified, and what is claimed to be stored for them.
@@ -133,6 +130,10 @@ func addRef(refs []splitstream.Ref, name string, id verity.ID) []splitstream.Ref
 	return append(refs, splitstream.Ref{Name: name, ID: id})
 }
 
+// errGone is the error of a record that refers to data which has since been
+// garbage-collected.
+var errGone = temporary.Errorf("its stream is gone")
+
 // checkStream checks what is claimed for a layer, which in a container image must be
 // a tar.
 func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container bool) error {
@@ -141,7 +142,7 @@ func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container b
 	}
 	named, err := r.Lookup(repo.Streams, LayerName(key))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("its stream is %w", ErrGone)
+		return errGone
 	}
 	if err != nil {
 		return err
@@ -151,7 +152,7 @@ func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container b
 	}
 	s, closer, err := OpenStream(r, named)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("its stream is %w", ErrGone) // and has left its name
+		return errGone // and has left its name
 	}
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/temporary"
 	"cfs/lib/verity"
 )
 
@@ -41,7 +42,7 @@ func (i *Image) Add(rec record.Record) {
 }
 
 // Link reads manifest and config, and takes in what the records claim to be stored.
-// The error wraps oci.ErrGone if something that was stored is gone.
+// The error is temporary if something that was stored is gone.
 func (i *Image) Link(r *repo.Repo, manifest record.Record) (*oci.Link, error) {
 	if i.Config.Kind == "" {
 		return nil, fmt.Errorf("manifest %s: no record of its config came before", manifest.Digest)
@@ -102,7 +103,7 @@ func Key(rec record.Record) digest.Digest {
 func (i *Image) manifestJSON(r *repo.Repo, rec record.Record) ([]byte, error) {
 	if rec.Get("stream") == "" {
 		text, err := readFile(rec)
-		if !errors.Is(err, oci.ErrGone) {
+		if !temporary.Is(err) {
 			return text, err
 		}
 		// Another pull of the same image may have linked it, and removed the file.
@@ -113,7 +114,7 @@ func (i *Image) manifestJSON(r *repo.Repo, rec record.Record) ([]byte, error) {
 	}
 	m, err := oci.OpenManifest(r, digest.Digest(rec.Digest))
 	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
-		return nil, fmt.Errorf("its stream is %w", oci.ErrGone)
+		return nil, temporary.Errorf("its stream is gone")
 	}
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (i *Image) manifestJSON(r *repo.Repo, rec record.Record) ([]byte, error) {
 func (i *Image) configJSON(r *repo.Repo) ([]byte, error) {
 	if i.Config.Get("stream") == "" {
 		text, err := readFile(i.Config)
-		if !errors.Is(err, oci.ErrGone) {
+		if !temporary.Is(err) {
 			return text, err
 		}
 		if c, linked := oci.OpenNamedConfig(r, digest.Digest(i.Config.Digest)); linked == nil {
@@ -138,7 +139,7 @@ func (i *Image) configJSON(r *repo.Repo) ([]byte, error) {
 	}
 	c, err := oci.OpenConfig(r, id, digest.Digest(i.Config.Digest))
 	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
-		return nil, fmt.Errorf("its stream is %w", oci.ErrGone)
+		return nil, temporary.Errorf("its stream is gone")
 	}
 	if err != nil {
 		return nil, err
@@ -150,7 +151,7 @@ func (i *Image) configJSON(r *repo.Repo) ([]byte, error) {
 func readFile(rec record.Record) ([]byte, error) {
 	f, err := os.Open(rec.Get("path"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%q is %w", rec.Get("path"), oci.ErrGone)
+		return nil, temporary.Errorf("%q is gone", rec.Get("path"))
 	}
 	if err != nil {
 		return nil, err

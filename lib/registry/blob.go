@@ -147,7 +147,7 @@ func (b *body) accept(e *endpoint, resp *http.Response) error {
 		e.welcome.Store(true)
 		b.noRange = false
 		if resp.ContentLength >= 0 && resp.ContentLength != b.desc.Size {
-			return temporary(corrupt.Errorf("the registry's answer has %d bytes, want %d", resp.ContentLength, b.desc.Size))
+			return passing(corrupt.Errorf("the registry's answer has %d bytes, want %d", resp.ContentLength, b.desc.Size))
 		}
 		if _, err := io.CopyN(io.Discard, resp.Body, b.offset); err != nil {
 			return cutOff(err)
@@ -156,13 +156,13 @@ func (b *body) accept(e *endpoint, resp *http.Response) error {
 	case status == http.StatusPartialContent && b.ranged():
 		if err := b.checkRange(resp.Header.Get("Content-Range")); err != nil {
 			b.noRange = true
-			return temporary(err)
+			return passing(err)
 		}
 		e.welcome.Store(true)
 		return nil
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		b.noRange = true
-		return temporary(errors.New("status 416: the registry has no such range of it"))
+		return passing(errors.New("status 416: the registry has no such range of it"))
 	}
 	return e.failed(resp)
 }

@@ -146,5 +146,5 @@ func (e *endpoint) scheme(ctx context.Context) (string, error) {
 	if failures[0].Error() == failures[1].Error() {
 		failures = failures[:1]
 	}
-	return "", temporary(errors.Join(failures...))
+	return "", passing(errors.Join(failures...))
 }

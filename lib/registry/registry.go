@@ -158,7 +158,7 @@ func (e *endpoint) top(ctx context.Context) (d v1.Descriptor, text []byte, err e
 	case err != nil:
 		return d, nil, cutOff(err)
 	case resp.ContentLength >= 0 && int64(len(text)) != resp.ContentLength:
-		return d, nil, temporary(io.ErrUnexpectedEOF)
+		return d, nil, passing(io.ErrUnexpectedEOF)
 	}
 	d = v1.Descriptor{MediaType: manifest.TypeOf(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
 	if want, err := digest.Parse(e.reference); err == nil {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cfs/lib/temporary"
 	"errors"
 	"fmt"
 	"io"
@@ -137,17 +138,17 @@ func TestBudget(t *testing.T) {
 	if err := b.wait(t.Context(), permanent); err != permanent {
 		t.Error(err)
 	}
-	passing := temporary(errors.New("passing"))
+	passed := passing(errors.New("passing"))
 	for range 2 {
-		if err := b.wait(t.Context(), passing); err != nil {
+		if err := b.wait(t.Context(), passed); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := b.wait(t.Context(), passing); err != passing || !IsTemporary(err) {
+	if err := b.wait(t.Context(), passed); err != passed || !temporary.Is(err) {
 		t.Errorf("after all retries: %v", err)
 	}
 	b.renew()
-	if err := b.wait(t.Context(), &temporaryError{errors.New("busy"), 24 * time.Hour}); err == nil {
+	if err := b.wait(t.Context(), &passingError{temporary.Errorf("busy"), 24 * time.Hour}); err == nil {
 		t.Error("a day was waited for")
 	}
 }
@@ -220,7 +221,7 @@ func TestStalledAnswers(t *testing.T) {
 			<-stop
 		})
 		i := openIn(t, insecure(addr), addr+"/a:1", Options{Idle: 50 * time.Millisecond, Retries: 1})
-		if _, err := i.Manifest(t.Context()); !IsTemporary(err) {
+		if _, err := i.Manifest(t.Context()); !temporary.Is(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		close(stop)

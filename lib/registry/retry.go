@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cfs/lib/temporary"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,21 +26,16 @@ const (
 	maxAsked  = 2 * time.Minute        // that a registry may ask for
 )
 
-// temporaryError is one that may pass.
-type temporaryError struct {
+// passingError is a temporary error of a registry.
+type passingError struct {
 	error
 	after time.Duration // how long the registry asks to wait
 }
 
-func (e *temporaryError) Unwrap() error { return e.error }
+func (e *passingError) Unwrap() error { return e.error }
 
-func temporary(err error) error { return &temporaryError{error: err} }
-
-// IsTemporary reports whether the same may succeed when it is done again later.
-func IsTemporary(err error) bool {
-	_, ok := errors.AsType[*temporaryError](err)
-	return ok
-}
+// passing marks an error as temporary.
+func passing(err error) error { return &passingError{error: temporary.Errorf("%w", err)} }
 
 // classify marks errors of a request that may pass, which are all of the network but
 // those of certificates, credentials and redirects.
@@ -52,7 +48,7 @@ func classify(err error) error {
 	ofClient := errors.As(err, &request)
 	switch {
 	case errors.Is(err, errIdle):
-		return temporary(errIdle)
+		return passing(errIdle)
 	case errors.Is(err, context.Canceled):
 		return withoutURL(err)
 	case errors.As(err, &verification), errors.Is(err, http.ErrSchemeMismatch):
@@ -64,9 +60,9 @@ func classify(err error) error {
 	case errors.Is(err, errRedirects):
 		return withoutURL(err)
 	case ofClient:
-		return temporary(withoutURL(err))
+		return passing(withoutURL(err))
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return temporary(err) // in the answer of a token server
+		return passing(err) // in the answer of a token server
 	}
 	return withoutURL(err)
 }
@@ -79,7 +75,7 @@ func cutOff(err error) error {
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
 	}
-	return temporary(err)
+	return passing(err)
 }
 
 // withoutURL drops the URL from an error: a redirect's may have secrets in its query.
@@ -118,9 +114,9 @@ func (e *endpoint) failed(resp *http.Response) error {
 	switch {
 	case refused && resp.Request.URL.Host != e.host:
 		// It was redirected there, by a URL that holds for a while.
-		return temporary(fmt.Errorf("status %d where the registry redirects to: %w", resp.StatusCode, err))
+		return passing(fmt.Errorf("status %d where the registry redirects to: %w", resp.StatusCode, err))
 	case refused && e.welcome.Load():
-		return temporary(fmt.Errorf("status %d of a registry that has let us in before: %w", resp.StatusCode, err))
+		return passing(fmt.Errorf("status %d of a registry that has let us in before: %w", resp.StatusCode, err))
 	}
 	return statusError(resp.StatusCode, http.StatusText(resp.StatusCode), resp.Header.Get("Retry-After"))
 }
@@ -137,7 +133,7 @@ func statusError(status int, text, retryAfter string) error {
 	}
 	err := fmt.Errorf("status %d: %.200q", status, text)
 	if status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500 {
-		return &temporaryError{err, parseAfter(retryAfter)}
+		return &passingError{temporary.Errorf("%w", err), parseAfter(retryAfter)}
 	}
 	return err
 }
@@ -166,7 +162,7 @@ func (b *budget) renew() { b.left, b.failures = b.options.Retries, 0 }
 
 // wait waits before the same is done again, or returns the error if that is of no use.
 func (b *budget) wait(ctx context.Context, err error) error {
-	t, ok := errors.AsType[*temporaryError](err)
+	t, ok := errors.AsType[*passingError](err)
 	name, isName := errors.AsType[*net.DNSError](err)
 	switch {
 	case !ok || b.left == 0 || isName && name.IsNotFound: // which no second question changes

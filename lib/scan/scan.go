@@ -25,12 +25,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cfs/lib/temporary"
 	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
 
-// ErrChanged means that something changed, came or vanished while it was read.
-var ErrChanged = errors.New("changed while it was read")
+// ErrChanged means that something changed, came or vanished while it was read. It is
+// temporary.
+var ErrChanged = temporary.Errorf("changed while it was read")
 
 // Options says what Scan takes, and how.
 type Options struct {

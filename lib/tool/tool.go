@@ -3,34 +3,16 @@
 package tool
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/urfave/cli/v2"
-
-	"cfs/lib/corrupt"
-	"cfs/lib/repo"
 )
 
 // Version is the version of the tools, which the build sets.
 var Version = "devel"
-
-// Exit statuses.
-const (
-	Failed   = 1
-	Usage    = 2
-	NotFound = 3
-	Corrupt  = 4
-	Locked   = 5
-	TryAgain = 75 // EX_TEMPFAIL of sysexits.h
-)
 
 const exitStatuses = `EXIT STATUS:
    0 done; 1 failed; 2 wrong usage; 3 not found; 4 data that is not what its
@@ -95,7 +77,7 @@ func isStage(app *cli.App) bool {
 
 // stageUsageError lets the next stage know.
 func stageUsageError(c *cli.Context, err error, _ bool) error {
-	return Fail(c, Records(c), UsageError("%w", err))
+	return fail(c.App.Name, writer(c.Bool(recordsJSON)), UsageError("%w", err))
 }
 
 // arrange moves options to where the library wants them: behind the command, if
@@ -132,92 +114,4 @@ func takesValue(flags []cli.Flag, arg string) bool {
 		}
 	}
 	return false
-}
-
-// statusError is an error with an exit status of its own, and maybe a hint.
-type statusError struct {
-	status int
-	err    error // nil if somebody has said it already
-	hint   string
-}
-
-func (e *statusError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("status %d", e.status)
-	}
-	return e.err.Error()
-}
-
-func (e *statusError) Unwrap() error { return e.err }
-
-// UsageError is an error about how the command was called: status 2.
-func UsageError(format string, args ...any) error {
-	return &statusError{Usage, fmt.Errorf(format, args...), "try --help"}
-}
-
-// Again is an error that goes away when the same is done once more: status 75.
-func Again(format string, args ...any) error {
-	return &statusError{TryAgain, fmt.Errorf(format, args...), "run the same command again"}
-}
-
-// Silent ends the command with a status about which another stage, or the command
-// itself, has said all.
-func Silent(status int) error { return &statusError{status: status} }
-
-// Hint adds a line that says what to do about an error.
-func Hint(err error, format string, args ...any) error {
-	return &statusError{Status(err), err, fmt.Sprintf(format, args...)}
-}
-
-// Status returns the exit status for an error.
-func Status(err error) int {
-	if e, ok := errors.AsType[*statusError](err); ok {
-		return e.status
-	}
-	switch {
-	case err == nil:
-		return 0
-	case corrupt.Is(err):
-		return Corrupt
-	case errors.Is(err, repo.ErrLocked):
-		return Locked
-	case errors.Is(err, fs.ErrNotExist):
-		return NotFound
-	}
-	return Failed
-}
-
-// report prints an error on one line, and its hint, and returns the exit status.
-func report(name string, err error, out io.Writer) int {
-	e, special := errors.AsType[*statusError](err)
-	if err == nil || special && e.err == nil {
-		return Status(err)
-	}
-	fmt.Fprintf(out, "%s: %s\n", name, OneLine(err))
-	if special && e.hint != "" {
-		fmt.Fprintf(out, "%s: hint: %s\n", name, e.hint)
-	}
-	return Status(err)
-}
-
-// OneLine returns what an error says, on one line.
-func OneLine(err error) string { return printable(err.Error()) }
-
-// printable makes of a text, in which may be what others wrote, one line that does nothing
-// to a terminal.
-func printable(text string) string {
-	var b strings.Builder
-	for _, r := range strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\n", "; ") {
-		if unicode.IsControl(r) {
-			fmt.Fprintf(&b, `\x%02x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// Warn prints a line for people on stderr.
-func Warn(c *cli.Context, format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%s: %s\n", c.App.Name, printable(fmt.Sprintf(format, args...)))
 }

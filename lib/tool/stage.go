@@ -7,22 +7,8 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/urfave/cli/v2"
-
 	"cfs/lib/record"
 )
-
-const recordsJSON = "json" // the option of RecordFlags
-
-// RecordFlags are the options of every command that writes records.
-func RecordFlags() []cli.Flag {
-	return []cli.Flag{&cli.BoolFlag{Name: recordsJSON, Usage: "write records as JSON objects"}}
-}
-
-// Records returns a writer of records to stdout.
-func Records(c *cli.Context) *record.Writer {
-	return &record.Writer{Out: os.Stdout, JSON: c.Bool(recordsJSON)}
-}
 
 // Stage is what a stage of the pipe does. Start and Finish may be nil.
 type Stage struct {
@@ -33,9 +19,9 @@ type Stage struct {
 
 // Filter runs a stage of the pipe over stdin. A failure of an earlier stage is
 // handed on, and one of this stage is written as the last record.
-func Filter(c *cli.Context, out *record.Writer, s Stage) error {
+func (o *Options) Filter(out *record.Writer, s Stage) error {
 	WatchReader(out)
-	return Fail(c, out, s.run(os.Stdin, out))
+	return o.Fail(out, s.run(os.Stdin, out))
 }
 
 func (s Stage) run(in io.Reader, out *record.Writer) error {
@@ -52,12 +38,14 @@ func (s Stage) run(in io.Reader, out *record.Writer) error {
 
 // Fail writes an error as the last record, so that the next stage knows, unless it
 // is one that was handed on. It returns the error.
-func Fail(c *cli.Context, out *record.Writer, err error) error {
+func (o *Options) Fail(out *record.Writer, err error) error { return fail(o.Tool, out, err) }
+
+func fail(tool string, out *record.Writer, err error) error {
 	if e, ok := errors.AsType[*statusError](err); err == nil || ok && e.err == nil {
 		return err
 	}
 	failed := record.Record{Kind: "failed", Digest: record.None, Keys: []record.Key{
-		{Name: "tool", Value: c.App.Name}, {Name: "status", Value: strconv.Itoa(Status(err))},
+		{Name: "tool", Value: tool}, {Name: "status", Value: strconv.Itoa(Status(err))},
 	}}
 	return errors.Join(err, out.Write(failed))
 }

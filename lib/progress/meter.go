@@ -1,23 +1,20 @@
-package tool
+package progress
 
 import (
-	"encoding/json"
+	"cfs/lib/terminal"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/urfave/cli/v2"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/sys/unix"
 )
 
-// Meter shows on stderr how far transfers are, all of which are known before the first
+// Meter shows how far transfers are, all of which are known before the first
 // one begins: as bars on a terminal, else as lines of text or of JSON.
 type Meter struct {
-	c        *cli.Context
-	mode     string // bars, plain, json or none
+	printer  *Printer
+	mode     Mode // bars, Plain, JSON or None
 	bars     *mpb.Progress
 	overall  *mpb.Bar
 	finished chan struct{}
@@ -43,14 +40,13 @@ type Item struct {
 // every is how often a line tells how far all is.
 const every = 5 * time.Second
 
-// NewMeter returns a Meter in the mode that --progress of the command says.
-func NewMeter(c *cli.Context) *Meter {
-	m := &Meter{c: c, mode: c.String("progress"), finished: make(chan struct{})}
-	if m.mode == "auto" {
-		m.mode = "plain"
-		// A terminal that does not know its size cannot be drawn on.
-		if size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-			m.mode = "bars"
+// Meter returns a Meter that prints in the mode of p.
+func (p *Printer) Meter() *Meter {
+	m := &Meter{printer: p, mode: p.Mode, finished: make(chan struct{})}
+	if m.mode == Auto {
+		m.mode = Plain
+		if terminal.IsDrawable(p.Out) {
+			m.mode = bars
 		}
 	}
 	return m
@@ -68,16 +64,16 @@ func (m *Meter) Add(kind, digest string, bytes int64) *Item {
 func (m *Meter) Start() {
 	m.start = time.Now()
 	if len(m.items) == 0 {
-		m.mode = "none"
+		m.mode = None
 	}
 	switch m.mode {
-	case "plain":
-		Warn(m.c, "to fetch: %s in %s", size(m.total), several(len(m.items), "blob"))
+	case Plain:
+		m.printer.Say("to fetch: %s in %s", size(m.total), several(len(m.items), "blob"))
 		m.stopped.Go(m.tick)
-	case "json":
+	case JSON:
 		m.stopped.Go(m.tick)
-	case "bars":
-		m.bars = mpb.New(mpb.WithOutput(os.Stderr), mpb.WithWidth(60))
+	case bars:
+		m.bars = mpb.New(mpb.WithOutput(m.printer.Out), mpb.WithWidth(60))
 		for _, i := range m.items {
 			i.bar = m.bar(fmt.Sprintf("%-6s %.19s", i.kind, i.digest), i.total)
 		}
@@ -126,17 +122,17 @@ func (i *Item) Done(message string) {
 	if i.bar != nil {
 		i.bar.SetTotal(-1, true)
 	} else {
-		Progress(i.meter.c, Event{Kind: i.kind, Digest: i.digest, Message: message, Bytes: i.total})
+		i.meter.printer.Event(Event{Kind: i.kind, Digest: i.digest, Message: message, Bytes: i.total})
 	}
 }
 
 // Say prints a line for people, above the bars if there are any.
 func (m *Meter) Say(format string, args ...any) {
 	if m.bars != nil {
-		fmt.Fprintf(m.bars, "%s: %s\n", m.c.App.Name, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprint(m.bars, m.printer.line(format, args...))
 		return
 	}
-	Warn(m.c, format, args...)
+	m.printer.Say(format, args...)
 }
 
 // Close ends the showing, whether all has been done or not.
@@ -180,24 +176,20 @@ func (m *Meter) tell() {
 		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
 	}
 	switch {
-	case m.mode == "plain" && rate > 0:
-		Warn(m.c, "%s of %s, %s/s, %s left", size(done), size(total), size(int64(rate)), left)
+	case m.mode == Plain && rate > 0:
+		m.printer.Say("%s of %s, %s/s, %s left", size(done), size(total), size(int64(rate)), left)
 		return
-	case m.mode == "plain":
-		Warn(m.c, "%s of %s", size(done), size(total))
+	case m.mode == Plain:
+		m.printer.Say("%s of %s", size(done), size(total))
 		return
 	}
-	line, err := json.Marshal(struct {
+	m.printer.object(struct {
 		Kind    string  `json:"kind"`
 		Bytes   int64   `json:"bytes"`
 		Total   int64   `json:"total"`
 		Rate    int64   `json:"bytes-per-second"`
 		Seconds float64 `json:"seconds-left"`
 	}{"progress", done, total, int64(rate), left.Seconds()})
-	if err != nil {
-		panic(err) // numbers can be marshalled
-	}
-	fmt.Fprintf(os.Stderr, "%s\n", line)
 }
 
 // size writes a number of bytes for people.
