@@ -37,7 +37,7 @@ func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
 	case Gzip:
 		z, err := gzip.NewReader(bufio.NewReaderSize(source, 64<<10))
 		if err != nil {
-			return nil, d.mark(noEOF(err))
+			return nil, d.mark(corrupt.UnexpectedEOF(err))
 		}
 		d.Reader, d.close = z, func() { z.Close() }
 	case Zstd:
@@ -108,12 +108,4 @@ func (s *source) Read(p []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
-}
-
-// noEOF is for where the end of the input is too early.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

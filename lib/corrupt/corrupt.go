@@ -7,6 +7,7 @@ package corrupt
 import (
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Error is an error about corrupt or forged data.
@@ -28,3 +29,13 @@ func (e *Error) Error() string { return e.err.Error() }
 
 // Unwrap returns the formatted error, so that errors.Is sees what it wraps.
 func (e *Error) Unwrap() error { return e.err }
+
+// UnexpectedEOF returns io.ErrUnexpectedEOF for io.EOF, and any other err as it is. It is
+// for where a format or a size promises more input. The result is not marked as corrupt:
+// whether the input is data that lies, only the caller knows.
+func UnexpectedEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -72,7 +72,7 @@ func (r *Reader) skip(n int64) error {
 // takeObject returns the object that comes next.
 func (r *Reader) takeObject() (verity.ID, error) {
 	if err := r.advance(); err != nil {
-		return verity.ID{}, noEOF(err)
+		return verity.ID{}, corrupt.UnexpectedEOF(err)
 	}
 	id := r.object
 	r.object = verity.ID{}
@@ -103,12 +103,4 @@ func (l literals) Read(p []byte) (int, error) {
 		return 0, corrupt.Errorf("splitstream refers to object %s where tar headers or padding should be", l.r.object)
 	}
 	return l.r.stream.Read(p)
-}
-
-// noEOF is for where the end of the input is too early.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -188,7 +188,7 @@ func (s *splitter) putNow(m *tarball.Member) error {
 
 // truncated marks an error that is an early end of the tar.
 func truncated(err error, offset int64) error {
-	if errors.Is(noEOF(err), io.ErrUnexpectedEOF) {
+	if errors.Is(corrupt.UnexpectedEOF(err), io.ErrUnexpectedEOF) {
 		return corrupt.Errorf("truncated tar at byte %d", offset)
 	}
 	return err

@@ -31,7 +31,7 @@ func (r *Repo) Put(in io.Reader, size int64) (id verity.ID, stored bool, err err
 	defer r.buffers.small.Put(b)
 	data := (*b)[:size]
 	if _, err := io.ReadFull(in, data); err != nil {
-		return verity.ID{}, false, noEOF(err)
+		return verity.ID{}, false, corrupt.UnexpectedEOF(err)
 	}
 	return r.PutBytes(data)
 }
@@ -73,7 +73,7 @@ func (r *Repo) putLarge(in io.Reader, size int64) (verity.ID, bool, error) {
 	for left := size; left > 0; {
 		data := (*b)[:min(left, chunk)]
 		if _, err := io.ReadFull(in, data); err != nil {
-			return verity.ID{}, false, noEOF(err)
+			return verity.ID{}, false, corrupt.UnexpectedEOF(err)
 		}
 		if _, err := o.Write(data); err != nil {
 			return verity.ID{}, false, err
@@ -179,12 +179,4 @@ func (r *Repo) present(id verity.ID, size int64) (presence, error) {
 		return missing, err
 	}
 	return right, f.Close()
-}
-
-// noEOF is for where the end of the input is too early.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -73,7 +73,7 @@ func readAll(f *os.File, max int64) ([]byte, error) {
 	}
 	data := make([]byte, st.Size())
 	_, err = io.ReadFull(f, data)
-	return data, noEOF(err)
+	return data, corrupt.UnexpectedEOF(err)
 }
 
 // VerifyObject reports whether an object is there and is what its name says: by

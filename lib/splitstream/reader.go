@@ -80,7 +80,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 func (s *Reader) readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 	var h [headerSize]byte
 	if _, err := r.ReadAt(h[:], 0); err != nil {
-		return nil, corrupt.Errorf("splitstream header: file of %d bytes: %w", size, noEOF(err))
+		return nil, corrupt.Errorf("splitstream header: file of %d bytes: %w", size, corrupt.UnexpectedEOF(err))
 	}
 	v, alg, bits, infoAt := h[offVersion], h[offAlgorithm], h[offBlockBits], h[offInfo:]
 	switch {
@@ -153,7 +153,7 @@ func (s *Reader) Next() (object verity.ID, literal uint64, err error) {
 	case err == io.EOF && n == 0:
 		return verity.ID{}, 0, s.fail(io.EOF)
 	case err != nil:
-		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk: %w", noEOF(err)))
+		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk: %w", corrupt.UnexpectedEOF(err)))
 	}
 	k := int64(binary.LittleEndian.Uint64(s.chunk[:]))
 	switch {
@@ -185,7 +185,7 @@ func (s *Reader) Read(p []byte) (int, error) {
 	n, err := s.zstd.Read(p)
 	s.literal -= uint64(n)
 	if err != nil && (err != io.EOF || s.literal > 0) {
-		return n, s.fail(corrupt.Errorf("splitstream literal: %w", noEOF(err)))
+		return n, s.fail(corrupt.Errorf("splitstream literal: %w", corrupt.UnexpectedEOF(err)))
 	}
 	return n, nil
 }
@@ -235,12 +235,4 @@ func (s *Reader) fail(err error) error {
 		s.err = err
 	}
 	return s.err
-}
-
-// noEOF is for where the end of the input is too early.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

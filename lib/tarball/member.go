@@ -107,7 +107,7 @@ func (r *Reader) header() (*block, error) {
 		return b, b.verify()
 	}
 	if err := r.readBlock(b); err != nil {
-		return nil, fmt.Errorf("truncated tar: %w", noEOF(err))
+		return nil, fmt.Errorf("truncated tar: %w", corrupt.UnexpectedEOF(err))
 	}
 	if !b.isZero() {
 		return b, b.verify()
@@ -185,7 +185,7 @@ func (r *Reader) extension(size, before uint64) ([]byte, error) {
 	n, err := io.ReadFull(r.In, data)
 	r.Offset += int64(n)
 	if err != nil {
-		return nil, corrupt.Errorf("truncated tar: %w", noEOF(err))
+		return nil, corrupt.Errorf("truncated tar: %w", corrupt.UnexpectedEOF(err))
 	}
 	return data[:size:size], nil
 }
@@ -269,12 +269,4 @@ func (n *numbers) parse(name string, field []byte) uint64 {
 		n.err = corrupt.Errorf("%s: %w", name, err)
 	}
 	return v
-}
-
-// noEOF is for where the end of the input is too early.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
