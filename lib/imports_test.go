@@ -21,14 +21,16 @@ var mayImport = map[string][]string{
 	"terminal":    {},
 	"tolerance":   {},
 	"variant":     {},
-	"verity":      {"corrupt"},
+	"fd":          {},
+	"flock":       {"fd"},
+	"verity":      {"fd", "corrupt"},
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
 	"manifest":    {"blob", "corrupt"},
 	"registry":    {"manifest", "blob", "temporary", "corrupt"},
 	"source":      {"registry", "manifest", "blob", "corrupt"},
-	"spool":       {"manifest", "blob", "corrupt"},
-	"repo":        {"verity", "variant", "corrupt"},
+	"spool":       {"manifest", "blob", "flock", "corrupt"},
+	"repo":        {"flock", "fd", "verity", "variant", "corrupt"},
 	"splitstream": {"verity", "corrupt"},
 	"tree":        {"verity", "tolerance"},
 	"tarball":     {"tree", "corrupt"},
@@ -45,7 +47,7 @@ var mayImport = map[string][]string{
 	"pull":        {"record", "repo", "oci", "blob", "variant", "temporary", "verity", "corrupt"},
 	"mount":       {},
 	"progress":    {"terminal"},
-	"tool":        {"record", "repo", "progress", "terminal", "temporary", "corrupt"},
+	"tool":        {"record", "repo", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 
 func TestImports(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/blob"
+	"cfs/lib/flock"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
@@ -42,7 +43,7 @@ func benchRepo(b *testing.B) *repo.Repo {
 	if err := repo.Init(path, repo.New{Algorithm: verity.SHA256, Formats: []variant.Format{variant.V1}, Insecure: true}); err != nil {
 		b.Fatal(err)
 	}
-	r, err := repo.Open(path, repo.Lock{})
+	r, err := repo.Open(path, flock.Lock{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,6 +8,7 @@
 package repo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cfs/lib/fd"
+	"cfs/lib/flock"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -36,9 +39,9 @@ type Repo struct {
 }
 
 // Open opens and locks the repository at path. The error wraps fs.ErrNotExist if
-// there is none, ErrLocked if the lock could not be had in time, and is marked as
+// there is none, flock.ErrLocked if the lock could not be had in time, and is marked as
 // corrupt if its metadata is not what a repository has.
-func Open(path string, lock Lock) (*Repo, error) {
+func Open(path string, lock flock.Lock) (*Repo, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("repository: %w", err)
@@ -48,7 +51,7 @@ func Open(path string, lock Lock) (*Repo, error) {
 		root.Close()
 		return nil, fmt.Errorf("repository: %w", err)
 	}
-	if err = lock.take(r.dir); err == nil {
+	if err = lock.Take(context.Background(), r.dir); err == nil {
 		err = r.readMeta()
 	}
 	if err != nil {
@@ -70,10 +73,10 @@ func (r *Repo) Writable() error {
 		return fmt.Errorf("repository %s: %w", r.Path, r.readOnly)
 	}
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(r.dir.Fd()), &st); err != nil {
+	if err := fd.Use(r.dir, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
 		return fmt.Errorf("repository %s: %w", r.Path, err)
 	}
-	err := unix.Faccessat(int(r.dir.Fd()), ".", unix.W_OK, unix.AT_EACCESS)
+	err := fd.Use(r.dir, func(fd int) error { return unix.Faccessat(fd, ".", unix.W_OK, unix.AT_EACCESS) })
 	if st.Flags&unix.ST_RDONLY != 0 {
 		err = unix.EROFS
 	}

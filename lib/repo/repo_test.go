@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/flock"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -26,7 +27,7 @@ func newRepo(t testing.TB, n New) *Repo {
 	if err := Init(path, n); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(path, Lock{})
+	r, err := Open(path, flock.Lock{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestUnknownFeatureReadsOnly(t *testing.T) {
 	if err := os.WriteFile(r.Path+"/meta.json", []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(r.Path, Lock{})
+	again, err := Open(r.Path, flock.Lock{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,22 +246,22 @@ func TestLookupRefuses(t *testing.T) {
 
 func TestLocks(t *testing.T) {
 	r := newRepo(t, insecure)
-	shared, err := Open(r.Path, Lock{})
+	shared, err := Open(r.Path, flock.Lock{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(r.Path, Lock{Exclusive: true, Timeout: 20 * time.Millisecond})
-	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "pid") {
+	_, err = Open(r.Path, flock.Lock{Exclusive: true, Timeout: 20 * time.Millisecond})
+	if !errors.Is(err, flock.ErrLocked) || !strings.Contains(err.Error(), "pid") {
 		t.Errorf("exclusive beside shared: %v", err)
 	}
 	shared.Close()
 	r.Close()
-	alone, err := Open(r.Path, Lock{Exclusive: true})
+	alone, err := Open(r.Path, flock.Lock{Exclusive: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer alone.Close()
-	if _, err := Open(r.Path, Lock{}); !errors.Is(err, ErrLocked) {
+	if _, err := Open(r.Path, flock.Lock{}); !errors.Is(err, flock.ErrLocked) {
 		t.Errorf("shared beside exclusive: %v", err)
 	}
 }
@@ -268,7 +269,7 @@ func TestLocks(t *testing.T) {
 func TestNoRepository(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, dir + "/missing"} {
-		if _, err := Open(path, Lock{}); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := Open(path, flock.Lock{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -288,7 +289,7 @@ func TestReference(t *testing.T) {
 		meta = []string{dir + "/meta.json"}
 	}
 	path := filepath.Dir(meta[0])
-	r, err := Open(path, Lock{})
+	r, err := Open(path, flock.Lock{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +316,7 @@ func TestReference(t *testing.T) {
 	}
 	// Without its meta.json it looks like one from before there was one.
 	os.Remove(path + "/meta.json")
-	old, err := Open(path, Lock{})
+	old, err := Open(path, flock.Lock{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
+
+	"cfs/lib/flock"
 )
 
 const partialSuffix = ".partial"
@@ -93,6 +94,7 @@ func regular(f *os.File) error {
 // lockPartial opens the file of a blob that is on its way, and waits until nobody else
 // is at it.
 func lockPartial(ctx context.Context, name string, waiting func()) (*os.File, error) {
+	lock := flock.Lock{Exclusive: true, Timeout: flock.Forever, Waiting: func(string) { waiting() }}
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 		if err != nil {
@@ -101,7 +103,7 @@ func lockPartial(ctx context.Context, name string, waiting func()) (*os.File, er
 		if err := regular(f); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		if err := flock(ctx, f, waiting); err != nil {
+		if err := lock.Take(ctx, f); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		// Whoever was at it may have given it its final name, or removed it.
@@ -115,32 +117,6 @@ func lockPartial(ctx context.Context, name string, waiting func()) (*os.File, er
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
-		}
-	}
-}
-
-const (
-	askAgain = 20 * time.Millisecond // while somebody else holds a lock
-	sayAfter = 2 * time.Second       // of waiting
-)
-
-// flock takes an exclusive lock. It asks again and again, since a blocked flock(2) knows
-// no end of the context. waiting is called once if that takes long.
-func flock(ctx context.Context, f *os.File, waiting func()) error {
-	say := time.AfterFunc(sayAfter, waiting)
-	defer say.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if err != unix.EWOULDBLOCK && err != unix.EINTR {
-			return os.NewSyscallError("flock", err)
-		}
-		select {
-		case <-time.After(askAgain):
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 }

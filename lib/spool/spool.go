@@ -23,6 +23,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/flock"
 	"cfs/lib/manifest"
 )
 
@@ -250,7 +251,7 @@ func (s *Spool) lock(ctx context.Context) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(ctx, f, func() {}); err != nil {
+	if err := (flock.Lock{Exclusive: true, Timeout: flock.Forever}).Take(ctx, f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f.Close, nil

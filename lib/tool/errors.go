@@ -2,7 +2,7 @@ package tool
 
 import (
 	"cfs/lib/corrupt"
-	"cfs/lib/repo"
+	"cfs/lib/flock"
 	"cfs/lib/temporary"
 	"cfs/lib/terminal"
 	"errors"
@@ -62,7 +62,7 @@ func Status(err error) int {
 		return 0
 	case corrupt.Is(err):
 		return Corrupt
-	case errors.Is(err, repo.ErrLocked):
+	case errors.Is(err, flock.ErrLocked):
 		return Locked
 	case temporary.Is(err):
 		return TryAgain

@@ -3,6 +3,7 @@ package tool
 import (
 	"github.com/urfave/cli/v2"
 
+	"cfs/lib/flock"
 	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -25,7 +26,7 @@ func ProgressFlag() cli.Flag  { return new(Options).ProgressFlag() }
 
 func Records(c *cli.Context) *record.Writer                       { return of(c).Records() }
 func RepoPath(c *cli.Context) (string, error)                     { return of(c).RepoPath() }
-func Lock(c *cli.Context, exclusive bool) repo.Lock               { return of(c).Lock(exclusive) }
+func Lock(c *cli.Context, exclusive bool) flock.Lock              { return of(c).Lock(exclusive) }
 func OpenRepo(c *cli.Context, exclusive bool) (*repo.Repo, error) { return of(c).OpenRepo(exclusive) }
 func OpenToWrite(c *cli.Context) (*repo.Repo, error)              { return of(c).OpenToWrite() }
 func Warn(c *cli.Context, format string, args ...any)             { of(c).Warn(format, args...) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cfs/lib/flock"
 	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -162,8 +163,8 @@ func (o *Options) RepoOption() string {
 }
 
 // Lock returns how the command waits for locks.
-func (o *Options) Lock(exclusive bool) repo.Lock {
-	l := repo.Lock{Exclusive: exclusive, Timeout: o.timeout}
+func (o *Options) Lock(exclusive bool) flock.Lock {
+	l := flock.Lock{Exclusive: exclusive, Timeout: o.timeout}
 	if o.noWait {
 		l.Timeout = 0
 	}

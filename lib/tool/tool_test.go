@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/repo"
+	"cfs/lib/flock"
 	"cfs/lib/temporary"
 )
 
@@ -48,7 +48,7 @@ func TestStatus(t *testing.T) {
 		want int
 	}{
 		{nil, 0}, {errors.New("x"), 1}, {UsageError("x"), 2}, {fmt.Errorf("x: %w", fs.ErrNotExist), 3}, {bad, 4},
-		{fmt.Errorf("x: %w", repo.ErrLocked), 5}, {temporary.Errorf("x"), 75}, {Silent(7), 7}, {Hint(bad, "do this"), 4},
+		{fmt.Errorf("x: %w", flock.ErrLocked), 5}, {temporary.Errorf("x"), 75}, {Silent(7), 7}, {Hint(bad, "do this"), 4},
 		{fmt.Errorf("wrapped: %w", temporary.Errorf("x: %w", fs.ErrNotExist)), 75},
 	} {
 		if got := Status(v.err); got != v.want {

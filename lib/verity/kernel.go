@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 )
 
 // ErrUnsupported means that the file system of a file has no fs-verity.
@@ -73,18 +74,10 @@ func Measure(f *os.File) (ID, error) {
 }
 
 func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var errno unix.Errno
-	if err := conn.Control(func(fd uintptr) {
-		_, _, errno = unix.Syscall(unix.SYS_IOCTL, fd, request, uintptr(arg))
-	}); err != nil {
-		return err
-	}
-	if errno != 0 {
-		return errno
-	}
-	return nil
+	return fd.Use(f, func(fd int) error {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg)); errno != 0 {
+			return errno
+		}
+		return nil
+	})
 }

@@ -1,0 +1,56 @@
+package fd
+
+import (
+	"io/fs"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestUse(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := Use(f, func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
+		t.Error(err)
+	}
+	if err := Use(f, func(int) error { return fs.ErrExist }); err != fs.ErrExist {
+		t.Errorf("the error of the call came back as %v", err)
+	}
+	// A close in the middle waits for the call to end.
+	err = Use(f, func(fd int) error {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		return unix.Fstat(fd, &st)
+	})
+	if err != nil {
+		t.Errorf("closed in the middle: %v", err)
+	}
+	if err := Use(f, func(int) error { t.Error("called with a closed file"); return nil }); err == nil {
+		t.Error("a closed file is used without an error")
+	}
+	if Use(nil, func(int) error { return nil }) == nil {
+		t.Error("no file is used without an error")
+	}
+}
+
+func TestPath(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	err = Use(f, func(fd int) error {
+		if target, err := os.Readlink(Path(fd)); err != nil || target != f.Name() {
+			t.Errorf("%s leads to %s, %v; want %s", Path(fd), target, err, f.Name())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
