@@ -63,7 +63,7 @@ func find(r *repo.Repo, name string) (verity.ID, error) {
 
 func cat(c *cli.Context) error {
 	return withStream(c, func(r *repo.Repo, id verity.ID, s *splitstream.Reader) error {
-		open := func(id verity.ID) (io.ReadCloser, error) { return r.OpenObject(id) }
+		open := func(id verity.ID) (io.ReadCloser, error) { return r.Objects.Open(id) }
 		if _, err := s.Join(os.Stdout, open); err != nil {
 			return fmt.Errorf("stream %s: %w", id, err)
 		}
@@ -124,7 +124,7 @@ func show(c *cli.Context) error {
 			fmt.Fprintf(out, "ref %s %s\n", ref.ID, ref.Name)
 		}
 		for _, object := range s.Objects {
-			size, err := r.ObjectSize(object)
+			size, err := r.Objects.Size(object)
 			if err != nil {
 				return err
 			}

@@ -54,7 +54,7 @@ func keeps(k *oci.Reach, ids []verity.ID) bool {
 // streams that are named by an OCI digest.
 func objectsOf(r *repo.Repo, name string) ([]verity.ID, error) {
 	if id, err := verity.ParseID(name); err == nil {
-		_, err := r.ObjectSize(id)
+		_, err := r.Objects.Size(id)
 		return []verity.ID{id}, err
 	}
 	d := digest.Digest(name)

@@ -129,7 +129,7 @@ func list(c *cli.Context) error {
 	return out.Flush()
 }
 
-func objects(c *cli.Context) error {
+func listObjects(c *cli.Context) error {
 	image, err := open(c)
 	if err != nil {
 		return err

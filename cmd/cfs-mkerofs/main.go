@@ -48,7 +48,7 @@ func main() {
 		Commands: []*cli.Command{
 			{Name: "dump", Usage: "write the dumpfile of an image", ArgsUsage: "IMAGE", Flags: append(dumpFlags(), repository...), Action: dump},
 			{Name: "ls", Usage: "list the paths in an image", ArgsUsage: "IMAGE", Flags: repository, Action: list},
-			{Name: "objects", Usage: "list the objects that an image needs", ArgsUsage: "IMAGE", Flags: repository, Action: objects},
+			{Name: "objects", Usage: "list the objects that an image needs", ArgsUsage: "IMAGE", Flags: repository, Action: listObjects},
 			{Name: "measure", Usage: "print the fs-verity digests of files", ArgsUsage: "FILE...", Flags: measureFlags(), Action: measureFiles},
 			{Name: "diff", Usage: "say how and why two images or dumpfiles differ", ArgsUsage: "A B", Description: diffHelp, Flags: append(diffFlags(), repository...), Action: diff},
 			{Name: "boot-entries", Usage: "list what can be booted in a container image", ArgsUsage: "NAME", Description: bootEntriesHelp, Flags: append(bootEntriesFlags(), repository...), Action: bootEntries},

@@ -228,7 +228,7 @@ func (j *job) store() error {
 	}
 	for path, n := range tree.Walk(j.root) {
 		if !n.Object.IsZero() && !j.there {
-			if _, err := j.repo.ObjectSize(n.Object); err != nil {
+			if _, err := j.repo.Objects.Size(n.Object); err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
 		}

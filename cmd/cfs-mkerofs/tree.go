@@ -6,7 +6,6 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 
@@ -143,28 +142,4 @@ func xattrFilter(c *cli.Context) (func(string) bool, error) {
 	return func(name string) bool {
 		return (plain || mode.Keeps(name)) && (!user || strings.HasPrefix(name, "user."))
 	}, nil
-}
-
-// putIntoRepo stores files as objects of the repository, which are durable once done
-// has returned.
-func (j *job) putIntoRepo() (put func(*scan.File) (verity.ID, error), done func() error, err error) {
-	if err := j.repo.Writable(); err != nil {
-		return nil, nil, err
-	}
-	var stored atomic.Bool
-	put = func(f *scan.File) (verity.ID, error) {
-		id, fresh, err := j.repo.Put(f, f.Size)
-		if fresh {
-			stored.Store(true)
-		}
-		return id, err
-	}
-	done = func() error {
-		if !stored.Load() {
-			return nil
-		}
-		return j.repo.Sync()
-	}
-	j.there = true
-	return put, done, nil
 }

@@ -103,10 +103,10 @@ func (q *request) openStored(c *cli.Context) error {
 	if _, err := oci.OpenEROFS(r, id); err != nil {
 		return err
 	}
-	if q.image, err = r.OpenObject(id); err != nil {
+	if q.image, err = r.Objects.Open(id); err != nil {
 		return err
 	}
-	objects, err := r.ObjectsDir()
+	objects, err := r.Objects.Dir()
 	if err != nil {
 		return err
 	}

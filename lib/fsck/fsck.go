@@ -90,7 +90,7 @@ func (c *Checker) wants(id verity.ID) bool { return c.Only == nil || c.Only.Has(
 // objects checks that each object is what its name says.
 func (c *Checker) objects() error {
 	var ids []verity.ID
-	for id, err := range c.Repo.Objects() {
+	for id, err := range c.Repo.Objects.List() {
 		switch {
 		case err == nil && c.wants(id):
 			ids = append(ids, id)
@@ -103,7 +103,7 @@ func (c *Checker) objects() error {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, id := range ids {
 		group.Go(func() error {
-			_, failures[i] = c.Repo.VerifyObject(id)
+			_, failures[i] = c.Repo.Objects.Verify(id)
 			return nil
 		})
 	}
@@ -136,7 +136,7 @@ func (c *Checker) whole(id verity.ID) bool {
 	if c.bad[id] {
 		return false
 	}
-	_, err := c.Repo.ObjectSize(id)
+	_, err := c.Repo.Objects.Size(id)
 	return err == nil
 }
 
@@ -223,7 +223,7 @@ func (c *Checker) content(name string, s *splitstream.Reader) error {
 		}
 	}
 	verifier := key.Verifier()
-	open := func(id verity.ID) (io.ReadCloser, error) { return c.Repo.OpenObject(id) }
+	open := func(id verity.ID) (io.ReadCloser, error) { return c.Repo.Objects.Open(id) }
 	n, err := s.Join(verifier, open)
 	switch {
 	case err != nil:

@@ -22,7 +22,7 @@ func (c *Checker) Repair() (objects, names int, err error) {
 		return objects, names, err
 	}
 	for id := range c.bad {
-		_, err := c.Repo.RemoveObject(id)
+		_, err := c.Repo.Objects.Remove(id)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return objects, names, fmt.Errorf("remove object %s: %w", id, err)
 		}

@@ -97,7 +97,7 @@ func (c *Collector) addRoots(category repo.Category) error {
 func (c *Collector) dangling(category repo.Category, name string) bool {
 	id, err := c.Repo.Lookup(category, name)
 	if err == nil {
-		_, err = c.Repo.ObjectSize(id)
+		_, err = c.Repo.Objects.Size(id)
 	}
 	return errors.Is(err, fs.ErrNotExist)
 }
@@ -108,7 +108,7 @@ func (c *Collector) dangling(category repo.Category, name string) bool {
 func (c *Collector) sweep() (Result, error) {
 	var result Result
 	var garbage []verity.ID
-	for id, err := range c.Repo.Objects() {
+	for id, err := range c.Repo.Objects.List() {
 		if err != nil {
 			c.Warn(err)
 		} else if !c.reach.Has(id) {
@@ -145,9 +145,9 @@ func (c *Collector) sweep() (Result, error) {
 
 func (c *Collector) remove(id verity.ID) (int64, error) {
 	if c.DryRun {
-		return c.Repo.ObjectSize(id)
+		return c.Repo.Objects.Size(id)
 	}
-	return c.Repo.RemoveObject(id)
+	return c.Repo.Objects.Remove(id)
 }
 
 func (c *Collector) removeLeftovers() (int, error) {
@@ -182,7 +182,7 @@ func (c *Collector) prune(category repo.Category) (int, error) {
 			c.Warn(err)
 			continue
 		}
-		if _, err := c.Repo.ObjectSize(id); c.freed[id] || errors.Is(err, fs.ErrNotExist) {
+		if _, err := c.Repo.Objects.Size(id); c.freed[id] || errors.Is(err, fs.ErrNotExist) {
 			gone = append(gone, link{category, false, name})
 		}
 	}

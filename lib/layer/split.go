@@ -24,10 +24,8 @@ import (
 )
 
 const (
-	// smallFile is the size in bytes up to which a file is read into a buffer, so
-	// that it is hashed and stored while the next ones are read.
-	smallFile = 256 << 10
-	// inFlight is how many such buffers there are, and so the bound on memory.
+	// inFlight is how many buffers there are for small files, which are hashed and
+	// stored while the next ones are read: the bound on memory.
 	inFlight = 8
 	// literalRun is how many literal bytes are handed on at once.
 	literalRun = 32 << 10
@@ -139,7 +137,7 @@ func (s *splitter) external(m *tarball.Member) error {
 		return err
 	}
 	var err error
-	if m.Size <= smallFile {
+	if m.Size <= verity.Small {
 		err = s.hand(m)
 	} else {
 		err = s.putNow(m)
@@ -160,7 +158,7 @@ func (s *splitter) hand(m *tarball.Member) error {
 		return s.ctx.Err()
 	}
 	if buffer == nil {
-		buffer = make([]byte, smallFile)
+		buffer = make([]byte, verity.Small)
 	}
 	content := buffer[:m.Size]
 	if n, err := io.ReadFull(s.tar, content); err != nil {
@@ -220,7 +218,7 @@ func (s *splitter) store() error {
 		if err != nil {
 			return fmt.Errorf("%q: %w", j.name, err)
 		}
-		s.free <- j.content[:smallFile]
+		s.free <- j.content[:verity.Small]
 		j.id <- id
 	}
 	return nil

@@ -16,9 +16,9 @@ func OpenContent(r *repo.Repo, n *tree.Inode) (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader(n.Inline)), nil
 	}
 	if !r.Secure {
-		if _, err := r.VerifyObject(n.Object); err != nil {
+		if _, err := r.Objects.Verify(n.Object); err != nil {
 			return nil, err
 		}
 	}
-	return r.OpenObject(n.Object)
+	return r.Objects.Open(n.Object)
 }

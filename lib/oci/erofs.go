@@ -50,7 +50,7 @@ func StoreImage(r *repo.Repo, root *tree.Inode, f variant.Format) (verity.ID, er
 
 // StoreEROFS is StoreImage for what write writes.
 func StoreEROFS(r *repo.Repo, write func(io.Writer) error) (verity.ID, error) {
-	o, err := r.NewObject()
+	o, err := r.Objects.NewObject()
 	if err != nil {
 		return verity.ID{}, err
 	}
@@ -92,7 +92,7 @@ func OpenEROFS(r *repo.Repo, id verity.ID) (*erofs.Reader, error) {
 	if err := namedImage(r, id); err != nil {
 		return nil, err
 	}
-	data, err := r.ReadObject(id, erofs.MaxSize)
+	data, err := r.Objects.Read(id, erofs.MaxSize)
 	if err != nil {
 		return nil, fmt.Errorf("EROFS image: %w", err)
 	}
@@ -123,7 +123,7 @@ func EROFSFormat(r *repo.Repo, id verity.ID) (variant.Format, error) {
 	if err := namedImage(r, id); err != nil {
 		return 0, err
 	}
-	f, err := r.OpenObject(id)
+	f, err := r.Objects.Open(id)
 	if err != nil {
 		return 0, fmt.Errorf("EROFS image: %w", err)
 	}

@@ -71,13 +71,13 @@ func ImportLayer(r *repo.Repo, in io.Reader, c blob.Compression, src Source) (Im
 
 // split splits a tar into objects, which are stored and counted, and a stream.
 func (done *Imported) split(r *repo.Repo, tar io.Reader) (*splitstream.Writer, error) {
-	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, r.Temp)
+	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, r.Objects.Temp)
 	if err != nil {
 		return nil, err
 	}
 	var fresh, present, bytes, external atomic.Int64
 	put := func(content io.Reader, size int64) (verity.ID, error) {
-		id, stored, err := r.Put(content, size)
+		id, stored, err := r.Objects.Put(content, size)
 		external.Add(size)
 		if stored {
 			fresh.Add(1)
@@ -102,7 +102,7 @@ func ImportBlob(r *repo.Repo, in io.Reader, src Source) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	o, err := r.NewObject()
+	o, err := r.Objects.NewObject()
 	if err != nil {
 		return Imported{}, err
 	}
@@ -123,7 +123,7 @@ func ImportBlob(r *repo.Repo, in io.Reader, src Source) (Imported, error) {
 	} else {
 		done.Present = 1
 	}
-	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Blob, r.Temp)
+	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Blob, r.Objects.Temp)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -180,7 +180,7 @@ func (src Source) sameDiffID(got digest.Digest) (digest.Digest, error) {
 }
 
 func storeStream(r *repo.Repo, w *splitstream.Writer) (verity.ID, error) {
-	o, err := r.NewObject()
+	o, err := r.Objects.NewObject()
 	if err != nil {
 		return verity.ID{}, err
 	}

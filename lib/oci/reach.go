@@ -78,7 +78,7 @@ func (k *Reach) AddStream(id verity.ID) error {
 // made from. One that is missing is made again by the next pull.
 func (k *Reach) keepImage(id verity.ID) error {
 	k.Objects[id] = struct{}{}
-	if _, err := k.repo.ObjectSize(id); errors.Is(err, fs.ErrNotExist) {
+	if _, err := k.repo.Objects.Size(id); errors.Is(err, fs.ErrNotExist) {
 		k.warn(fmt.Errorf("EROFS image: %w", err))
 	}
 	return nil
@@ -88,7 +88,7 @@ func (k *Reach) keepImage(id verity.ID) error {
 // an object alone.
 func (k *Reach) follow(id verity.ID) error {
 	k.Objects[id] = struct{}{}
-	f, err := k.repo.OpenObject(id)
+	f, err := k.repo.Objects.Open(id)
 	if err != nil {
 		return err
 	}

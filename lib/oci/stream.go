@@ -32,7 +32,7 @@ func (d *document) hasRefs(refs []splitstream.Ref) bool {
 
 // OpenStream opens a splitstream of the repository. Close must be called.
 func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, error) {
-	f, err := r.OpenObject(id)
+	f, err := r.Objects.Open(id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -100,7 +100,7 @@ func readDocument(r *repo.Repo, id verity.ID, typ splitstream.ContentType) (*doc
 	if err != io.EOF || object.IsZero() || len(s.Objects) != 1 {
 		return nil, corrupt.Errorf("stream %s does not consist of one object", id)
 	}
-	text, err := r.ReadObject(object, blob.MaxJSON)
+	text, err := r.Objects.Read(object, blob.MaxJSON)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", id, err)
 	}
@@ -114,11 +114,11 @@ func writeDocument(r *repo.Repo, typ splitstream.ContentType, text []byte, refs 
 	if old != nil && bytes.Equal(old.JSON, text) && sameRefs(old.refs, refs) {
 		return old.ID, nil
 	}
-	object, _, err := r.PutBytes(text)
+	object, _, err := r.Objects.PutBytes(text)
 	if err != nil {
 		return verity.ID{}, err
 	}
-	w, err := splitstream.NewWriter(r.Algorithm, typ, r.Temp)
+	w, err := splitstream.NewWriter(r.Algorithm, typ, r.Objects.Temp)
 	if err != nil {
 		return verity.ID{}, err
 	}
@@ -133,7 +133,7 @@ func writeDocument(r *repo.Repo, typ splitstream.ContentType, text []byte, refs 
 	if err := w.Finish(&file); err != nil {
 		return verity.ID{}, err
 	}
-	id, _, err := r.PutBytes(file.Bytes())
+	id, _, err := r.Objects.PutBytes(file.Bytes())
 	return id, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"cfs/lib/variant"
 	"cfs/lib/verity"
@@ -63,47 +62,22 @@ func initIn(path string, n New) error {
 	}
 	defer dir.Close()
 	r := &Repo{Path: path, Algorithm: n.Algorithm, Secure: !n.Insecure, root: root, dir: dir}
-	if err := r.noObjects(); err != nil {
+	if r.Objects, err = r.store(); err != nil {
 		return err
 	}
-	t, err := r.newTemp(".")
-	if err != nil {
+	defer r.Objects.Close()
+	switch empty, err := r.Objects.Empty(); {
+	case err != nil:
 		return err
+	case !empty:
+		return fmt.Errorf("has objects, but no %s: it was written before there was one, and is only read", metaName)
 	}
-	defer t.discard()
-	if _, err := t.file.Write(newMeta(n.Algorithm, n.Formats).text()); err != nil {
-		return err
+	err = r.Objects.WriteMeta(metaName, newMeta(n.Algorithm, n.Formats).text())
+	if errors.Is(err, verity.ErrUnsupported) {
+		return fmt.Errorf("%w; without its protection: --insecure", err)
 	}
-	if err := t.file.Sync(); err != nil {
-		return err
-	}
-	// Whether this file is protected is what tells the two kinds of repositories apart.
-	if !n.Insecure {
-		err := r.seal(t, verity.ID{})
-		if errors.Is(err, verity.ErrUnsupported) {
-			return fmt.Errorf("%w; without its protection: --insecure", err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := t.link(metaName); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return dir.Sync()
-}
-
-// noObjects returns an error if there are objects. What somebody left who was killed
-// in Init is none.
-func (r *Repo) noObjects() error {
-	list, err := r.entries("objects")
-	if err != nil {
-		return err
-	}
-	for _, e := range list {
-		if !strings.HasPrefix(e.Name(), tempPrefix) {
-			return fmt.Errorf("has objects, but no %s: it was written before there was one, and is only read", metaName)
-		}
-	}
-	return nil
 }

@@ -242,19 +242,18 @@ func (r *Repo) readRef(c Category, name string, e os.DirEntry) (Ref, error) {
 // Leftovers gives the paths of links and objects that were being made when their
 // maker was killed. Whoever holds the exclusive lock may remove them.
 func (r *Repo) Leftovers() ([]string, error) {
-	var found []string
-	for _, place := range []struct{ dir, prefix string }{{".", linkPrefix}, {"objects", tempPrefix}} {
-		list, err := r.entries(place.dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range list {
-			if strings.HasPrefix(e.Name(), place.prefix) {
-				found = append(found, path.Join(place.dir, e.Name()))
-			}
+	list, err := r.entries(".")
+	if err != nil {
+		return nil, err
+	}
+	var links []string
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), linkPrefix) {
+			links = append(links, e.Name())
 		}
 	}
-	return found, nil
+	unfinished, err := r.Objects.Leftovers()
+	return append(links, unfinished...), err
 }
 
 // RemoveLeftover removes a path that Leftovers gave.

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/objects"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -137,7 +138,7 @@ func (r *Repo) readMeta() error {
 		return err
 	}
 	defer f.Close()
-	text, err := readAll(f, maxMeta)
+	text, err := objects.ReadAll(f, maxMeta)
 	if err != nil {
 		return err
 	}
@@ -162,11 +163,16 @@ func (r *Repo) readMeta() error {
 // guess is for repositories from before meta.json: the names of their objects
 // tell the algorithm, and they are of EROFS V2. Nothing is written.
 func (r *Repo) guess() error {
-	for id, err := range r.Objects() {
+	list, err := r.store()
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	for id, err := range list.List() {
 		if err != nil {
 			continue // a stray file tells nothing
 		}
-		f, err := r.root.Open("objects/" + id.ObjectPath())
+		f, err := list.Open(id)
 		if err != nil {
 			return err
 		}
@@ -183,10 +189,7 @@ func (r *Repo) guess() error {
 func (r *Repo) probe(f *os.File, content []byte) error {
 	id, err := verity.Measure(f)
 	switch {
-	case errors.Is(err, verity.ErrUnsupported):
-		r.noVerity.Store(true)
-		return nil
-	case errors.Is(err, verity.ErrNotEnabled):
+	case errors.Is(err, verity.ErrUnsupported), errors.Is(err, verity.ErrNotEnabled):
 		return nil
 	case err != nil:
 		return fmt.Errorf("%s: %w", f.Name(), err)

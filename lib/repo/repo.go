@@ -1,6 +1,6 @@
-// Package repo is a composefs repository on disk: objects named by their
-// fs-verity digest, names for some of them under streams/ and images/, refs to
-// those names, the repository's metadata and its lock.
+// Package repo is a composefs repository on disk: a store of objects, names for
+// some of them under streams/ and images/, refs to those names, the repository's
+// metadata and its lock.
 //
 // It knows where things are and keeps them whole: nothing appears under its name
 // before it is complete, and nothing is named before what it needs is durable.
@@ -14,12 +14,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/fd"
 	"cfs/lib/flock"
+	"cfs/lib/objects"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -30,13 +30,15 @@ type Repo struct {
 	Algorithm verity.Algorithm
 	Formats   []variant.Format // that each EROFS image is kept in, the default first
 	Secure    bool             // each object has fs-verity, and is measured when it is opened
+	Objects   *objects.Store
 
 	root     *os.Root
 	dir      *os.File // holds the lock
 	readOnly error    // why nothing may be written, nil if it may
-	noVerity atomic.Bool
-	buffers  buffers
 }
+
+// objectsDir is where the objects are.
+const objectsDir = "objects"
 
 // Open opens and locks the repository at path. The error wraps fs.ErrNotExist if
 // there is none, flock.ErrLocked if the lock could not be had in time, and is marked as
@@ -54,6 +56,9 @@ func Open(path string, lock flock.Lock) (*Repo, error) {
 	if err = lock.Take(context.Background(), r.dir); err == nil {
 		err = r.readMeta()
 	}
+	if err == nil {
+		r.Objects, err = r.store()
+	}
 	if err != nil {
 		r.Close()
 		return nil, fmt.Errorf("repository %s: %w", path, err)
@@ -61,9 +66,18 @@ func Open(path string, lock flock.Lock) (*Repo, error) {
 	return r, nil
 }
 
+// store opens the store of the objects as the metadata describes it.
+func (r *Repo) store() (*objects.Store, error) {
+	return objects.Open(r.root, objectsDir, objects.Config{Algorithm: r.Algorithm, Secure: r.Secure, Name: "repository " + r.Path})
+}
+
 // Close releases the lock.
 func (r *Repo) Close() error {
-	return errors.Join(r.dir.Close(), r.root.Close())
+	var err error
+	if r.Objects != nil {
+		err = r.Objects.Close()
+	}
+	return errors.Join(err, r.dir.Close(), r.root.Close())
 }
 
 // Writable returns why nothing can be written into the repository, nil if it can.
@@ -88,8 +102,8 @@ func (r *Repo) Writable() error {
 
 // Sync makes durable all that was written into the repository so far.
 func (r *Repo) Sync() error {
-	if err := unix.Syncfs(int(r.dir.Fd())); err != nil {
-		return fmt.Errorf("repository %s: syncfs: %w", r.Path, err)
+	if err := r.Objects.Sync(); err != nil {
+		return fmt.Errorf("repository %s: %w", r.Path, err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package repo
 
 import (
 	"archive/tar"
-	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/flock"
@@ -97,89 +94,52 @@ func TestUnknownFeatureReadsOnly(t *testing.T) {
 	}
 }
 
-func TestPut(t *testing.T) {
-	old := unix.Umask(0o077)
-	defer unix.Umask(old)
+// TestLeftovers finds what killed writers of links and of objects left, and nothing else.
+func TestLeftovers(t *testing.T) {
 	r := newRepo(t, insecure)
-	for _, size := range []int{0, 1, Small, Small + 1, 3*chunk + 5} {
-		data := bytes.Repeat([]byte{7}, size)
-		id, stored, err := r.Put(bytes.NewReader(data), int64(size))
-		if err != nil || !stored || id != verity.SHA256.Sum(data) {
-			t.Fatalf("size %d: %s, %v, %v", size, id, stored, err)
+	if left, err := r.Leftovers(); left != nil || err != nil {
+		t.Errorf("of a new repository: %v, %v", left, err)
+	}
+	if _, _, err := r.Objects.PutBytes(nil); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{linkPrefix + "x", "objects/.tmp-object-x"}
+	for _, name := range want {
+		if err := os.Symlink("target", r.Path+"/"+name); err != nil {
+			t.Fatal(err)
 		}
-		if _, stored, _ := r.Put(bytes.NewReader(data), int64(size)); stored {
-			t.Errorf("size %d: stored twice", size)
-		}
-		path := r.Path + "/objects/" + id.ObjectPath()
-		if st, err := os.Stat(path); err != nil || st.Mode() != 0o644 {
-			t.Errorf("size %d: %v, %v", size, st.Mode(), err)
-		}
-		if st, err := os.Stat(filepath.Dir(path)); err != nil || st.Mode().Perm() != 0o755 {
-			t.Errorf("size %d: directory %v, %v", size, st.Mode(), err)
-		}
-		// An object of a wrong size is no object: the right bytes take its place.
-		os.WriteFile(path, append(data, 'x'), 0o644)
-		if _, stored, err := r.Put(bytes.NewReader(data), int64(size)); err != nil || !stored {
-			t.Errorf("size %d: not replaced: %v", size, err)
-		}
-		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, data) {
-			t.Errorf("size %d: %d bytes after replacing, %v", size, len(got), err)
-		}
-		if _, err := r.VerifyObject(id); err != nil {
+	}
+	left, err := r.Leftovers()
+	if !slices.Equal(left, want) || err != nil {
+		t.Errorf("got %v, %v; want %v", left, err, want)
+	}
+	for _, name := range left {
+		if err := r.RemoveLeftover(name); err != nil {
 			t.Error(err)
 		}
-		if size > 0 {
-			os.WriteFile(path, bytes.Repeat([]byte{8}, size), 0o644)
-			if _, err := r.VerifyObject(id); !corrupt.Is(err) {
-				t.Errorf("size %d: other content verified: %v", size, err)
-			}
-		}
 	}
-	if _, _, err := r.Put(strings.NewReader("short"), 6); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("short input: %v", err)
-	}
-	n := 0
-	for _, err := range r.Objects() {
-		if err != nil {
-			t.Error(err)
-		}
-		n++
-	}
-	if left, err := r.Leftovers(); n != 5 || left != nil || err != nil {
-		t.Errorf("%d objects, leftovers %v, %v", n, left, err)
+	if left, err := r.Leftovers(); left != nil || err != nil {
+		t.Errorf("after they were removed: %v, %v", left, err)
 	}
 }
 
-// TestNamedTemp is for file systems without O_TMPFILE: what Put does there.
-func TestNamedTemp(t *testing.T) {
+// TestInitAgain: an existing repository stays, what somebody left who was killed in Init
+// is none, and objects without metadata are not taken over.
+func TestInitAgain(t *testing.T) {
 	r := newRepo(t, insecure)
-	r.mkdir("objects/ab")
-	for _, replace := range []bool{false, true} {
-		f, err := r.root.OpenFile("objects/"+tempPrefix+"x", os.O_RDWR|os.O_CREATE, 0o644)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tmp := &temp{repo: r, file: f, name: "objects/" + tempPrefix + "x"}
-		if left, _ := r.Leftovers(); len(left) != 1 {
-			t.Errorf("leftovers %v", left)
-		}
-		if replace {
-			if err := tmp.link("objects/ab/y"); !errors.Is(err, fs.ErrExist) {
-				t.Errorf("link over another: %v", err)
-			}
-			err = tmp.replace("objects/ab/y")
-		} else {
-			err = tmp.link("objects/ab/y")
-		}
-		if err != nil {
-			t.Error(err)
-		}
-		if err := tmp.discard(); err != nil {
-			t.Error(err)
-		}
-		if left, _ := r.Leftovers(); left != nil {
-			t.Errorf("leftovers %v", left)
-		}
+	if err := Init(r.Path, New{Algorithm: verity.SHA512, Formats: []variant.Format{variant.V2}, Insecure: true}); err != nil {
+		t.Error(err)
+	}
+	os.Remove(r.Path + "/meta.json")
+	os.Mkdir(r.Path+"/objects", 0o755)
+	os.WriteFile(r.Path+"/objects/.tmp-object-x", nil, 0o644)
+	if err := Init(r.Path, insecure); err != nil {
+		t.Error(err)
+	}
+	os.Remove(r.Path + "/meta.json")
+	os.Mkdir(r.Path+"/objects/ab", 0o755)
+	if err := Init(r.Path, insecure); err == nil || !strings.Contains(err.Error(), "has objects, but no meta.json") {
+		t.Error(err)
 	}
 }
 
@@ -295,9 +255,9 @@ func TestReference(t *testing.T) {
 	}
 	defer r.Close()
 	objects := 0
-	for id, err := range r.Objects() {
+	for id, err := range r.Objects.List() {
 		if err == nil {
-			_, err = r.VerifyObject(id)
+			_, err = r.Objects.Verify(id)
 		}
 		if err != nil {
 			t.Error(err)
@@ -363,16 +323,4 @@ func FuzzMeta(f *testing.F) {
 			t.Errorf("formats %v, %v", list, err)
 		}
 	})
-}
-
-func BenchmarkPut(b *testing.B) {
-	r := newRepo(b, insecure)
-	data := make([]byte, 8000)
-	b.SetBytes(int64(len(data)))
-	for i := 0; b.Loop(); i++ {
-		data[0], data[1], data[2] = byte(i), byte(i>>8), byte(i>>16)
-		if _, _, err := r.Put(bytes.NewReader(data), int64(len(data))); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -7,6 +7,13 @@ import (
 	"io"
 )
 
+// Small is the size in bytes, 256 KiB, up to which content is read into memory and hashed
+// there before any of it is written: then its name in a store is known first, so that
+// existing content is not written at all, and a new file is made in the folder where it
+// stays. Nearly all files of an image are that small, and as many buffers as there are
+// CPUs are not much memory. Larger content is hashed while it is written.
+const Small = 256 << 10
+
 // Hash computes the fs-verity digest of what is written to it, in memory that
 // does not depend on how much that is.
 type Hash struct {

@@ -1,0 +1,88 @@
+package objects
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"strings"
+
+	"cfs/lib/verity"
+)
+
+// List yields the digest of each object in ascending order. What has another name than a
+// digest of the store, or is a directory, comes as an error that contains its path.
+func (s *Store) List() iter.Seq2[verity.ID, error] {
+	return func(yield func(verity.ID, error) bool) {
+		for b := range 256 {
+			if !s.listDir(fmt.Sprintf("%02x", b), yield) {
+				return
+			}
+		}
+	}
+}
+
+// listDir yields the objects whose digest begins with dir. It returns false to end.
+func (s *Store) listDir(dir string, yield func(verity.ID, error) bool) bool {
+	list, err := s.entries(s.in(dir))
+	if err != nil && !yield(verity.ID{}, err) {
+		return false
+	}
+	for _, e := range list {
+		id, ok := verity.ParseObjectPath(dir + "/" + e.Name())
+		var err error
+		if !ok || e.IsDir() || s.config.Algorithm != 0 && id.Algorithm() != s.config.Algorithm || id.ObjectPath()[3:] != e.Name() {
+			id, err = verity.ID{}, fmt.Errorf("%s/%s is no object", s.in(dir), e.Name())
+		}
+		if !yield(id, err) {
+			return false
+		}
+	}
+	return true
+}
+
+// entries lists a directory by name; one that is missing is empty.
+func (s *Store) entries(dir string) ([]fs.DirEntry, error) {
+	list, err := fs.ReadDir(s.root.FS(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return list, err
+}
+
+// Empty reports whether nothing is in the folder of the store but what killed writers
+// left.
+func (s *Store) Empty() (bool, error) {
+	list, err := s.entries(s.sub)
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			return false, err
+		}
+	}
+	return true, err
+}
+
+// Leftovers returns the paths, relative to the root, of objects that were being written
+// when their writer was killed, or are being written now: they may be removed when there
+// is no writer.
+func (s *Store) Leftovers() ([]string, error) {
+	list, err := s.entries(s.sub)
+	var found []string
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), tempPrefix) {
+			found = append(found, s.in(e.Name()))
+		}
+	}
+	return found, err
+}
+
+// Remove removes an object and returns the size in bytes that it had. The error wraps
+// fs.ErrNotExist if there is no such object. The caller keeps writers out, and knows that
+// nothing refers to the object.
+func (s *Store) Remove(id verity.ID) (size int64, err error) {
+	size, err = s.Size(id)
+	if err != nil {
+		return 0, err
+	}
+	return size, s.root.Remove(s.path(id))
+}

@@ -1,0 +1,47 @@
+package objects
+
+import (
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/fd"
+	"cfs/lib/verity"
+)
+
+// presence is what was found under the name of an object.
+type presence int
+
+const (
+	missing presence = iota
+	right
+	wrong // not a file of the right size, or not protected as it should be
+)
+
+func (s *Store) present(id verity.ID, size int64) (presence, error) {
+	st, err := s.stat(id)
+	switch {
+	case err == unix.ENOENT:
+		return missing, nil
+	case err != nil:
+		return missing, s.fail("stat", s.path(id), err)
+	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != size:
+		return wrong, nil
+	case !s.config.Secure:
+		return right, nil
+	}
+	f, err := s.Open(id)
+	if corrupt.Is(err) {
+		return wrong, nil
+	}
+	if err != nil {
+		return missing, err
+	}
+	return right, f.Close()
+}
+
+// stat returns the status of what has the name of an object, or the bare error number.
+func (s *Store) stat(id verity.ID) (st unix.Stat_t, err error) {
+	path := s.path(id)
+	err = fd.Use(s.dir, func(dir int) error { return unix.Fstatat(dir, path, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	return st, err
+}

@@ -1,0 +1,123 @@
+package objects
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/verity"
+)
+
+// Put stores the next size bytes of in as an object and returns its digest, and whether
+// it was stored now. An existing object is left alone if it is right, and replaced if it
+// is not: no regular file, of another size, or in a secure store not protected as it
+// should be. The error is io.ErrUnexpectedEOF if in ends before. What was stored is
+// durable after the next Sync.
+func (s *Store) Put(in io.Reader, size int64) (id verity.ID, stored bool, err error) {
+	if size > verity.Small {
+		return s.putLarge(in, size)
+	}
+	b := take(&s.buffers.small, verity.Small)
+	defer s.buffers.small.Put(b)
+	data := (*b)[:size]
+	if _, err := io.ReadFull(in, data); err != nil {
+		return verity.ID{}, false, corrupt.UnexpectedEOF(err)
+	}
+	return s.PutBytes(data)
+}
+
+// PutBytes is Put for content in memory.
+func (s *Store) PutBytes(data []byte) (id verity.ID, stored bool, err error) {
+	id = s.sum(data)
+	there, err := s.present(id, int64(len(data)))
+	if err != nil || there == right {
+		return id, false, err
+	}
+	t, err := s.newTempIn(s.in(id.ObjectPath()[:2]))
+	if err != nil {
+		return verity.ID{}, false, err
+	}
+	defer t.discard()
+	if _, err := t.file.Write(data); err != nil {
+		return verity.ID{}, false, s.failWrite(err)
+	}
+	return id, true, s.name(t, id, there)
+}
+
+// PutFile is Put for a whole file of size bytes, read from its start by in, and open for
+// reading as the descriptor from. If it is large and the file system can do that, the
+// object shares its blocks.
+func (s *Store) PutFile(in io.Reader, from int, size int64) (id verity.ID, stored bool, err error) {
+	if size <= verity.Small || s.noClone.Load() {
+		return s.Put(in, size)
+	}
+	o, err := s.NewObject()
+	if err != nil {
+		return verity.ID{}, false, err
+	}
+	defer o.Discard()
+	if o.temp.clone(from) != nil {
+		s.noClone.Store(true) // or not from there: nothing is lost but speed
+		return o.put(in, size)
+	}
+	// Hashed is what nobody else can change any more: the name must be true whatever
+	// happens to the file meanwhile.
+	if o.size, err = s.hashFile(o.hash, o.temp.file); err != nil {
+		return verity.ID{}, false, err
+	}
+	if o.size != size {
+		return verity.ID{}, false, io.ErrUnexpectedEOF
+	}
+	return o.Commit()
+}
+
+// putLarge writes while it hashes.
+func (s *Store) putLarge(in io.Reader, size int64) (verity.ID, bool, error) {
+	o, err := s.NewObject()
+	if err != nil {
+		return verity.ID{}, false, err
+	}
+	defer o.Discard()
+	return o.put(in, size)
+}
+
+// put writes size bytes of in, and commits.
+func (o *Object) put(in io.Reader, size int64) (verity.ID, bool, error) {
+	large := &o.temp.store.buffers.large
+	b := take(large, chunk)
+	defer large.Put(b)
+	for left := size; left > 0; {
+		data := (*b)[:min(left, chunk)]
+		if _, err := io.ReadFull(in, data); err != nil {
+			return verity.ID{}, false, corrupt.UnexpectedEOF(err)
+		}
+		if _, err := o.Write(data); err != nil {
+			return verity.ID{}, false, err
+		}
+		left -= int64(len(data))
+	}
+	return o.Commit()
+}
+
+// name protects a written file and makes it the object id.
+func (s *Store) name(t *temp, id verity.ID, there presence) error {
+	if err := t.seal(id); err != nil {
+		return s.failObject(id, err)
+	}
+	path := s.path(id)
+	if there == wrong {
+		return t.replace(path)
+	}
+	err := t.link(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.mkdir(s.in(id.ObjectPath()[:2])); err != nil {
+			return err
+		}
+		err = t.link(path)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another writer was faster with the same bytes
+	}
+	return err
+}

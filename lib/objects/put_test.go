@@ -1,0 +1,228 @@
+package objects
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/verity"
+)
+
+func TestPut(t *testing.T) {
+	eachKind(t, func(t *testing.T, s *Store) {
+		var all []verity.ID
+		for _, size := range []int{0, 1, verity.Small, verity.Small + 1, 3*chunk + 5} {
+			data := bytes.Repeat([]byte{7}, size)
+			put := func() (verity.ID, bool, error) { return s.Put(bytes.NewReader(data), int64(size)) }
+			id, stored, err := put()
+			if err != nil || !stored || id != s.config.Algorithm.Sum(data) {
+				t.Fatalf("size %d: %s, %v, %v", size, id, stored, err)
+			}
+			all = append(all, id)
+			if again, stored, err := put(); stored || again != id || err != nil {
+				t.Errorf("size %d: again: %s, %v, %v", size, again, stored, err)
+			}
+			// An object of a wrong size is no object: the right bytes take its place.
+			s.damage(t, id, append(data, 'x'))
+			if again, stored, err := put(); err != nil || !stored || again != id {
+				t.Errorf("size %d: not replaced: %v", size, err)
+			}
+			if got, err := os.ReadFile(s.file(id)); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("size %d: %d bytes after replacing, %v", size, len(got), err)
+			}
+			if st, err := os.Stat(s.file(id)); err != nil || st.Mode() != 0o644 {
+				t.Errorf("size %d: %v, %v", size, st.Mode(), err)
+			}
+		}
+		s.wantOnly(t, all...)
+	})
+}
+
+// TestShort: nothing is stored of an input that ends too early.
+func TestShort(t *testing.T) {
+	s := plain(t)
+	for _, size := range []int64{1, 6, verity.Small, verity.Small + 1, 2 * chunk} {
+		for _, input := range []string{"", strings.Repeat("x", int(size-1))} {
+			if _, _, err := s.Put(strings.NewReader(input), size); err != io.ErrUnexpectedEOF {
+				t.Errorf("%d bytes of %d: %v", len(input), size, err)
+			}
+		}
+	}
+	s.wantOnly(t)
+}
+
+// TestPutFile stores files, and shares their blocks where the file system can.
+func TestPutFile(t *testing.T) {
+	eachKind(t, func(t *testing.T, s *Store) {
+		var all []verity.ID
+		for _, size := range []int{verity.Small, verity.Small + 1, 2*chunk + 1} {
+			name := filepath.Join(t.TempDir(), "file")
+			data := bytes.Repeat([]byte{byte(size)}, size)
+			os.WriteFile(name, data, 0o644)
+			f, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			id, stored, err := s.PutFile(f, int(f.Fd()), int64(size))
+			if err != nil || !stored || id != s.config.Algorithm.Sum(data) {
+				t.Fatalf("size %d: %s, %v, %v", size, id, stored, err)
+			}
+			all = append(all, id)
+			f.Seek(0, io.SeekStart)
+			if _, _, err := s.PutFile(f, int(f.Fd()), int64(size+1)); err != io.ErrUnexpectedEOF {
+				t.Errorf("size %d: file is shorter than said: %v", size, err)
+			}
+		}
+		s.wantOnly(t, all...)
+		t.Logf("blocks are shared: %v", !s.noClone.Load())
+	})
+}
+
+// TestWrongType: what is no regular file is no object, and makes room for one unless it
+// is a directory.
+func TestWrongType(t *testing.T) {
+	data := []byte("right")
+	for what, make := range map[string]func(name string) error{
+		"symbolic link": func(name string) error {
+			os.WriteFile(name+"~", data, 0o644)
+			return os.Symlink(name+"~", name)
+		},
+		"link to nothing": func(name string) error { return os.Symlink("nothing", name) },
+		"fifo":            func(name string) error { return unix.Mkfifo(name, 0o644) },
+		"directory":       func(name string) error { return os.Mkdir(name, 0o755) },
+	} {
+		s := plain(t)
+		id, _, err := s.PutBytes(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Remove(s.file(id))
+		if err := make(s.file(id)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Verify(id); err == nil {
+			t.Errorf("%s: verified", what)
+		}
+		if _, err := s.Read(id, 100); err == nil {
+			t.Errorf("%s: read", what)
+		}
+		_, stored, err := s.PutBytes(data)
+		os.Remove(s.file(id) + "~")
+		if what == "directory" {
+			if want := "link " + s.file(id) + ": is a directory"; err == nil || err.Error() != want {
+				t.Errorf("%s: got %v, want %s", what, err, want)
+			}
+			if left, err := s.Leftovers(); left != nil || err != nil {
+				t.Errorf("%s: leftovers %v, %v", what, left, err)
+			}
+			continue
+		}
+		if err != nil || !stored {
+			t.Errorf("%s: not replaced: %v", what, err)
+		}
+		s.wantOnly(t, id)
+	}
+}
+
+// TestRace: of several writers of the same object one is first, and all succeed.
+func TestRace(t *testing.T) {
+	eachKind(t, func(t *testing.T, s *Store) {
+		data := bytes.Repeat([]byte("x"), verity.Small)
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, _, err := s.PutBytes(data); err != nil {
+					t.Error(err)
+				}
+				if _, _, err := s.putLarge(bytes.NewReader(data), int64(len(data))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		id := s.config.Algorithm.Sum(data)
+		s.wantOnly(t, id)
+		// A writer that saw no object comes late for sure.
+		o, err := s.NewObject()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Write(data)
+		if err := s.name(o.temp, id, missing); err != nil {
+			t.Error(err)
+		}
+		o.Discard()
+		s.wantOnly(t, id)
+	})
+}
+
+func TestObject(t *testing.T) {
+	eachKind(t, func(t *testing.T, s *Store) {
+		gone, err := s.NewObject()
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone.Write([]byte("discarded"))
+		gone.Discard()
+		s.wantOnly(t)
+		o, err := s.NewObject()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if n, err := o.Write([]byte("piece ")); n != 6 || err != nil {
+				t.Errorf("%d bytes written, %v", n, err)
+			}
+		}
+		id, stored, err := o.Commit()
+		if want := s.config.Algorithm.Sum([]byte("piece piece piece ")); err != nil || !stored || id != want {
+			t.Errorf("%s, %v, %v; want %s", id, stored, err, want)
+		}
+		o.Discard()
+		s.wantOnly(t, id)
+	})
+}
+
+// TestWriteFails: the error names the store.
+func TestWriteFails(t *testing.T) {
+	for name, want := range map[string]string{"": "", "repository x": "repository x"} {
+		s := open(t, ".", Config{Algorithm: verity.SHA256, Name: name})
+		if want == "" {
+			want = s.root.Name()
+		}
+		o, err := s.NewObject()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.temp.file.Close()
+		if _, err := o.Write([]byte("x")); err == nil || !errors.Is(err, fs.ErrClosed) || !strings.HasPrefix(err.Error(), want+": ") {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if _, _, err := o.put(strings.NewReader("x"), 1); !errors.Is(err, fs.ErrClosed) || corrupt.Is(err) {
+			t.Error(err)
+		}
+		o.Discard()
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	s := plain(b)
+	data := make([]byte, 8000)
+	b.SetBytes(int64(len(data)))
+	for i := 0; b.Loop(); i++ {
+		data[0], data[1], data[2] = byte(i), byte(i>>8), byte(i>>16)
+		if _, _, err := s.Put(bytes.NewReader(data), int64(len(data))); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
