@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -18,6 +17,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
+	"cfs/lib/pull"
 	"cfs/lib/record"
 	"cfs/lib/registry"
 	"cfs/lib/source"
@@ -32,7 +32,7 @@ type image struct {
 	desc         v1.Descriptor
 	manifest     v1.Manifest
 	text, config []byte
-	keys         []digest.Digest // of the layers
+	keys         []oci.Key // of the layers
 }
 
 // open reads manifest and config of the SOURCE operand. Close must be called in the end.
@@ -99,7 +99,7 @@ func (i *image) blob(d string) (v1.Descriptor, error) {
 // part is one blob of the image, and the record of it.
 type part struct {
 	desc   v1.Descriptor
-	key    digest.Digest // of a layer's stream
+	key    oci.Key       // of a layer's stream
 	rec    record.Record // without a place
 	stream string        // where the repository has it
 	text   []byte        // of config and manifest, which are read by then
@@ -113,7 +113,7 @@ func (p *part) open(_ context.Context, _ v1.Descriptor, offset int64) (io.ReadCl
 // layers returns each distinct layer, or blob of an artifact.
 func (i *image) layers() ([]*part, error) {
 	container := manifest.IsImageConfig(i.manifest.Config.MediaType)
-	seen := make(map[digest.Digest]digest.Digest) // the key of each blob
+	seen := make(map[digest.Digest]oci.Key) // the key of each blob
 	var parts []*part
 	for n, d := range i.manifest.Layers {
 		if key, ok := seen[d.Digest]; ok && key == i.keys[n] {
@@ -122,15 +122,11 @@ func (i *image) layers() ([]*part, error) {
 			return nil, corrupt.Errorf("config %s: layer %s has two diff IDs, %s and %s", i.manifest.Config.Digest, d.Digest, key, i.keys[n])
 		}
 		seen[d.Digest] = i.keys[n]
-		kind := "blob"
-		var keys []record.Key
+		var diffID digest.Digest
 		if container {
-			kind = "layer"
-			keys = append(keys, record.Key{Name: "diff-id", Value: i.keys[n].String()})
+			diffID = digest.Digest(i.keys[n])
 		}
-		p := &part{desc: d, key: i.keys[n], rec: describe(kind, d, keys)}
-		p.rec = p.rec.Set("for", i.desc.Digest.String())
-		parts = append(parts, p)
+		parts = append(parts, &part{desc: d, key: i.keys[n], rec: pull.NewLayer(d, diffID, i.desc.Digest).Record()})
 	}
 	return parts, nil
 }
@@ -138,12 +134,7 @@ func (i *image) layers() ([]*part, error) {
 // ends returns config and manifest.
 func (i *image) ends() []*part {
 	return []*part{
-		{desc: i.manifest.Config, rec: describe("config", i.manifest.Config, nil), text: i.config},
-		{desc: i.desc, rec: describe("manifest", i.desc, nil).Set("source", i.name), text: i.text},
+		{desc: i.manifest.Config, rec: pull.NewConfig(i.manifest.Config).Record(), text: i.config},
+		{desc: i.desc, rec: pull.NewManifest(i.desc, i.name).Record(), text: i.text},
 	}
-}
-
-func describe(kind string, d v1.Descriptor, keys []record.Key) record.Record {
-	keys = append(keys, record.Key{Name: "media-type", Value: d.MediaType}, record.Key{Name: "size", Value: strconv.FormatInt(d.Size, 10)})
-	return record.Record{Kind: kind, Digest: d.Digest.String(), Keys: keys}
 }

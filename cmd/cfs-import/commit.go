@@ -16,7 +16,7 @@ import (
 // stored is a blob whose splitstream is written.
 type stored struct {
 	rec    record.Record
-	key    digest.Digest
+	key    oci.Key
 	stream verity.ID
 	fresh  bool // it needs its name yet
 }

@@ -120,7 +120,7 @@ func (i *importer) do(rec record.Record) (stored, error) {
 }
 
 // present returns what the repository has of a layer, with no stream if that is nothing.
-func (i *importer) present(rec record.Record, key digest.Digest) (stored, error) {
+func (i *importer) present(rec record.Record, key oci.Key) (stored, error) {
 	if key == "" {
 		return stored{}, nil
 	}
@@ -189,11 +189,11 @@ func source(rec record.Record) (oci.Source, error) {
 }
 
 // keyOf returns what a blob's stream is named by, "" if that is not known yet.
-func keyOf(kind string, src oci.Source) digest.Digest {
+func keyOf(kind string, src oci.Source) oci.Key {
 	if kind == "blob" {
-		return src.Digest
+		return oci.Key(src.Digest)
 	}
-	return src.DiffID
+	return oci.Key(src.DiffID)
 }
 
 // fillIn adds to a record what was found out.

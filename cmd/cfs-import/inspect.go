@@ -50,7 +50,7 @@ func find(r *repo.Repo, name string) (verity.ID, error) {
 		return id, nil
 	}
 	if d := digest.Digest(name); d.Validate() == nil {
-		name = oci.LayerName(d)
+		name = oci.LayerName(oci.Key(d))
 	}
 	if ref, ok := strings.CutPrefix(name, "refs/"); ok {
 		var err error

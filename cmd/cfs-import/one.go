@@ -43,7 +43,7 @@ func one(c *cli.Context) error {
 	tool.Progress(c, event("layer", done))
 	k := newCommitter(r, tool.Records(c))
 	k.begin()
-	k.add(stored{rec: fillIn(record.Record{Kind: "layer"}, done), key: done.DiffID, stream: done.Stream, fresh: true})
+	k.add(stored{rec: fillIn(record.Record{Kind: "layer"}, done), key: oci.Key(done.DiffID), stream: done.Stream, fresh: true})
 	return k.wait()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -21,7 +22,7 @@ type linker struct {
 	c         *cli.Context
 	repo      *repo.Repo // nil before the first record
 	out       *record.Writer
-	image     pull.Image
+	image     pull.Incoming
 	committed bool            // a manifest has come
 	partial   []record.Record // parts that could not be made
 }
@@ -62,19 +63,22 @@ func (l *linker) handle(rec record.Record) error {
 	}
 	switch rec.Kind {
 	case "manifest":
-		err := l.commit(rec)
+		m, err := pull.ParseManifest(rec)
+		if err != nil {
+			return fmt.Errorf("manifest %s: %w", rec.Digest, err)
+		}
+		err = l.commit(m)
 		if temporary.Is(err) {
 			return tool.Again("%w", err)
 		}
-		l.image, l.committed = pull.Image{}, true
+		l.image, l.committed = pull.Incoming{}, true
 		return err
 	case "partial":
 		l.partial = append(l.partial, rec)
 	case "tag":
 		return nil // of an earlier link; this one writes its own
 	}
-	l.image.Add(rec)
-	return nil
+	return l.image.Add(rec)
 }
 
 // finish ends with the status of what could not be made.
@@ -89,7 +93,7 @@ func (l *linker) finish() error {
 }
 
 // commit links an image, tags it, and says what holds now.
-func (l *linker) commit(manifest record.Record) error {
+func (l *linker) commit(manifest pull.Manifest) error {
 	name, err := l.tagName(manifest)
 	if err != nil {
 		return err
@@ -101,8 +105,8 @@ func (l *linker) commit(manifest record.Record) error {
 	if err := oci.DropLeases(l.repo, image.Manifest.Digest); err != nil {
 		return err
 	}
-	for _, rec := range []record.Record{l.image.Config, manifest} {
-		if err := dropSpooled(rec); err != nil {
+	for _, b := range []pull.Blob{l.image.Config.Blob, manifest.Blob} {
+		if err := dropSpooled(b); err != nil {
 			return err
 		}
 	}
@@ -110,7 +114,7 @@ func (l *linker) commit(manifest record.Record) error {
 }
 
 // link does what must not overlap with another cfs-link.
-func (l *linker) link(manifest record.Record, name string) (*oci.Image, error) {
+func (l *linker) link(manifest pull.Manifest, name string) (*oci.Image, error) {
 	release, err := l.repo.LockStreams(tool.Lock(l.c, true))
 	if err != nil {
 		return nil, err
@@ -128,13 +132,13 @@ func (l *linker) link(manifest record.Record, name string) (*oci.Image, error) {
 }
 
 // tagName returns how the image is to be tagged, "" for not at all.
-func (l *linker) tagName(manifest record.Record) (string, error) {
+func (l *linker) tagName(manifest pull.Manifest) (string, error) {
 	if l.c.Bool("no-tag") {
 		return "", nil
 	}
 	name := l.c.String("tag")
 	if !l.c.IsSet("tag") {
-		name = manifest.Get("source")
+		name = manifest.Source
 	}
 	if name == "" {
 		return "", tool.UsageError("manifest %s: its record has no source=: want --tag NAME or --no-tag", manifest.Digest)
@@ -145,11 +149,11 @@ func (l *linker) tagName(manifest record.Record) (string, error) {
 	return name, nil
 }
 
-func dropSpooled(rec record.Record) error {
-	if rec.Get("spooled") != "1" {
+func dropSpooled(b pull.Blob) error {
+	if !b.Spooled {
 		return nil
 	}
-	err := os.Remove(rec.Get("path"))
+	err := os.Remove(b.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -157,17 +161,16 @@ func dropSpooled(rec record.Record) error {
 }
 
 // write writes the records that now hold, the tag before the manifest.
-func (l *linker) write(image *oci.Image, manifest record.Record, name string) error {
-	known := slices.Concat(l.image.Layers, []record.Record{l.image.Config}, l.image.Images, []record.Record{manifest})
-	list, err := pull.Records(l.repo, image, known)
+func (l *linker) write(image *oci.Image, manifest pull.Manifest, name string) error {
+	list, err := pull.Records(l.repo, image, append(l.image.Records(), manifest.Record()))
 	if err != nil {
 		return err
 	}
 	last := len(list) - 1
 	list = slices.Concat(list[:last], l.image.Others, list[last:])
 	if name != "" {
-		t := record.Record{Kind: "tag", Digest: image.Manifest.Digest.String()}.Set("name", name)
-		list = slices.Insert(list, len(list)-1, t)
+		t := pull.Tag{Manifest: image.Manifest.Digest, Name: name}
+		list = slices.Insert(list, len(list)-1, t.Record())
 	}
 	for _, rec := range list {
 		if err := l.out.Write(rec); err != nil {

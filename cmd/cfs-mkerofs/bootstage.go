@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strconv"
-
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/record"
@@ -34,7 +32,7 @@ func (m *maker) addBoot(link *oci.Link, plain *tree.Inode) (made []record.Record
 		return nil, err
 	}
 	tool.Warn(m.c, "%v; all the rest is linked without it", bootError("manifest "+link.Digest.String(), err))
-	rec := record.Record{Kind: "partial", Digest: record.None}.Set("what", "boot").Set("status", strconv.Itoa(status))
+	rec := pull.Partial{What: pull.Boot, Status: status}.Record()
 	if m.partial == nil {
 		m.partial = tool.Partial(rec)
 	}
@@ -70,7 +68,7 @@ func (m *maker) makeBoot(link *oci.Link, plain *tree.Inode) ([]record.Record, er
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, pull.ImageRecord(variant.Variant{Boot: true, Format: version, Xattrs: m.mode}, id.String()))
+		made = append(made, pull.ErofsImage{ID: id, Variant: variant.Variant{Boot: true, Format: version, Xattrs: m.mode}}.Record())
 	}
 	return made, nil
 }
@@ -88,7 +86,7 @@ func (m *maker) makeExpected(link *oci.Link, build func(variant.XattrMode) (*tre
 		}
 	}
 	s.say(m.c, v)
-	return []record.Record{pull.ImageRecord(v, m.expected.String())}, nil
+	return []record.Record{pull.ErofsImage{ID: m.expected, Variant: v}.Record()}, nil
 }
 
 // cached returns the EROFS images that the image has already: those of its records,

@@ -27,7 +27,7 @@ type maker struct {
 	out       *record.Writer
 	mode      variant.XattrMode
 	expected  verity.ID // of the boot image, if one is
-	image     pull.Image
+	image     pull.Incoming
 	committed bool  // a manifest has come
 	partial   error // of the first part that could not be made
 }
@@ -87,22 +87,27 @@ func (m *maker) handle(rec record.Record) error {
 	}
 	switch rec.Kind {
 	case "image":
-		m.image.Add(rec) // and maybe replaced
-		return nil
+		return m.image.Add(rec) // and maybe replaced
 	case "manifest":
-		if err := m.commit(rec); err != nil {
+		manifest, err := pull.ParseManifest(rec)
+		if err != nil {
+			return fmt.Errorf("manifest %s: %w", rec.Digest, err)
+		}
+		if err := m.commit(manifest); err != nil {
 			return err
 		}
-		m.image, m.committed = pull.Image{}, true
+		m.image, m.committed = pull.Incoming{}, true
 	default:
-		m.image.Add(rec)
+		if err := m.image.Add(rec); err != nil {
+			return err
+		}
 	}
 	return m.out.Write(rec)
 }
 
 // commit makes the images of a container image and writes their records after those
 // that came and are not replaced.
-func (m *maker) commit(manifest record.Record) error {
+func (m *maker) commit(manifest pull.Manifest) error {
 	link, err := m.image.Link(m.repo, manifest)
 	if temporary.Is(err) {
 		return tool.Again("%w", err)
@@ -116,7 +121,7 @@ func (m *maker) commit(manifest record.Record) error {
 	}
 	for _, old := range m.image.Images {
 		if !replaced(old, made) {
-			if err := m.out.Write(old); err != nil {
+			if err := m.out.Write(old.Record()); err != nil {
 				return err
 			}
 		}
@@ -169,7 +174,7 @@ func (m *maker) makePlain(link *oci.Link) (*tree.Inode, []record.Record, error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		made = append(made, pull.ImageRecord(variant.Variant{Format: version}, id.String()))
+		made = append(made, pull.ErofsImage{ID: id, Variant: variant.Variant{Format: version}}.Record())
 	}
 	return root, made, nil
 }
@@ -198,13 +203,9 @@ func (m *maker) formats() ([]variant.Format, error) {
 }
 
 // replaced reports whether an image was made that takes the place of an old one.
-func replaced(old record.Record, made []record.Record) bool {
-	was, err := pull.Variant(old)
-	if err != nil {
-		return false
-	}
+func replaced(old pull.ErofsImage, made []record.Record) bool {
 	for _, rec := range made {
-		if is, err := pull.Variant(rec); err == nil && is.Key() == was.Key() {
+		if is, err := pull.ParseErofsImage(rec); err == nil && is.Variant.Key() == old.Variant.Key() {
 			return true
 		}
 	}

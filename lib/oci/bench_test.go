@@ -125,7 +125,7 @@ func benchLink(b *testing.B, r *repo.Repo) *Link {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := r.Link(repo.Streams, LayerName(done.DiffID), done.Stream); err != nil {
+	if err := r.Link(repo.Streams, LayerName(Key(done.DiffID)), done.Stream); err != nil {
 		b.Fatal(err)
 	}
 	config, err := json.Marshal(v1.Image{RootFS: v1.RootFS{Type: "layers", DiffIDs: []digest.Digest{done.DiffID}}})
@@ -144,6 +144,6 @@ func benchLink(b *testing.B, r *repo.Repo) *Link {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l.Streams[done.DiffID] = done.Stream
+	l.Streams[Key(done.DiffID)] = done.Stream
 	return l
 }

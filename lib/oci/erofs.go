@@ -7,8 +7,6 @@ import (
 	"io"
 	"path"
 
-	"github.com/opencontainers/go-digest"
-
 	"cfs/lib/corrupt"
 	"cfs/lib/erofs"
 	"cfs/lib/layer"
@@ -21,7 +19,7 @@ import (
 
 // Tree merges layers, whose keys are given in order, into the root file system of
 // a container, in its canonical form. stream tells the stream of each layer.
-func Tree(r *repo.Repo, keys []digest.Digest, stream func(digest.Digest) verity.ID, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
+func Tree(r *repo.Repo, keys []Key, stream func(Key) verity.ID, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
 	g := layer.Merger{Xattrs: mode, Strict: strict}
 	for _, key := range keys {
 		if err := addLayer(&g, r, stream(key)); err != nil {

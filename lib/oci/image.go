@@ -23,8 +23,8 @@ type Config struct {
 	ID     verity.ID // of the stream
 	Digest digest.Digest
 	JSON   []byte
-	Layers map[digest.Digest]verity.ID // streams of the layers, by key
-	Images map[string]verity.ID        // EROFS images, by variant.Variant.Key
+	Layers map[Key]verity.ID    // streams of the layers
+	Images map[string]verity.ID // EROFS images, by variant.Variant.Key
 }
 
 // Manifest is an image's manifest with all that its stream refers to.
@@ -33,15 +33,15 @@ type Manifest struct {
 	Digest digest.Digest
 	JSON   []byte
 	v1.Manifest
-	ConfigID verity.ID                   // of the config's stream
-	Streams  map[digest.Digest]verity.ID // of the layers, by key
+	ConfigID verity.ID         // of the config's stream
+	Streams  map[Key]verity.ID // of the layers
 }
 
 // Image is a manifest and its config.
 type Image struct {
 	Manifest *Manifest
 	Config   *Config
-	Keys     []digest.Digest // of the layers, in their order
+	Keys     []Key // of the layers, in their order
 }
 
 // IsContainer tells container images from artifacts, which have no EROFS images.
@@ -56,12 +56,12 @@ func OpenConfig(r *repo.Repo, id verity.ID, d digest.Digest) (*Config, error) {
 	if err := verify(d, doc.JSON); err != nil {
 		return nil, err
 	}
-	c := &Config{ID: id, Digest: d, JSON: doc.JSON, Layers: map[digest.Digest]verity.ID{}, Images: map[string]verity.ID{}}
+	c := &Config{ID: id, Digest: d, JSON: doc.JSON, Layers: map[Key]verity.ID{}, Images: map[string]verity.ID{}}
 	for _, ref := range doc.refs {
 		if variant.IsKey(ref.Name) {
 			c.Images[ref.Name] = ref.ID
 		} else {
-			c.Layers[digest.Digest(ref.Name)] = ref.ID
+			c.Layers[Key(ref.Name)] = ref.ID
 		}
 	}
 	return c, nil
@@ -90,13 +90,13 @@ func OpenManifest(r *repo.Repo, d digest.Digest) (*Manifest, error) {
 	if err := verify(d, doc.JSON); err != nil {
 		return nil, err
 	}
-	m := &Manifest{ID: id, Digest: d, JSON: doc.JSON, Streams: map[digest.Digest]verity.ID{}}
+	m := &Manifest{ID: id, Digest: d, JSON: doc.JSON, Streams: map[Key]verity.ID{}}
 	if m.Manifest, err = manifest.Parse(doc.JSON); err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", d, err)
 	}
 	for _, ref := range doc.refs {
 		if config, ok := strings.CutPrefix(ref.Name, configKey); !ok {
-			m.Streams[digest.Digest(ref.Name)] = ref.ID
+			m.Streams[Key(ref.Name)] = ref.ID
 		} else if config == m.Manifest.Config.Digest.String() {
 			m.ConfigID = ref.ID
 		}
@@ -137,11 +137,11 @@ func OpenImage(r *repo.Repo, d digest.Digest) (*Image, error) {
 
 // LayerKeys returns the key of each layer of a manifest, in order, from the bytes
 // of its config if that is a container image's.
-func LayerKeys(m v1.Manifest, config []byte) ([]digest.Digest, error) {
+func LayerKeys(m v1.Manifest, config []byte) ([]Key, error) {
 	if !manifest.IsImageConfig(m.Config.MediaType) {
-		keys := make([]digest.Digest, len(m.Layers))
+		keys := make([]Key, len(m.Layers))
 		for i, l := range m.Layers {
-			keys[i] = l.Digest
+			keys[i] = Key(l.Digest)
 		}
 		return keys, nil
 	}
@@ -152,12 +152,16 @@ func LayerKeys(m v1.Manifest, config []byte) ([]digest.Digest, error) {
 	if len(ids) != len(m.Layers) {
 		return nil, corrupt.Errorf("manifest with %d layers, but its config %s has %d diff IDs", len(m.Layers), m.Config.Digest, len(ids))
 	}
-	return ids, nil
+	keys := make([]Key, len(ids))
+	for i, id := range ids {
+		keys[i] = Key(id)
+	}
+	return keys, nil
 }
 
 // Stream returns the stream of the layer with a key, as the config or the manifest
 // refers to it, the zero ID if neither does.
-func (i *Image) Stream(key digest.Digest) verity.ID {
+func (i *Image) Stream(key Key) verity.ID {
 	if id, ok := i.Manifest.Streams[key]; ok {
 		return id
 	}

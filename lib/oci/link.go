@@ -28,14 +28,14 @@ type Link struct {
 	Manifest     v1.Manifest
 	ManifestJSON []byte
 	ConfigJSON   []byte
-	Keys         []digest.Digest             // of the layers, in order
-	Streams      map[digest.Digest]verity.ID // of the layers, by key
+	Keys         []Key             // of the layers, in order
+	Streams      map[Key]verity.ID // of the layers
 	Images       map[variant.Variant]verity.ID
 }
 
 // NewLink reads the JSON of a manifest and of its config.
 func NewLink(d digest.Digest, text, config []byte) (*Link, error) {
-	l := &Link{Digest: d, ManifestJSON: text, ConfigJSON: config, Streams: map[digest.Digest]verity.ID{}, Images: map[variant.Variant]verity.ID{}}
+	l := &Link{Digest: d, ManifestJSON: text, ConfigJSON: config, Streams: map[Key]verity.ID{}, Images: map[variant.Variant]verity.ID{}}
 	if err := verify(d, text); err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, strict tolerance.Stric
 	if _, err := l.layers(r); err != nil {
 		return nil, err
 	}
-	return Tree(r, l.Keys, func(key digest.Digest) verity.ID { return l.Streams[key] }, mode, strict)
+	return Tree(r, l.Keys, func(key Key) verity.ID { return l.Streams[key] }, mode, strict)
 }
 
 // Write writes the config and then the manifest of an image, each with its
@@ -136,7 +136,7 @@ var errGone = temporary.Errorf("its stream is gone")
 
 // checkStream checks what is claimed for a layer, which in a container image must be
 // a tar.
-func checkStream(r *repo.Repo, key digest.Digest, claimed verity.ID, container bool) error {
+func checkStream(r *repo.Repo, key Key, claimed verity.ID, container bool) error {
 	if claimed.IsZero() {
 		return errors.New("no record names its stream")
 	}

@@ -11,9 +11,16 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// LayerName returns the name of a layer's stream, by its key: the diff ID in a
-// container image, the layer's own digest in an artifact.
-func LayerName(key digest.Digest) string { return "oci-layer-" + key.String() }
+// Key is what a layer's stream is named by, and what its references are: the diff ID in
+// a container image, the layer's own digest in an artifact. It is empty while that is not
+// known.
+type Key digest.Digest
+
+// String returns the digest as text.
+func (k Key) String() string { return string(k) }
+
+// LayerName returns the name of a layer's stream.
+func LayerName(key Key) string { return "oci-layer-" + key.String() }
 
 func configName(d digest.Digest) string { return "oci-config-" + d.String() }
 
@@ -50,4 +57,6 @@ func CheckTag(name string) error {
 }
 
 // Names returns the names that a stream can have by an OCI digest.
-func Names(d digest.Digest) []string { return []string{ManifestName(d), configName(d), LayerName(d)} }
+func Names(d digest.Digest) []string {
+	return []string{ManifestName(d), configName(d), LayerName(Key(d))}
+}

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/repo"
@@ -58,7 +56,7 @@ func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, err
 // blob of an artifact may have the key of a container's layer. It is marked as corrupt
 // if, as far as is seen without reading it, it is not what it should be. Either way
 // it is to be stored again.
-func Stored(r *repo.Repo, key digest.Digest, tar bool) (verity.ID, error) {
+func Stored(r *repo.Repo, key Key, tar bool) (verity.ID, error) {
 	id, err := r.Lookup(repo.Streams, LayerName(key))
 	if err != nil {
 		return verity.ID{}, err

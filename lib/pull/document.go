@@ -1,0 +1,81 @@
+package pull
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/temporary"
+)
+
+// read returns the JSON of the manifest.
+func (m Manifest) read(r *repo.Repo) ([]byte, error) {
+	linked := func() ([]byte, error) {
+		stored, err := oci.OpenManifest(r, m.Digest)
+		if err != nil {
+			return nil, err
+		}
+		return stored.JSON, nil
+	}
+	if m.Stream.IsZero() {
+		return m.readFile(linked)
+	}
+	return unlessGone(linked())
+}
+
+// read returns the JSON of the config.
+func (c Config) read(r *repo.Repo) ([]byte, error) {
+	open := func() (*oci.Config, error) { return oci.OpenConfig(r, c.Stream, c.Digest) }
+	if c.Stream.IsZero() {
+		open = func() (*oci.Config, error) { return oci.OpenNamedConfig(r, c.Digest) }
+	}
+	linked := func() ([]byte, error) {
+		stored, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return stored.JSON, nil
+	}
+	if c.Stream.IsZero() {
+		return c.readFile(linked)
+	}
+	return unlessGone(linked())
+}
+
+// unlessGone makes the error of a stream that is not there a temporary one.
+func unlessGone(text []byte, err error) ([]byte, error) {
+	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
+		return nil, temporary.Errorf("its stream is gone")
+	}
+	return text, err
+}
+
+// readFile reads the file that the record names, whose bytes the caller verifies. If that
+// is gone, another pull of the same image may have linked it, and removed the file.
+func (b Blob) readFile(linked func() ([]byte, error)) ([]byte, error) {
+	text, err := readFile(b.Path, b.Digest)
+	if temporary.Is(err) {
+		if text, err := linked(); err == nil {
+			return text, nil
+		}
+	}
+	return text, err
+}
+
+func readFile(path string, d digest.Digest) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, temporary.Errorf("%q is gone", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return blob.ReadAll(f, d, -1)
+}

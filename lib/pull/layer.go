@@ -1,0 +1,89 @@
+package pull
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/oci"
+	"cfs/lib/record"
+)
+
+// Layer is the record of a layer: of a container image, a tar, which has a diff ID, or of
+// an artifact, any blob, which has none.
+type Layer struct {
+	Blob
+	Artifact bool
+	DiffID   digest.Digest // of the uncompressed tar, "" if not known
+	For      digest.Digest // the manifest that is pulled, "" if there is none
+}
+
+// NewLayer returns the layer of a descriptor in a manifest. Without a diff ID it is one of
+// an artifact.
+func NewLayer(d v1.Descriptor, diffID, manifest digest.Digest) Layer {
+	l := Layer{Blob: describe(d), Artifact: diffID == "", DiffID: diffID, For: manifest}
+	said := l.keys()[:4]
+	if l.Artifact {
+		said = said[1:]
+	}
+	l.made(said...)
+	return l
+}
+
+// ParseLayer reads the record of a layer.
+func ParseLayer(rec record.Record) (Layer, error) {
+	if rec.Kind != kindLayer && rec.Kind != kindBlob {
+		return Layer{}, fmt.Errorf("%q is no kind of layer", rec.Kind)
+	}
+	blob, err := parseBlob(rec)
+	if err != nil {
+		return Layer{}, err
+	}
+	l := Layer{Blob: blob, Artifact: rec.Kind == kindBlob}
+	if l.DiffID, err = parseOptional(rec, keyDiffID); err != nil {
+		return Layer{}, err
+	}
+	if l.For, err = parseOptional(rec, keyFor); err != nil {
+		return Layer{}, err
+	}
+	l.origin = origin{rec, l.keys()}
+	return l, nil
+}
+
+// Record returns the record that says this.
+func (l Layer) Record() record.Record {
+	return l.origin.record(l.Kind(), l.Digest.String(), l.keys())
+}
+
+// Kind returns the word for what it is, of records and of messages.
+func (l Layer) Kind() string {
+	if l.Artifact {
+		return kindBlob
+	}
+	return kindLayer
+}
+
+// Name returns kind and digest, for errors.
+func (l Layer) Name() string {
+	rec := origin{}.record(l.Kind(), l.Digest.String(), nil)
+	return rec.String()
+}
+
+// Key returns what the layer's stream is named by, "" if that is not known yet.
+func (l Layer) Key() oci.Key {
+	if l.Artifact {
+		return oci.Key(l.Digest)
+	}
+	return oci.Key(l.DiffID)
+}
+
+// keys are in the order in which a record has them that is made here; the first is of
+// container images alone, and the first four are what a manifest and its config say.
+func (l Layer) keys() []record.Key {
+	return slices.Concat([]record.Key{
+		{Name: keyDiffID, Value: l.DiffID.String()}, {Name: keyMediaType, Value: l.MediaType},
+		{Name: keySize, Value: l.size()}, {Name: keyFor, Value: l.For.String()},
+	}, l.place())
+}
