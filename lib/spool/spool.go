@@ -127,32 +127,6 @@ func (s *Spool) Have(d v1.Descriptor) int64 {
 	return 0
 }
 
-// Drop removes what there is of a blob that is not needed, unless it is kept, or somebody
-// is at it.
-func (s *Spool) Drop(d v1.Descriptor) error {
-	path, err := s.Path(d)
-	if err != nil || s.Have(d) == 0 {
-		return err
-	}
-	none, cancel := context.WithCancel(context.Background())
-	cancel()
-	f, err := lockPartial(none, path+partialSuffix, func() {})
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if !s.Kept(d) {
-		err = os.Remove(path)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, os.Remove(f.Name()))
-}
-
 // Whole reports whether all of a blob seems to be there, by its size.
 func (s *Spool) Whole(d v1.Descriptor) bool {
 	path, err := s.Path(d)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,6 +219,79 @@ func TestDrop(t *testing.T) {
 	}
 	if err := s.Drop(d); err != nil || s.Have(d) != d.Size {
 		t.Errorf("what is kept has gone: %v", err)
+	}
+}
+
+// TestRemove: by its path only the blob of that digest in a spool is removed.
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	s, d := open(t, dir), describe(content)
+	var read atomic.Int64
+	path, err := s.Fetch(t.Context(), d, giving(content, &read), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Dir(path)
+	other := filepath.Join(folder, strings.Repeat("0", 64))
+	elsewhere := filepath.Join(t.TempDir(), "blobs/sha256", d.Digest.Encoded())
+	link := filepath.Join(t.TempDir(), "link")
+	stays := []string{other, elsewhere, filepath.Join(dir, "index.json"), filepath.Join(dir, "oci-layout"), dir + "/blobs/" + d.Digest.Encoded()}
+	os.MkdirAll(filepath.Dir(elsewhere), 0o755)
+	os.Symlink(path, link)
+	for _, name := range stays {
+		if _, err := os.Stat(name); err != nil {
+			os.WriteFile(name, content, 0o644)
+		}
+		if err := Remove(name, d.Digest); err != nil {
+			t.Error(err)
+		}
+	}
+	nothing := digest.FromString("no blob of the spool")
+	for _, err := range []error{
+		Remove(link, d.Digest), Remove(folder, d.Digest), Remove("", d.Digest), Remove("/", d.Digest), Remove(path, ""), Remove(path, nothing),
+		Remove(filepath.Join(folder, nothing.Encoded()), nothing), Remove(dir+"/blobs/sha512/"+digest.SHA512.FromString("x").Encoded(), digest.SHA512.FromString("x")),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, name := range append(stays, link, path) {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("%s has gone", name)
+		}
+	}
+	busy, err := lockPartial(t.Context(), path+partialSuffix, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(path, d.Digest); err != nil || !s.Whole(d) {
+		t.Errorf("a blob that somebody is at has gone, %v", err)
+	}
+	busy.Close()
+	if err := s.Keep(t.Context(), d, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(path, d.Digest); err != nil || !s.Whole(d) {
+		t.Errorf("a blob that is kept has gone, %v", err)
+	}
+	if err := s.writeJSON("index.json", emptyIndex()); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if err := Remove("blobs/../blobs/sha256/"+d.Digest.Encoded(), d.Digest); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("it has stayed")
+	}
+	if partial, _ := filepath.Glob(dir + "/blobs/*/*" + partialSuffix); partial != nil {
+		t.Errorf("left behind: %s", partial)
+	}
+	if path, err = s.Fetch(t.Context(), d, giving(content, &read), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(path, d.Digest); err != nil || s.Have(d) > 0 {
+		t.Errorf("it has stayed, %v", err)
 	}
 }
 
