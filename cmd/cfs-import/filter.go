@@ -155,13 +155,13 @@ func (i *importer) checkType(rec record.Record) error {
 
 func (i *importer) importFile(rec record.Record, f *os.File, src oci.Source) (oci.Imported, error) {
 	if rec.Kind == "blob" {
-		return oci.ImportBlob(i.repo, f, src)
+		return oci.ImportBlob(i.c.Context, i.repo, f, src)
 	}
 	compression, ok := manifest.LayerCompression(rec.Get("media-type"))
 	if !ok {
-		return importSniffed(i.repo, f, src)
+		return importSniffed(i.c.Context, i.repo, f, src)
 	}
-	return oci.ImportLayer(i.repo, f, compression, src)
+	return oci.ImportLayer(i.c.Context, i.repo, f, compression, src)
 }
 
 // source reads what a record says about its blob.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -36,7 +37,7 @@ func one(c *cli.Context) error {
 		defer f.Close()
 		in = f
 	}
-	done, err := importSniffed(r, in, src)
+	done, err := importSniffed(c.Context, r, in, src)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -48,10 +49,10 @@ func one(c *cli.Context) error {
 }
 
 // importSniffed imports a layer whose bytes tell how it is compressed.
-func importSniffed(r *repo.Repo, in io.Reader, src oci.Source) (oci.Imported, error) {
+func importSniffed(ctx context.Context, r *repo.Repo, in io.Reader, src oci.Source) (oci.Imported, error) {
 	compression, in, err := blob.Sniff(in)
 	if err != nil {
 		return oci.Imported{}, err
 	}
-	return oci.ImportLayer(r, in, compression, src)
+	return oci.ImportLayer(ctx, r, in, compression, src)
 }

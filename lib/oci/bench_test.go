@@ -58,7 +58,7 @@ const benchFiles = 2000
 func BenchmarkImport(b *testing.B) {
 	data := rootfs(b, benchFiles)
 	importInto := func(r *repo.Repo) Imported {
-		done, err := ImportLayer(r, bytes.NewReader(data), blob.Gzip, Source{Size: -1})
+		done, err := ImportLayer(b.Context(), r, bytes.NewReader(data), blob.Gzip, Source{Size: -1})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func BenchmarkLink(b *testing.B) {
 // benchLink stores a layer and returns an image of it.
 func benchLink(b *testing.B, r *repo.Repo) *Link {
 	data := rootfs(b, benchFiles)
-	done, err := ImportLayer(r, bytes.NewReader(data), blob.Gzip, Source{Size: -1})
+	done, err := ImportLayer(b.Context(), r, bytes.NewReader(data), blob.Gzip, Source{Size: -1})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,9 +34,10 @@ type Imported struct {
 }
 
 // ImportLayer reads a layer, stores its files as objects, and it as a splitstream,
-// after everything that src says was found to be true.
-func ImportLayer(r *repo.Repo, in io.Reader, c blob.Compression, src Source) (Imported, error) {
-	raw, finish, err := src.check(in)
+// after everything that src says was found to be true. Between two reads it ends with
+// ctx; nothing works in r when it has returned.
+func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, c blob.Compression, src Source) (Imported, error) {
+	raw, finish, err := src.check(reader{ctx, in})
 	if err != nil {
 		return Imported{}, err
 	}
@@ -44,7 +46,8 @@ func ImportLayer(r *repo.Repo, in io.Reader, c blob.Compression, src Source) (Im
 		return Imported{}, err
 	}
 	defer tar.Close()
-	inflated := blob.Ahead(tar)
+	// A few bytes of a blob can become a tar that takes hours.
+	inflated := blob.Ahead(reader{ctx, tar})
 	defer inflated.Close()
 	hash := digest.Canonical.Digester()
 	if src.DiffID != "" {
@@ -96,9 +99,9 @@ func (done *Imported) split(r *repo.Repo, tar io.Reader) (*splitstream.Writer, e
 }
 
 // ImportBlob reads a blob that is no tar and stores it as one object and a
-// splitstream that refers to it.
-func ImportBlob(r *repo.Repo, in io.Reader, src Source) (Imported, error) {
-	raw, finish, err := src.check(in)
+// splitstream that refers to it. It ends with ctx as ImportLayer does.
+func ImportBlob(ctx context.Context, r *repo.Repo, in io.Reader, src Source) (Imported, error) {
+	raw, finish, err := src.check(reader{ctx, in})
 	if err != nil {
 		return Imported{}, err
 	}
@@ -158,6 +161,19 @@ func (src Source) check(in io.Reader) (io.Reader, func() (digest.Digest, int64, 
 		return hash.Digest(), counted.n, err
 	}
 	return counted, finish, nil
+}
+
+// reader is a reader that ends with a context.
+type reader struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.in.Read(p)
 }
 
 // counter counts the bytes of a reader.

@@ -38,7 +38,7 @@ type Layer struct {
 func AddLayer(t testing.TB, r *repo.Repo, members ...Member) Layer {
 	t.Helper()
 	tar := Tar(t, members...)
-	done, err := oci.ImportLayer(r, bytes.NewReader(Gzip(t, tar)), blob.Gzip, oci.Source{Size: -1})
+	done, err := oci.ImportLayer(t.Context(), r, bytes.NewReader(Gzip(t, tar)), blob.Gzip, oci.Source{Size: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func AddLayer(t testing.TB, r *repo.Repo, members ...Member) Layer {
 // AddBlob stores the blob of an artifact, and names it.
 func AddBlob(t testing.TB, r *repo.Repo, content string) Layer {
 	t.Helper()
-	done, err := oci.ImportBlob(r, bytes.NewReader([]byte(content)), oci.Source{Size: -1})
+	done, err := oci.ImportBlob(t.Context(), r, bytes.NewReader([]byte(content)), oci.Source{Size: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
