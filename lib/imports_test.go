@@ -46,9 +46,9 @@ var mayImport = map[string][]string{
 	"oci":         {"repo", "manifest", "blob", "layer", "splitstream", "erofs", "tree", "variant", "tolerance", "temporary", "verity", "corrupt"},
 	"fsck":        {"repo", "oci", "splitstream", "variant", "verity", "corrupt"},
 	"gc":          {"repo", "oci", "verity", "corrupt"},
-	"pull":        {"record", "repo", "oci", "blob", "variant", "temporary", "verity", "corrupt"},
-	"mount":       {},
 	"progress":    {"terminal"},
+	"pull":        {"record", "flock", "repo", "oci", "spool", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt"},
+	"mount":       {},
 	"tool":        {"record", "repo", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 

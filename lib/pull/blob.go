@@ -8,6 +8,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/record"
+	"cfs/lib/spool"
 	"cfs/lib/verity"
 )
 
@@ -91,4 +92,13 @@ func (b *Blob) place() []record.Key {
 func (b *Blob) store(id verity.ID) {
 	b.Path, b.Spooled, b.Stream = "", false, id
 	b.origin.was = b.origin.was.Without(keyPath, keySpooled)
+}
+
+// removeSpooled removes the file with the bytes, if the record says that it is in the
+// spool: the blob is stored, and its digest verified, by now.
+func (b *Blob) removeSpooled() error {
+	if !b.Spooled {
+		return nil
+	}
+	return spool.Remove(b.Path, b.Digest)
 }

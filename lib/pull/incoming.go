@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"errors"
 	"fmt"
 
 	"cfs/lib/corrupt"
@@ -9,6 +10,10 @@ import (
 	"cfs/lib/repo"
 	"cfs/lib/verity"
 )
+
+// ErrNoManifest is the error of a stage whose input ended before the manifest, which is the
+// commit.
+var ErrNoManifest = errors.New("input ended without a manifest: an earlier stage did not finish")
 
 // Incoming is what the records of an image have said so far.
 type Incoming struct {

@@ -47,10 +47,7 @@ type origin struct {
 // still said as it was stays as it was; an empty value removes its key; what is new comes
 // last, in the order of keys.
 func (o origin) record(kind, digest string, keys []record.Key) record.Record {
-	rec := record.Record{Kind: kind, Digest: digest, Keys: o.was.Keys}
-	if digest == "" {
-		rec.Digest = record.None
-	}
+	rec := record.Record{Kind: kind, Digest: orNone(digest), Keys: o.was.Keys}
 	for _, k := range keys {
 		switch {
 		case slices.Contains(o.said, k):
@@ -61,4 +58,12 @@ func (o origin) record(kind, digest string, keys []record.Key) record.Record {
 		}
 	}
 	return rec
+}
+
+// orNone returns a digest as records have it.
+func orNone(digest string) string {
+	if digest == "" {
+		return record.None
+	}
+	return digest
 }

@@ -66,10 +66,7 @@ func (l Layer) Kind() string {
 }
 
 // Name returns kind and digest, for errors.
-func (l Layer) Name() string {
-	rec := origin{}.record(l.Kind(), l.Digest.String(), nil)
-	return rec.String()
-}
+func (l Layer) Name() string { return l.Kind() + " " + orNone(l.Digest.String()) }
 
 // Key returns what the layer's stream is named by, "" if that is not known yet.
 func (l Layer) Key() oci.Key {

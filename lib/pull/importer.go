@@ -1,0 +1,94 @@
+package pull
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"cfs/lib/progress"
+	"cfs/lib/record"
+	"cfs/lib/repo"
+	"cfs/lib/tolerance"
+)
+
+// Importer is the stage that stores layers. Whatever fails first ends it: layers that are
+// on their way are given up, and nothing is named any more.
+type Importer struct {
+	Open     func() (*repo.Repo, error)
+	Out      *record.Writer
+	Jobs     int // layers at once
+	Strict   tolerance.Strict
+	Progress *progress.Printer
+
+	repo    *repo.Repo
+	commits *committer
+	running errgroup.Group
+	ctx     context.Context // ends with the first failure, which is its cause
+	fail    context.CancelCauseFunc
+}
+
+// Start opens the repository.
+func (i *Importer) Start() (err error) {
+	if i.repo, err = i.Open(); err != nil {
+		return err
+	}
+	i.running.SetLimit(i.Jobs)
+	i.ctx, i.fail = context.WithCancelCause(context.Background())
+	i.commits = newCommitter(i.repo, i.Out)
+	return nil
+}
+
+// Close gives up what is still on its way, waits until nothing works in the repository any
+// more, and closes it.
+func (i *Importer) Close() error {
+	if i.repo == nil {
+		return nil
+	}
+	i.fail(context.Canceled)
+	i.running.Wait()
+	return i.repo.Close()
+}
+
+// Handle begins to store the layer of a record; anything else it passes on, after all
+// layers that came before. It returns the first failure, also of another layer.
+func (i *Importer) Handle(rec record.Record) error {
+	if i.ctx.Err() != nil {
+		return i.Finish()
+	}
+	if rec.Kind != kindLayer && rec.Kind != kindBlob {
+		if err := i.Finish(); err != nil {
+			return err
+		}
+		return i.Out.Write(rec)
+	}
+	i.running.Go(func() error {
+		done, err := i.layer(rec)
+		if err != nil {
+			i.fail(fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err))
+		} else if err := i.commits.add(i.ctx, done); err != nil {
+			i.fail(err)
+		}
+		return nil
+	})
+	return nil
+}
+
+// Finish waits until all layers that were begun are stored, or given up because one has
+// failed.
+func (i *Importer) Finish() error {
+	i.running.Wait()
+	return context.Cause(i.ctx)
+}
+
+// Import stores the layer that is read from in, and writes its record. Its name is for
+// errors, and an empty diff ID is found out.
+func (i *Importer) Import(name string, in io.Reader, diffID digest.Digest) error {
+	done, err := i.read(Layer{Blob: Blob{Size: -1}, DiffID: diffID}, in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return i.commits.add(i.ctx, done)
+}

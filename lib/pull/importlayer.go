@@ -1,0 +1,117 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
+	"cfs/lib/oci"
+	"cfs/lib/progress"
+	"cfs/lib/record"
+	"cfs/lib/temporary"
+	"cfs/lib/tolerance"
+)
+
+// layer stores what a record names, if it is not stored yet.
+func (i *Importer) layer(rec record.Record) (stored, error) {
+	l, err := ParseLayer(rec)
+	if err != nil {
+		return stored{}, err
+	}
+	if err := i.checkType(l); err != nil {
+		return stored{}, err
+	}
+	if done, err := i.present(l); !errors.Is(err, errAbsent) {
+		return done, err
+	}
+	f, err := os.Open(l.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Another pull may have stored it meanwhile, and removed it from the spool.
+		if done, err := i.present(l); !errors.Is(err, errAbsent) {
+			return done, err
+		}
+		return stored{}, temporary.Errorf("%w", err)
+	}
+	if err != nil {
+		return stored{}, err
+	}
+	defer f.Close()
+	// A read of a pipe may wait for ever.
+	defer context.AfterFunc(i.ctx, func() { f.Close() })()
+	return i.read(l, f)
+}
+
+// errAbsent means that the repository does not have a layer, and must read it.
+var errAbsent = errors.New("not stored yet")
+
+// present returns what the repository has of a layer. It takes no lock of its own: the
+// stage holds one from its start.
+func (i *Importer) present(l Layer) (stored, error) {
+	if l.Key() == "" {
+		return stored{}, errAbsent
+	}
+	id, err := oci.Stored(i.repo, l.Key(), !l.Artifact)
+	switch {
+	case err == nil:
+		i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: orNone(l.Digest.String()), Message: "present"})
+		return stored{Layer: l, stream: id}, nil
+	case !errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err):
+		return stored{}, err
+	case !l.Stream.IsZero():
+		return stored{}, temporary.Errorf("stream %s of %s is gone from the repository", l.Stream, l.Key())
+	}
+	return stored{}, errAbsent
+}
+
+// checkType refuses what is no layer by its media type, whether it is stored or not:
+// what a pull does must not depend on what came before.
+func (i *Importer) checkType(l Layer) error {
+	if l.Artifact || l.MediaType == "" {
+		return nil
+	}
+	if bool(i.Strict) && manifest.IsDocker(l.MediaType) {
+		return fmt.Errorf("media type %q %w", l.MediaType, tolerance.ErrRefused)
+	}
+	if _, ok := manifest.LayerCompression(l.MediaType); !ok {
+		return fmt.Errorf("media type %q is not one of a container's layer", l.MediaType)
+	}
+	return nil
+}
+
+// read reads a layer, stores it, and adds what it found out about it.
+func (i *Importer) read(l Layer, in io.Reader) (stored, error) {
+	done, err := i.store(l, in)
+	if err != nil {
+		return stored{}, err
+	}
+	l.Digest, l.Size = done.Digest, done.Size
+	if !l.Artifact {
+		l.DiffID = done.DiffID
+	}
+	i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: l.Digest.String(), Message: fmt.Sprintf(
+		"%d new and %d present objects; %d bytes stored, %d inline", done.New, done.Present, done.NewBytes, done.Inline)})
+	return stored{Layer: l, stream: done.Stream, fresh: true}, nil
+}
+
+// store stores a blob as what it is. How a layer is compressed its bytes tell, where its
+// media type does not.
+func (i *Importer) store(l Layer, in io.Reader) (oci.Imported, error) {
+	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID}
+	if l.Artifact {
+		return oci.ImportBlob(i.ctx, i.repo, in, src)
+	}
+	compression, ok := manifest.LayerCompression(l.MediaType)
+	if !ok {
+		var err error
+		if compression, in, err = blob.Sniff(in); err != nil {
+			return oci.Imported{}, err
+		}
+	}
+	return oci.ImportLayer(i.ctx, i.repo, in, compression, src)
+}

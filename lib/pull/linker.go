@@ -1,0 +1,128 @@
+package pull
+
+import (
+	"fmt"
+	"slices"
+
+	"cfs/lib/flock"
+	"cfs/lib/oci"
+	"cfs/lib/record"
+	"cfs/lib/repo"
+)
+
+// Linker is the last stage of the pipe: it links an image when its manifest comes, tags
+// it, and writes what holds then.
+type Linker struct {
+	Open func() (*repo.Repo, error)     // at the first record
+	Lock flock.Lock                     // how to wait for other linkers
+	Name func(Manifest) (string, error) // how to tag an image, "" for not at all
+	Out  *record.Writer
+
+	repo      *repo.Repo
+	image     Incoming
+	committed bool // a manifest has come
+	partial   int  // the status of the first part that could not be made
+}
+
+// Handle takes in a record, and links the image with its manifest. The error is temporary
+// if something that was stored is gone.
+func (l *Linker) Handle(rec record.Record) (err error) {
+	if l.repo == nil {
+		if l.repo, err = l.Open(); err != nil {
+			return err
+		}
+	}
+	switch rec.Kind {
+	case kindTag:
+		return nil // of an earlier link; this one writes its own
+	case kindPartial:
+		if p, err := ParsePartial(rec); err == nil && l.partial == 0 {
+			l.partial = p.Status
+		}
+	case kindManifest:
+		m, err := ParseManifest(rec)
+		if err != nil {
+			return fmt.Errorf("manifest %s: %w", rec.Digest, err)
+		}
+		err = l.commit(m)
+		l.image, l.committed = Incoming{}, true
+		return err
+	}
+	return l.image.Add(rec)
+}
+
+// Finish ends the input. It returns the status of a part that an earlier stage could not
+// make, while all the rest is linked, 0 if nothing is missing. The error is ErrNoManifest
+// if no manifest came.
+func (l *Linker) Finish() (partial int, err error) {
+	if !l.committed {
+		return 0, ErrNoManifest
+	}
+	return l.partial, nil
+}
+
+// Close closes the repository.
+func (l *Linker) Close() error {
+	if l.repo == nil {
+		return nil
+	}
+	return l.repo.Close()
+}
+
+// commit links an image, tags it, and says what holds now.
+func (l *Linker) commit(m Manifest) error {
+	name, err := l.Name(m)
+	if err != nil {
+		return err
+	}
+	image, err := l.link(m, name)
+	if err != nil {
+		return err
+	}
+	if err := oci.DropLeases(l.repo, image.Manifest.Digest); err != nil {
+		return err
+	}
+	for _, b := range []Blob{l.image.Config.Blob, m.Blob} {
+		if err := b.removeSpooled(); err != nil {
+			return err
+		}
+	}
+	return l.write(image, m, name)
+}
+
+// link does what must not overlap with another linker.
+func (l *Linker) link(m Manifest, name string) (*oci.Image, error) {
+	release, err := l.repo.LockStreams(l.Lock)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	link, err := l.image.Link(l.repo, m)
+	if err != nil {
+		return nil, err
+	}
+	image, err := link.Write(l.repo)
+	if err != nil || name == "" {
+		return image, err
+	}
+	return image, oci.SetTag(l.repo, name, image.Manifest.Digest)
+}
+
+// write writes the records that now hold, the tag before the manifest.
+func (l *Linker) write(image *oci.Image, m Manifest, name string) error {
+	list, err := Records(l.repo, image, append(l.image.Records(), m.Record()))
+	if err != nil {
+		return err
+	}
+	last := len(list) - 1
+	others := l.image.Others
+	if name != "" {
+		others = append(others, Tag{Manifest: image.Manifest.Digest, Name: name}.Record())
+	}
+	for _, rec := range slices.Concat(list[:last], others, list[last:]) {
+		if err := l.Out.Write(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
