@@ -6,7 +6,6 @@ import (
 	"io/fs"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/urfave/cli/v2"
 
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -15,20 +14,20 @@ import (
 )
 
 // why lists the tags that reach an object, or what an OCI digest stands for.
-func why(c *cli.Context) error {
-	return withRepo(c, 1, false, func(r *repo.Repo, args []string) error {
-		ids, err := objectsOf(r, args[0])
+func (o *options) why() error {
+	return o.withRepo(1, o.openToRead, func(r *repo.Repo) error {
+		ids, err := objectsOf(r, o.Operands[0])
 		if err != nil {
 			return err
 		}
 		tags, warnings := oci.Tags(r)
 		for _, w := range warnings {
-			tool.Warn(c, "%v", w)
+			o.Warn("%v", w)
 		}
 		for _, t := range tags {
 			k := oci.NewReach(r, func(error) {})
 			if err := k.AddName(repo.Streams, oci.ManifestName(t.Manifest)); err != nil {
-				tool.Warn(c, "tag %q: %v", t.Tag, err)
+				o.Warn("tag %q: %v", t.Tag, err)
 			}
 			if !keeps(k, ids) {
 				continue

@@ -15,12 +15,18 @@ type Stage struct {
 	Start  func() error              // before stdin is read
 	Handle func(record.Record) error // with each record: writes what comes of it
 	Finish func() error              // at the end of the input
+
+	// Product is set where the stage makes something that is worth finishing though nobody
+	// reads its records any more.
+	Product bool
 }
 
 // Filter runs a stage of the pipe over stdin. A failure of an earlier stage is
 // handed on, and one of this stage is written as the last record.
 func (o *Options) Filter(out *record.Writer, s Stage) error {
-	WatchReader(out)
+	if !s.Product {
+		WatchReader(out)
+	}
 	return o.Fail(out, s.run(os.Stdin, out))
 }
 

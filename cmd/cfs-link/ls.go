@@ -8,68 +8,11 @@ import (
 	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/urfave/cli/v2"
 
 	"cfs/lib/oci"
-	"cfs/lib/pull"
 	"cfs/lib/repo"
-	"cfs/lib/tool"
 	"cfs/lib/variant"
 )
-
-// withRepo opens the repository for a command with a number of operands.
-func withRepo(c *cli.Context, operands int, write bool, do func(*repo.Repo, []string) error) error {
-	if c.NArg() != operands {
-		return tool.UsageError("want %d operands, have %d", operands, c.NArg())
-	}
-	open := func(c *cli.Context) (*repo.Repo, error) { return tool.OpenRepo(c, false) }
-	if write {
-		open = tool.OpenToWrite
-	}
-	r, err := open(c)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	return do(r, c.Args().Slice())
-}
-
-func show(c *cli.Context) error {
-	return withRepo(c, 1, false, func(r *repo.Repo, args []string) error {
-		image, err := oci.Find(r, args[0])
-		if err != nil {
-			return err
-		}
-		list, err := pull.Records(r, image, nil)
-		if err != nil {
-			return err
-		}
-		out := tool.Records(c)
-		for _, rec := range list {
-			if err := out.Write(rec); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func tag(c *cli.Context) error {
-	return withRepo(c, 2, true, func(r *repo.Repo, args []string) error {
-		if err := oci.CheckTag(args[1]); err != nil {
-			return tool.UsageError("%w", err)
-		}
-		image, err := oci.Find(r, args[0])
-		if err != nil {
-			return err
-		}
-		return oci.SetTag(r, args[1], image.Manifest.Digest)
-	})
-}
-
-func untag(c *cli.Context) error {
-	return withRepo(c, 1, true, func(r *repo.Repo, args []string) error { return oci.RemoveTag(r, args[0]) })
-}
 
 // entry is a line of ls; its JSON names are ours.
 type entry struct {
@@ -83,23 +26,24 @@ type entry struct {
 	Boot         string `json:"boot"`
 }
 
-func list(c *cli.Context) error {
-	return withRepo(c, 0, false, func(r *repo.Repo, _ []string) error {
+// list prints a line for each tag.
+func (o *options) list() error {
+	return o.withRepo(0, o.openToRead, func(r *repo.Repo) error {
 		tags, warnings := oci.Tags(r)
 		for _, w := range warnings {
-			tool.Warn(c, "%v", w)
+			o.Warn("%v", w)
 		}
 		out := json.NewEncoder(os.Stdout)
 		for _, t := range tags {
 			e, err := describe(r, t)
 			if err != nil {
-				tool.Warn(c, "tag %q: %v", t.Tag, err)
+				o.Warn("tag %q: %v", t.Tag, err)
 				continue
 			}
-			if c.Bool("missing") && (!e.Container || e.Image != "") {
+			if o.missing && (!e.Container || e.Image != "") {
 				continue
 			}
-			if c.Bool("json") {
+			if o.JSON {
 				err = out.Encode(e)
 			} else {
 				_, err = fmt.Println(e.text())
