@@ -65,7 +65,7 @@ func check(c *cli.Context) error {
 
 // reach returns what one image needs, as far as it can be found.
 func reach(r *repo.Repo, name string) (*oci.Reach, error) {
-	image, err := oci.Find(r, name)
+	image, err := oci.FindImage(r, name)
 	if err != nil {
 		if _, tagged := oci.Tag(r, name); tagged == nil && errors.Is(err, fs.ErrNotExist) {
 			err = corrupt.Errorf("tag %q: %w", name, err) // what is missing is not the tag

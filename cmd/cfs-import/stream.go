@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-
-	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -25,7 +22,7 @@ func (o *options) withStream(do func(*repo.Repo, verity.ID, *splitstream.Reader)
 		return err
 	}
 	defer r.Close()
-	id, err := find(r, o.Operands[0])
+	id, err := oci.FindStream(r, o.Operands[0])
 	if err != nil {
 		return err
 	}
@@ -35,23 +32,6 @@ func (o *options) withStream(do func(*repo.Repo, verity.ID, *splitstream.Reader)
 	}
 	defer closer.Close()
 	return do(r, id, s)
-}
-
-// find returns the stream that an operand names.
-func find(r *repo.Repo, name string) (verity.ID, error) {
-	if id, err := verity.ParseID(name); err == nil && id.Algorithm() == r.Algorithm {
-		return id, nil
-	}
-	if d := digest.Digest(name); d.Validate() == nil {
-		name = oci.LayerName(oci.Key(d))
-	}
-	if ref, ok := strings.CutPrefix(name, "refs/"); ok {
-		var err error
-		if name, err = r.Ref(repo.Streams, ref); err != nil {
-			return verity.ID{}, err
-		}
-	}
-	return r.Lookup(repo.Streams, name)
 }
 
 // cat writes what was split.

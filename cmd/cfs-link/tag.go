@@ -9,7 +9,7 @@ import (
 // show writes the records of an image.
 func (o *options) show() error {
 	return o.withRepo(1, o.openToRead, func(r *repo.Repo) error {
-		image, err := oci.Find(r, o.Operands[0])
+		image, err := oci.FindImage(r, o.Operands[0])
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (o *options) tagImage() error {
 		if err := checkTag(name); err != nil {
 			return err
 		}
-		image, err := oci.Find(r, o.Operands[0])
+		image, err := oci.FindImage(r, o.Operands[0])
 		if err != nil {
 			return err
 		}

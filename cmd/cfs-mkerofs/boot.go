@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -108,9 +107,6 @@ func (s search) run() (variant.Variant, *tree.Inode, error) {
 func (s search) say(c *cli.Context, v variant.Variant) {
 	tool.Warn(c, "boot image %s: --xattrs %s --erofs-version %d", s.expected, v.Xattrs, v.Format)
 }
-
-// errArtifact is the error of the boot variant of what is no container image.
-var errArtifact = errors.New("is an artifact, not a container image")
 
 // bootError says what could not be made.
 func bootError(what string, err error) error { return fmt.Errorf("%s: boot image: %w", what, err) }

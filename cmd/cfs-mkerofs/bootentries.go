@@ -42,7 +42,7 @@ func bootEntries(c *cli.Context) error {
 		return err
 	}
 	defer r.Close()
-	image, err := findContainer(r, name)
+	image, err := oci.FindContainer(r, name)
 	if err != nil {
 		return err
 	}

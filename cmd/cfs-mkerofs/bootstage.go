@@ -19,7 +19,7 @@ func (m *maker) addBoot(link *oci.Link, plain *tree.Inode) (made []record.Record
 	if link.IsContainer() {
 		made, err = m.makeBoot(link, plain)
 	} else {
-		err = errArtifact
+		err = oci.ErrArtifact
 	}
 	if err == nil {
 		return made, nil

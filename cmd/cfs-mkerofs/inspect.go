@@ -6,16 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/erofs"
 	"cfs/lib/oci"
-	"cfs/lib/repo"
 	"cfs/lib/tool"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
@@ -31,15 +28,23 @@ func open(c *cli.Context) (*erofs.Reader, error) {
 }
 
 func openNamed(c *cli.Context, name string) (*erofs.Reader, error) {
-	if isFile(name) {
+	file, err := isFile(c, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case file:
 		return openFile(name)
 	}
 	return openStored(c, name)
 }
 
-// isFile reports whether an operand names a file, and nothing in the repository.
-func isFile(name string) bool {
-	return strings.Contains(name, "/") || strings.HasSuffix(name, ".erofs") || strings.HasSuffix(name, ".dump")
+// isFile reports whether an operand is a file, and nothing in the repository.
+func isFile(c *cli.Context, name string) (bool, error) {
+	path, err := tool.RepoPath(c)
+	if err != nil {
+		path = "" // files need no repository; whoever opens it will meet the error again
+	}
+	return oci.IsFile(path, name)
 }
 
 // openStored opens an image that is in the repository.
@@ -49,7 +54,11 @@ func openStored(c *cli.Context, name string) (*erofs.Reader, error) {
 		return nil, err
 	}
 	defer r.Close()
-	id, err := findImage(r, name)
+	found, err := oci.Find(r, name)
+	if err != nil {
+		return nil, err
+	}
+	id, err := found.EROFS(variant.Variant{Format: r.Formats[0]})
 	if err != nil {
 		return nil, err
 	}
@@ -85,32 +94,6 @@ func readImage(r io.Reader, size int64) (*erofs.Reader, error) {
 		return nil, corrupt.Errorf("more than %d bytes, which no image has", erofs.MaxSize)
 	}
 	return erofs.Open(data.Bytes())
-}
-
-// findImage returns the EROFS image of an fs-verity digest, or of a container image
-// in the repository's default format.
-func findImage(r *repo.Repo, name string) (verity.ID, error) {
-	if id, err := verity.ParseID(name); err == nil && id.Algorithm() == r.Algorithm {
-		return id, nil
-	}
-	image, err := oci.Find(r, name)
-	if err != nil {
-		return verity.ID{}, err
-	}
-	id, ok := image.Config.Images[variant.Variant{Format: r.Formats[0]}.Key()]
-	if !ok {
-		return verity.ID{}, fmt.Errorf("%s has no EROFS image of format %d: %w", name, r.Formats[0], fs.ErrNotExist)
-	}
-	return id, nil
-}
-
-// findContainer opens the container image that an operand names.
-func findContainer(r *repo.Repo, name string) (*oci.Image, error) {
-	image, err := oci.Find(r, name)
-	if err == nil && !image.Manifest.IsContainer() {
-		err = fmt.Errorf("%s %w", name, errArtifact)
-	}
-	return image, err
 }
 
 func list(c *cli.Context) error {

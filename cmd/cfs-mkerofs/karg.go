@@ -76,7 +76,7 @@ func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
 	if err != nil {
 		return boot.Karg{}, err
 	}
-	image, err := findContainer(r, name)
+	image, err := oci.FindContainer(r, name)
 	if err != nil {
 		return boot.Karg{}, err
 	}

@@ -100,7 +100,7 @@ func (j *job) readImage() error {
 	if err != nil {
 		return tool.UsageError("--xattrs: %w", err)
 	}
-	image, err := findContainer(j.repo, j.c.String("oci"))
+	image, err := oci.FindContainer(j.repo, j.c.String("oci"))
 	if err != nil {
 		return err
 	}

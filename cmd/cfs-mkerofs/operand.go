@@ -22,7 +22,11 @@ type operand struct {
 }
 
 func readOperand(c *cli.Context, name string) (operand, error) {
-	if isFile(name) {
+	file, err := isFile(c, name)
+	if err != nil {
+		return operand{}, err
+	}
+	if file {
 		o, err := readFileOperand(c, name)
 		if err != nil {
 			return o, fmt.Errorf("%s: %w", name, err)

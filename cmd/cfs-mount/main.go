@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -118,26 +117,22 @@ func (q *request) openStored(c *cli.Context) error {
 // find returns the EROFS image that an operand names, of a container image the boot
 // variant if that is wanted.
 func find(r *repo.Repo, name string, bootable bool) (verity.ID, error) {
-	if id, err := verity.ParseID(name); err == nil && id.Algorithm() == r.Algorithm {
-		return id, nil
+	found, err := oci.Find(r, name)
+	if err == nil {
+		err = found.CheckContainer()
 	}
-	image, err := oci.Find(r, name)
 	if err != nil {
 		return verity.ID{}, err
 	}
-	if !image.Manifest.IsContainer() {
-		return verity.ID{}, fmt.Errorf("%s is an artifact, not a container image", name)
+	id, err := found.EROFS(variant.Variant{Boot: bootable, Format: r.Formats[0]})
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
 	}
-	what, option := "EROFS", ""
+	with, option := "", ""
 	if bootable {
-		what, option = "boot", " --bootable"
+		with, option = " with --bootable", " --bootable"
 	}
-	id, ok := image.Config.Images[variant.Variant{Boot: bootable, Format: r.Formats[0]}.Key()]
-	if !ok {
-		err := fmt.Errorf("%s has no %s image of format %d: %w", name, what, r.Formats[0], fs.ErrNotExist)
-		return id, tool.Hint(err, "pull it again%s, or: cfs-link show %s | cfs-mkerofs%s | cfs-link --tag %s", strings.Replace(option, " ", " with ", 1), name, option, name)
-	}
-	return id, nil
+	return id, tool.Hint(err, "pull it again%s, or: cfs-link show %s | cfs-mkerofs%s | cfs-link --tag %s", with, name, option, name)
 }
 
 // openFile opens an image that is a file, as mount.composefs does.

@@ -19,7 +19,7 @@ const sealLabel = "containers.composefs.fsverity"
 // tags checks the image of each tag, or the one that was asked for.
 func (c *Checker) tags() error {
 	if c.Only != nil {
-		image, err := oci.Find(c.Repo, c.Image)
+		image, err := oci.FindImage(c.Repo, c.Image)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,7 @@
 package oci
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -166,47 +164,6 @@ func (i *Image) Stream(key Key) verity.ID {
 		return id
 	}
 	return i.Config.Layers[key]
-}
-
-// Find opens the image that an operand names: a tag, or the digest of a manifest
-// or, with or without a leading "@", of a config. The error wraps fs.ErrNotExist if
-// there is none.
-func Find(r *repo.Repo, operand string) (*Image, error) {
-	d := digest.Digest(strings.TrimPrefix(operand, "@"))
-	if d.Validate() != nil {
-		d, err := Tag(r, operand)
-		if err != nil {
-			return nil, err
-		}
-		return OpenImage(r, d)
-	}
-	image, err := OpenImage(r, d)
-	if !errors.Is(err, fs.ErrNotExist) || corrupt.Is(err) {
-		return image, err
-	}
-	if _, lookup := r.Lookup(repo.Streams, ManifestName(d)); lookup == nil {
-		return nil, err // something that it needs is missing, not the manifest
-	}
-	return findByConfig(r, d)
-}
-
-// findByConfig opens the first image, by its digest, that has the config d.
-func findByConfig(r *repo.Repo, d digest.Digest) (*Image, error) {
-	names, err := r.Names(repo.Streams)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		manifest, ok := strings.CutPrefix(name, manifestPrefix)
-		if !ok {
-			continue
-		}
-		m, err := OpenManifest(r, digest.Digest(manifest))
-		if err == nil && m.Manifest.Config.Digest == d {
-			return OpenImage(r, m.Digest)
-		}
-	}
-	return nil, fmt.Errorf("no manifest and no config %s: %w", d, fs.ErrNotExist)
 }
 
 // ImageKeys returns the keys of the EROFS images of a config in the order in which

@@ -20,14 +20,16 @@ type Key digest.Digest
 func (k Key) String() string { return string(k) }
 
 // LayerName returns the name of a layer's stream.
-func LayerName(key Key) string { return "oci-layer-" + key.String() }
+func LayerName(key Key) string { return layerPrefix + key.String() }
 
-func configName(d digest.Digest) string { return "oci-config-" + d.String() }
+func configName(d digest.Digest) string { return configPrefix + d.String() }
 
 // ManifestName returns the name of a manifest's stream.
 func ManifestName(d digest.Digest) string { return manifestPrefix + d.String() }
 
 const (
+	layerPrefix    = "oci-layer-"
+	configPrefix   = "oci-config-"
 	manifestPrefix = "oci-manifest-"
 	configKey      = "config:" // and the config's digest: the manifest's reference to it
 	tagFolder      = "oci"     // below streams/refs

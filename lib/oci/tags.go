@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/repo"
@@ -26,7 +27,11 @@ func Tag(r *repo.Repo, name string) (digest.Digest, error) {
 	if err := CheckTag(name); err != nil {
 		return "", fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
-	stream, err := r.Ref(repo.Streams, refOf(r, name))
+	ref, err := refOf(r, name)
+	if err != nil {
+		return "", err
+	}
+	stream, err := r.Ref(repo.Streams, ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
 	}
@@ -38,16 +43,20 @@ func Tag(r *repo.Repo, name string) (digest.Digest, error) {
 
 // refOf returns the ref that a tag is. Nobody makes folders of tags, but where there is
 // one, what is in it has the path below it as its name.
-func refOf(r *repo.Repo, name string) string {
+func refOf(r *repo.Repo, name string) (string, error) {
 	ref := tagFolder + "/" + escaper.Replace(name)
 	if _, err := r.Ref(repo.Streams, ref); !errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
-		return ref
+		return ref, nil
 	}
 	inFolder := tagFolder + "/" + strings.ReplaceAll(name, "%", "%25")
-	if _, err := r.Ref(repo.Streams, inFolder); err != nil {
-		return ref
+	_, err := r.Ref(repo.Streams, inFolder)
+	switch {
+	case err == nil:
+		return inFolder, nil
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || corrupt.Is(err): // it is a folder, or below a tag
+		return ref, nil
 	}
-	return inFolder
+	return "", fmt.Errorf("tag %q: %w", name, err)
 }
 
 func tagged(name, stream string) (digest.Digest, error) {
@@ -102,8 +111,11 @@ func RemoveTag(r *repo.Repo, name string) error {
 	if err := CheckTag(strings.TrimPrefix(name, "@")); err != nil {
 		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
-	ref := refOf(r, name)
-	err := r.RemoveRef(repo.Streams, ref)
+	ref, err := refOf(r, name)
+	if err != nil {
+		return err
+	}
+	err = r.RemoveRef(repo.Streams, ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
 	}

@@ -26,6 +26,10 @@ const (
 	Images  Category = "images"  // EROFS images, by their own digest in hex
 )
 
+// ErrAmbiguous means that what was asked for by the beginning of its name may be one of
+// several.
+var ErrAmbiguous = errors.New("is ambiguous")
+
 // linkPrefix begins the names, in the repository's root, of links that are about
 // to replace another.
 const linkPrefix = ".symlink-"

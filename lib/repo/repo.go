@@ -44,6 +44,14 @@ const objectsDir = "objects"
 // there is none, flock.ErrLocked if the lock could not be had in time, and is marked as
 // corrupt if its metadata is not what a repository has.
 func Open(path string, lock flock.Lock) (*Repo, error) {
+	return open(path, func(dir *os.File) error { return lock.Take(context.Background(), dir) })
+}
+
+// Peek opens the repository at path without a lock, to look up a name and never wait:
+// what that leads to may be removed at any time. The error is as that of Open.
+func Peek(path string) (*Repo, error) { return open(path, func(*os.File) error { return nil }) }
+
+func open(path string, lock func(dir *os.File) error) (*Repo, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("repository: %w", err)
@@ -53,7 +61,7 @@ func Open(path string, lock flock.Lock) (*Repo, error) {
 		root.Close()
 		return nil, fmt.Errorf("repository: %w", err)
 	}
-	if err = lock.Take(context.Background(), r.dir); err == nil {
+	if err = lock(r.dir); err == nil {
 		err = r.readMeta()
 	}
 	if err == nil {

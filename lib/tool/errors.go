@@ -3,6 +3,7 @@ package tool
 import (
 	"cfs/lib/corrupt"
 	"cfs/lib/flock"
+	"cfs/lib/repo"
 	"cfs/lib/temporary"
 	"cfs/lib/terminal"
 	"errors"
@@ -60,6 +61,8 @@ func Status(err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, repo.ErrAmbiguous):
+		return Usage
 	case corrupt.Is(err):
 		return Corrupt
 	case errors.Is(err, flock.ErrLocked):

@@ -12,6 +12,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/flock"
+	"cfs/lib/repo"
 	"cfs/lib/temporary"
 )
 
@@ -48,7 +49,7 @@ func TestStatus(t *testing.T) {
 		want int
 	}{
 		{nil, 0}, {errors.New("x"), 1}, {UsageError("x"), 2}, {fmt.Errorf("x: %w", fs.ErrNotExist), 3}, {bad, 4},
-		{fmt.Errorf("x: %w", flock.ErrLocked), 5}, {temporary.Errorf("x"), 75}, {Silent(7), 7}, {Hint(bad, "do this"), 4},
+		{fmt.Errorf("x: %w", flock.ErrLocked), 5}, {fmt.Errorf("x %w", repo.ErrAmbiguous), 2}, {temporary.Errorf("x"), 75}, {Silent(7), 7}, {Hint(bad, "do this"), 4},
 		{fmt.Errorf("wrapped: %w", temporary.Errorf("x: %w", fs.ErrNotExist)), 75},
 	} {
 		if got := Status(v.err); got != v.want {

@@ -1,0 +1,130 @@
+package oci
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/repo"
+	"cfs/lib/verity"
+)
+
+// minPrefix is how many hex digits stand for a digest: 48 bits, which do not meet by chance.
+const minPrefix = 12
+
+// complete returns the only digest that begins with an operand, "" if there is none or
+// the operand is no beginning of a digest: 12 and more hex digits, also behind "sha256:"
+// or "@sha256:". candidates yields the digests, and what each is of. If several begin
+// with it, the error wraps repo.ErrAmbiguous and lists them.
+func complete(r *repo.Repo, operand string, candidates func(yield func(full, kind string)) error) (string, error) {
+	prefix := strings.TrimPrefix(operand, "@")
+	digits := strings.TrimPrefix(prefix, "sha256:")
+	if prefix != operand && digits == prefix || len(digits) < minPrefix || strings.Trim(digits, "0123456789abcdef") != "" {
+		return "", nil
+	}
+	kinds := map[string]string{}
+	err := candidates(func(full, kind string) {
+		_, encoded, _ := strings.Cut(full, ":")
+		begins := strings.HasPrefix(full, prefix) || strings.HasPrefix(encoded, prefix)
+		if begins && kinds[full] == "" && isDigest(r, full) {
+			kinds[full] = kind
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	all := slices.Sorted(maps.Keys(kinds))
+	switch len(all) {
+	case 0:
+		return "", nil
+	case 1:
+		return all[0], nil
+	}
+	for i, full := range all {
+		all[i] = kinds[full] + " " + full
+	}
+	return "", fmt.Errorf("%s %w: it may be %s", operand, repo.ErrAmbiguous, strings.Join(all, ", "))
+}
+
+// imageDigests are the candidates for an image: all manifests, configs and EROFS images of
+// the repository.
+func imageDigests(r *repo.Repo) func(func(full, kind string)) error {
+	return func(yield func(full, kind string)) error {
+		streams, err := r.Names(repo.Streams)
+		if err != nil {
+			return err
+		}
+		for _, c := range []struct{ prefix, kind string }{{manifestPrefix, "manifest"}, {configPrefix, "config"}} {
+			for _, name := range streams {
+				if d, ok := strings.CutPrefix(name, c.prefix); ok {
+					yield(d, c.kind)
+				}
+			}
+		}
+		images, err := r.Names(repo.Images)
+		for _, name := range images {
+			yield(name, "EROFS image")
+		}
+		return err
+	}
+}
+
+// streamDigests are the candidates for a stream: the keys of all layers, and what each
+// name under streams/ leads to.
+func streamDigests(r *repo.Repo) func(func(full, kind string)) error {
+	return func(yield func(full, kind string)) error {
+		names, err := r.Names(repo.Streams)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if key, ok := strings.CutPrefix(name, layerPrefix); ok {
+				yield(key, "layer")
+			}
+			id, err := r.Lookup(repo.Streams, name)
+			if err != nil && !isAbsent(err) && !corrupt.Is(err) { // a stray file is no stream
+				return err
+			}
+			yield(id.String(), "stream")
+		}
+		return nil
+	}
+}
+
+// FindStream returns the stream that an operand names: its name under streams/, "refs/" and
+// the name of a ref, the digest that a layer is kept by (its diff ID, or of an artifact its
+// own), or the fs-verity digest of the stream; of a digest 12 and more hex digits are
+// enough where no stream has that name. The errors are those of Find.
+func FindStream(r *repo.Repo, operand string) (verity.ID, error) {
+	id, err := lookupStream(r, operand)
+	if !isAbsent(err) {
+		return id, err
+	}
+	full, prefixErr := complete(r, operand, streamDigests(r))
+	switch {
+	case prefixErr != nil:
+		return verity.ID{}, prefixErr
+	case full != "":
+		return lookupStream(r, full)
+	}
+	return verity.ID{}, err
+}
+
+// lookupStream is FindStream for an operand that is complete.
+func lookupStream(r *repo.Repo, name string) (verity.ID, error) {
+	if id, ok := verityID(r, name); ok {
+		return id, nil
+	}
+	if d := ociDigest(name); d.Validate() == nil {
+		name = LayerName(Key(d))
+	}
+	if ref, ok := strings.CutPrefix(name, "refs/"); ok {
+		var err error
+		if name, err = r.Ref(repo.Streams, ref); err != nil {
+			return verity.ID{}, err
+		}
+	}
+	return r.Lookup(repo.Streams, name)
+}
