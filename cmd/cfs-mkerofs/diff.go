@@ -14,8 +14,8 @@ import (
 	"cfs/lib/tool"
 )
 
-const diffHelp = "A and B are images or dumpfiles, each a file (with a slash in its name, or ending in .erofs\n" +
-	"or .dump), an fs-verity digest, or a container image by tag or digest.\n\n" +
+const diffHelp = "A and B are images or dumpfiles, each an fs-verity digest, a container image by tag or digest,\n" +
+	"or a file. A file that has the name of a tag is written with ./ before it.\n\n" +
 	"Each difference is a line: the path, what differs, and what it is in A and in B. A last\n" +
 	"line says the cause if one explains all. The status is 1 if there is a difference."
 

@@ -63,24 +63,27 @@ func karg(c *cli.Context) error {
 }
 
 func findKarg(c *cli.Context, r *repo.Repo, name string) (boot.Karg, error) {
-	if id, err := verity.ParseID(name); err == nil && id.Algorithm() == r.Algorithm {
+	found, notFound := oci.Find(r, name)
+	if notFound == nil && found.Image == nil {
 		for _, option := range []string{"erofs-version", "xattrs"} {
 			if c.IsSet(option) {
 				return boot.Karg{}, tool.UsageError("--%s goes with a container image", option)
 			}
 		}
-		format, err := oci.EROFSFormat(r, id)
-		return kargOf(format, id), err
+		format, err := oci.EROFSFormat(r, found.ID)
+		return kargOf(format, found.ID), err
 	}
 	v, err := kargVariant(c, r)
 	if err != nil {
 		return boot.Karg{}, err
 	}
-	image, err := oci.FindContainer(r, name)
-	if err != nil {
-		return boot.Karg{}, err
+	if notFound == nil {
+		notFound = found.CheckContainer()
 	}
-	id, ok := image.Config.Images[v.Key()]
+	if notFound != nil {
+		return boot.Karg{}, notFound
+	}
+	id, ok := found.Image.Config.Images[v.Key()]
 	if !ok {
 		return boot.Karg{}, tool.Hint(fmt.Errorf("%s has no boot image of format %d with the xattrs %s: %w", name, v.Format, v.Xattrs, fs.ErrNotExist), makeBoot+" makes one, of an image with /boot and /sysroot")
 	}

@@ -40,7 +40,7 @@ func main() {
 			"cfs-mkerofs boot-entries [options] NAME\ncfs-mkerofs karg [options] NAME|DIGEST|--tree DIR",
 		Description: "Without --dumpfile, --tree, --oci or --image it adds to the records on stdin those of the\nEROFS images that it stores. " +
 			"With one of them it makes one image and prints its fs-verity digest.\n\n" +
-			"IMAGE is a file (with a slash in its name, or ending in .erofs), an fs-verity digest,\nor a container image by tag or digest.\n\n" +
+			"IMAGE is an fs-verity digest, a container image by tag or digest, or a file. A file that has\nthe name of a tag is written with ./ before it.\n\n" +
 			"EXAMPLES:\n   cfs-fetch oci:layout | cfs-import | cfs-mkerofs | cfs-link --tag NAME\n" +
 			"   cfs-mkerofs --dumpfile tree.dump -o tree.erofs\n   cfs-mkerofs --tree rootfs --digest-store objects -o rootfs.erofs\n   cfs-mkerofs dump NAME | less\n   cfs-mkerofs boot-entries NAME",
 		Flags:  append(flags, tool.RecordFlags()...),
