@@ -22,42 +22,15 @@ import (
 	"cfs/lib/verity"
 )
 
-// Problem is something in a repository that is not as it must be.
-type Problem struct {
-	Category string // the reference's word for it where there is one
-	Path     string // in the repository, or a tag
-	Detail   string
-}
-
-// String returns a line in the reference's form.
-func (p Problem) String() string {
-	return fmt.Sprintf("fsck: %s: %s: %s", p.Category, p.Path, p.Detail)
-}
-
-// Count is how many things of a kind there are, and how many of them are whole.
-type Count struct{ Good, Total int }
-
-func (n *Count) add(good bool) {
-	n.Total++
-	if good {
-		n.Good++
-	}
-}
-
-// Report is the outcome of a check.
-type Report struct {
-	Objects, Streams, Images, Tags Count
-	Problems                       []Problem
-}
-
 // Checker reads a whole repository, or what one image needs, and tells what of it is
 // damaged.
 type Checker struct {
 	Repo    *repo.Repo
-	Content bool       // read the layers and compare them with their diff IDs
-	Only    *oci.Reach // if not nil, only what is in it
-	Image   string     // with Only: the operand that it was made of
+	Content bool   // read the layers and compare them with their diff IDs
+	Image   string // the operand of oci.FindImage that is checked alone; "" for all
 
+	one    *oci.Image // that one
+	only   *oci.Reach // what it needs; nil for all
 	report Report
 	bad    map[verity.ID]bool // objects that are damaged or missing
 	drop   []entry            // names that must go so that pulling again heals
@@ -69,10 +42,11 @@ type entry struct {
 	name     string
 }
 
-// Run checks. An error means that the check itself could not be done.
+// Run checks. An error means that the check itself could not be done: it wraps
+// fs.ErrNotExist if there is no image of that name.
 func (c *Checker) Run() (Report, error) {
 	c.bad = map[verity.ID]bool{}
-	for _, step := range []func() error{c.objects, c.streams, c.images, c.refs, c.tags} {
+	for _, step := range []func() error{c.find, c.objects, c.streams, c.images, c.refs, c.tags} {
 		if err := step(); err != nil {
 			return c.report, err
 		}
@@ -85,7 +59,7 @@ func (c *Checker) problem(category, path, format string, args ...any) {
 }
 
 // wants reports whether an object is to be checked.
-func (c *Checker) wants(id verity.ID) bool { return c.Only == nil || c.Only.Has(id) }
+func (c *Checker) wants(id verity.ID) bool { return c.only == nil || c.only.Has(id) }
 
 // objects checks that each object is what its name says.
 func (c *Checker) objects() error {
@@ -94,7 +68,7 @@ func (c *Checker) objects() error {
 		switch {
 		case err == nil && c.wants(id):
 			ids = append(ids, id)
-		case err != nil && c.Only == nil:
+		case err != nil && c.only == nil:
 			c.problem("object-invalid-name", "objects", "%v", err)
 		}
 	}
@@ -152,7 +126,7 @@ func (c *Checker) entries(category repo.Category, do func(name string, id verity
 		switch {
 		case err == nil && !c.wants(id):
 			continue
-		case err != nil && c.Only != nil: // it may be of another image
+		case err != nil && c.only != nil: // it may be of another image
 			continue
 		case err != nil:
 			c.problem("entry-not-symlink", path, "%v", err)
@@ -270,7 +244,7 @@ func (c *Checker) image(name string, id verity.ID) error {
 
 // refs checks that each ref leads to a name that leads to an object.
 func (c *Checker) refs() error {
-	if c.Only != nil {
+	if c.only != nil {
 		return nil
 	}
 	for _, category := range []repo.Category{repo.Streams, repo.Images} {

@@ -2,10 +2,13 @@ package fsck
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -16,14 +19,28 @@ import (
 // that it names must be there.
 const sealLabel = "containers.composefs.fsverity"
 
+// find looks up the image that is checked alone, and what it needs, as far as that can be
+// read.
+func (c *Checker) find() error {
+	if c.Image == "" {
+		return nil
+	}
+	image, err := oci.FindImage(c.Repo, c.Image)
+	if err != nil {
+		if _, tagged := oci.Tag(c.Repo, c.Image); tagged == nil && errors.Is(err, fs.ErrNotExist) {
+			err = corrupt.Errorf("tag %q: %w", c.Image, err) // what is missing is not the tag
+		}
+		return err
+	}
+	c.one, c.only = image, oci.NewReach(c.Repo, func(error) {})
+	_ = c.only.AddStream(image.Manifest.ID) // what cannot be read is what the check is about to tell
+	return nil
+}
+
 // tags checks the image of each tag, or the one that was asked for.
 func (c *Checker) tags() error {
-	if c.Only != nil {
-		image, err := oci.FindImage(c.Repo, c.Image)
-		if err != nil {
-			return err
-		}
-		c.report.Tags.add(c.container(c.Image, image))
+	if c.one != nil {
+		c.report.Tags.add(c.container(c.Image, c.one))
 		return nil
 	}
 	tags, warnings := oci.Tags(c.Repo)

@@ -7,6 +7,7 @@ package gc
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"time"
 
@@ -48,6 +49,19 @@ type Result struct {
 	Bytes           int64
 	Images, Streams int // links
 	Leftovers       int // of writers that were killed
+}
+
+// WriteText writes the result for people, as the reference does.
+func (r Result) WriteText(w io.Writer) error {
+	text := fmt.Sprintf("Objects: %d removed (%d bytes)\n", r.Objects, r.Bytes)
+	if r.Images+r.Streams > 0 {
+		text += fmt.Sprintf("Pruned symlinks: %d images, %d streams\n", r.Images, r.Streams)
+	}
+	if r.Leftovers > 0 {
+		text += fmt.Sprintf("Leftovers: %d removed\n", r.Leftovers)
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // Run collects. Before all roots were read to their end it removes nothing.

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/tool"
+)
+
+// options are what the command line can say.
+type options struct {
+	tool.Options
+
+	dryRun, allowEmpty bool // of a collection
+	keep               time.Duration
+
+	content, repair bool // of a check
+}
+
+func (o *options) collectFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &o.dryRun, Usage: "only say what would go"},
+		&cli.DurationFlag{Name: "keep", Destination: &o.keep, Value: 24 * time.Hour, Usage: "keep leases up to this `AGE`"},
+		&cli.BoolFlag{Name: "allow-empty", Destination: &o.allowEmpty, Usage: "remove everything if there are no roots"},
+	}, o.RepoFlags()...)
+}
+
+func (o *options) checkFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "content", Destination: &o.content, Usage: "read the layers and compare them with their diff IDs"},
+		&cli.BoolFlag{Name: "repair", Destination: &o.repair, Usage: "remove what is damaged, so that pulling again heals"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write the report as JSON"},
+	}, o.RepoFlags()...)
+}
