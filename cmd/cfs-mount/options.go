@@ -5,51 +5,81 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cfs/lib/mount"
 	"cfs/lib/tool"
+	"cfs/lib/verity"
 )
 
-// options are what the command line says about the mount, in either form.
+// options are what the command line can say.
 type options struct {
-	basedir             []string
-	digest, idmap       string
-	verity, tryVerity   bool
-	upper, work         string
-	readWrite, readOnly bool
+	tool.Options
+
+	bootable, requireVerity bool
+	lists                   cli.StringSlice // of options of mount.composefs
+
+	mount            mount.Options // without name and mapping
+	readOnly         bool
+	basedir          []string // not nil: the image is a file
+	digestHex, idmap string
+	digest           verity.ID
 }
 
-func parseOptions(c *cli.Context) (options, error) {
-	o := options{upper: c.String("upperdir"), work: c.String("workdir"), readWrite: c.Bool("read-write"), verity: c.Bool("require-verity")}
-	for _, list := range c.StringSlice("options") {
-		for _, s := range strings.Split(list, ",") {
+func (o *options) flags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "bootable", Destination: &o.bootable, Usage: "mount the boot image of a container image, not the plain one"},
+		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "fail if the repository is not protected by fs-verity"},
+		&cli.StringFlag{Name: "upperdir", Destination: &o.mount.Upper, Usage: "what is written goes to `DIR`"},
+		&cli.StringFlag{Name: "workdir", Destination: &o.mount.Work, Usage: "an empty `DIR` on the file system of --upperdir"},
+		&cli.BoolFlag{Name: "read-write", Destination: &o.mount.ReadWrite, Usage: "with --upperdir: make the mount writable"},
+		&cli.StringSliceFlag{Name: "options", Aliases: []string{"o"}, Destination: &o.lists, Usage: "`OPTION`[,OPTION]... as mount.composefs has them"},
+	}, o.RepoFlags()...)
+}
+
+// parse reads the options of mount.composefs over the others, and checks all.
+func (o *options) parse() error {
+	o.mount.Verity = o.requireVerity
+	lists := o.lists.Value()
+	for _, list := range lists {
+		for s := range strings.SplitSeq(list, ",") {
 			if err := o.set(s); err != nil {
-				return o, err
+				return err
 			}
 		}
 	}
 	switch {
 	case o.readOnly:
-		o.readWrite = false
-	case len(c.StringSlice("options")) > 0 && o.upper != "":
-		o.readWrite = true // mount.composefs is read-write unless told otherwise
+		o.mount.ReadWrite = false
+	case len(lists) > 0 && o.mount.Upper != "":
+		o.mount.ReadWrite = true // mount.composefs is read-write unless told otherwise
 	}
-	switch {
-	case (o.upper == "") != (o.work == ""):
-		return o, tool.UsageError("--upperdir and --workdir go together")
-	case o.readWrite && o.upper == "":
-		return o, tool.UsageError("--read-write needs --upperdir and --workdir")
-	case o.digest != "" && o.basedir == nil:
-		return o, tool.UsageError("-o digest goes with -o basedir")
-	case c.Bool("bootable") && o.basedir != nil:
-		return o, tool.UsageError("--bootable is for images of the repository")
-	}
-	return o, nil
+	return o.check()
 }
 
-// set takes in one option of mount.composefs.
+func (o *options) check() error {
+	switch {
+	case (o.mount.Upper == "") != (o.mount.Work == ""):
+		return tool.UsageError("--upperdir and --workdir go together")
+	case o.mount.ReadWrite && o.mount.Upper == "":
+		return tool.UsageError("--read-write needs --upperdir and --workdir")
+	case o.digestHex != "" && o.basedir == nil:
+		return tool.UsageError("-o digest goes with -o basedir")
+	case o.bootable && o.basedir != nil:
+		return tool.UsageError("--bootable is for images of the repository")
+	case o.digestHex == "":
+		return nil
+	}
+	var err error
+	if o.digest, err = verity.ParseID(o.digestHex); err != nil {
+		return tool.UsageError("-o digest: %w", err)
+	}
+	return nil
+}
+
+// set reads one option of mount.composefs.
 func (o *options) set(s string) error {
 	name, value, hasValue := strings.Cut(s, "=")
-	texts := map[string]*string{"digest": &o.digest, "idmap": &o.idmap, "upperdir": &o.upper, "workdir": &o.work}
-	flags := map[string]*bool{"verity": &o.verity, "tryverity": &o.tryVerity, "ro": &o.readOnly, "rw": &o.readWrite}
+	texts := map[string]*string{"digest": &o.digestHex, "idmap": &o.idmap, "upperdir": &o.mount.Upper, "workdir": &o.mount.Work}
+	flags := map[string]*bool{"verity": &o.mount.Verity, "tryverity": &o.mount.TryVerity, "ro": &o.readOnly, "rw": &o.mount.ReadWrite}
 	switch {
 	case texts[name] != nil && value != "":
 		*texts[name] = value

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/mount"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+	"cfs/lib/variant"
+	"cfs/lib/verity"
+)
+
+// request is what is to be mounted.
+type request struct {
+	image   *os.File
+	objects []*os.File
+	mount.Options
+}
+
+func (q *request) close() {
+	for _, f := range append([]*os.File{q.image, q.IDMap}, q.objects...) {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+func (o *options) run() error {
+	if len(o.Operands) != 2 {
+		return tool.UsageError("want NAME|DIGEST and DIR")
+	}
+	if err := o.parse(); err != nil {
+		return err
+	}
+	q := &request{Options: o.mount}
+	defer q.close()
+	open := o.openStored
+	if o.basedir != nil {
+		open = o.openFile
+	}
+	err := open(q, o.Operands[0])
+	if err != nil {
+		return err
+	}
+	if o.idmap != "" {
+		if q.IDMap, err = os.Open(o.idmap); err != nil {
+			return err
+		}
+	}
+	err = mount.Mount(q.image, q.objects, o.Operands[1], q.Options)
+	if errors.Is(err, fs.ErrPermission) {
+		return tool.Hint(err, "only root can mount")
+	}
+	return err
+}
+
+// openStored opens an image of the repository, verified, and its objects.
+func (o *options) openStored(q *request, name string) error {
+	r, err := o.OpenRepo(false)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if o.requireVerity && !r.Secure {
+		return fmt.Errorf("repository %s is not protected by fs-verity", r.Path)
+	}
+	id, err := o.find(r, name)
+	if err != nil {
+		return err
+	}
+	if _, err := oci.OpenEROFS(r, id); err != nil {
+		return err
+	}
+	if q.image, err = r.Objects.Open(id); err != nil {
+		return err
+	}
+	objects, err := r.Objects.Dir()
+	if err != nil {
+		return err
+	}
+	q.objects = []*os.File{objects}
+	q.Name, q.Verity = id.String(), q.Verity || r.Secure
+	return nil
+}
+
+// find returns the EROFS image that an operand names, of a container image the boot
+// variant if that is wanted.
+func (o *options) find(r *repo.Repo, name string) (verity.ID, error) {
+	found, err := oci.Find(r, name)
+	if err == nil {
+		err = found.CheckContainer()
+	}
+	if err != nil {
+		return verity.ID{}, err
+	}
+	id, err := found.EROFS(variant.Variant{Boot: o.bootable, Format: r.Formats[0]})
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	with, option := "", ""
+	if o.bootable {
+		with, option = " with --bootable", " --bootable"
+	}
+	return id, tool.Hint(err, "pull it again%s, or: cfs-link show %s | cfs-mkerofs%s | cfs-link --tag %s", with, name, option, name)
+}
+
+// openFile opens an image that is a file, as mount.composefs does.
+func (o *options) openFile(q *request, name string) error {
+	var err error
+	if q.image, err = os.Open(name); err != nil {
+		return err
+	}
+	if !o.digest.IsZero() {
+		got, err := verity.Measure(q.image)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if got != o.digest {
+			return corrupt.Errorf("%s: the kernel measures %s, want %s", name, got, o.digest)
+		}
+		q.Name = o.digest.String()
+	}
+	for _, dir := range o.basedir {
+		f, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		q.objects = append(q.objects, f)
+	}
+	return nil
+}
