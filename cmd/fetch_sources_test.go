@@ -242,10 +242,10 @@ func TestFetchCat(t *testing.T) {
 		}
 	}
 	text := string(blobOf(t, f.layout, manifestOf(t, f.layout).Digest))
-	if got := f.must("cfs-fetch inspect " + options + f.source); strings.TrimSuffix(got, "\n") != text {
+	if got := f.must("cfs-fetch inspect " + options + f.source); got != text {
 		t.Errorf("inspect: %s, want %s", got, text)
 	}
-	if got := f.must("cfs-fetch inspect --config " + options + f.source); strings.TrimSuffix(got, "\n") != string(blobOf(t, f.layout, m.Config.Digest)) {
+	if got := f.must("cfs-fetch inspect --config " + options + f.source); got != string(blobOf(t, f.layout, m.Config.Digest)) {
 		t.Errorf("inspect --config: %s", got)
 	}
 	f.fails(3, "cfs-fetch cat "+options+f.source+" sha256:"+strings.Repeat("0", 64), "sha256:000")

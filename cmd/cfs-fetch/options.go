@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,73 +13,90 @@ import (
 
 	"cfs/lib/manifest"
 	"cfs/lib/registry"
-	"cfs/lib/source"
 	"cfs/lib/tool"
 )
 
-// sourceFlags are the options of all commands that read a SOURCE.
-func sourceFlags() []cli.Flag {
-	return append([]cli.Flag{
-		&cli.StringFlag{Name: "platform", Usage: "of an index, take the image for `OS/ARCH[/VARIANT]` (default: this machine's)"},
-		&cli.StringFlag{Name: "spool", Usage: "keep what is on its way in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
-		&cli.StringFlag{Name: "authfile", Usage: "credentials are in `FILE` (default: $REGISTRY_AUTH_FILE, else those of podman, skopeo and docker)"},
-		&cli.StringFlag{Name: "creds", Usage: "log in as `USER[:PASSWORD]`"},
-		&cli.BoolFlag{Name: "password-stdin", Usage: "with --creds USER: the password is the first line of stdin"},
-		&cli.StringFlag{Name: "cert-dir", Usage: "certificates and keys for the registry are in `DIR` (default: certs.d)"},
-		&cli.BoolFlag{Name: "tls-verify", Value: true, Usage: "HTTPS with a certificate that is verified; --tls-verify=false takes any, and plain HTTP"},
-		&cli.IntFlag{Name: "retry-times", Value: 5, Usage: "do again what fails up to `N` times in a row"},
-		&cli.DurationFlag{Name: "idle-timeout", Value: 30 * time.Second, Usage: "a connection that gives nothing for `DURATION` has failed"},
-	}, tool.RepoFlags()...)
+// options are what the command line can say.
+type options struct {
+	tool.Options
+
+	keepSpool, planOnly bool // of fetching
+	jobs                int
+
+	config bool // of inspect
+
+	platform, spool, creds string // of all: how a SOURCE is read
+	passwordStdin          bool
+	registry               registry.Options
 }
 
-// openSource opens the SOURCE operand. retrying is told when something is done again.
-func openSource(c *cli.Context, retrying func(error, time.Duration)) (source.Source, error) {
-	o, err := registryOptions(c)
-	if err != nil {
-		return nil, err
+func (o *options) fetchFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "keep-spool", Destination: &o.keepSpool, Usage: "leave fetched blobs in the spool after use"},
+		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, Value: 4, Usage: "fetch `N` blobs at once"},
+		&cli.BoolFlag{Name: "plan", Destination: &o.planOnly, Usage: "only say what would be fetched and what is there, in bytes"},
+		o.ProgressFlag(),
+	}, append(o.sourceFlags(), o.RecordFlags()...)...)
+}
+
+func (o *options) inspectFlags() []cli.Flag {
+	return append([]cli.Flag{&cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "the config instead of the manifest"}}, o.sourceFlags()...)
+}
+
+// sourceFlags are the options of all commands that read a SOURCE.
+func (o *options) sourceFlags() []cli.Flag {
+	r := &o.registry
+	verify := func(_ *cli.Context, verify bool) error {
+		r.TLSVerify = &verify // if it is not given, it is as registries.conf says
+		return nil
 	}
-	o.Retrying = retrying
-	dir, err := spoolDir(c)
-	if err != nil {
-		dir = os.TempDir() // it is for archives alone, and nothing stays there
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "platform", Destination: &o.platform, Usage: "of an index, take the image for `OS/ARCH[/VARIANT]` (default: this machine's)"},
+		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "keep what is on its way in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
+		&cli.StringFlag{Name: "authfile", Destination: &r.AuthFile, Usage: "credentials are in `FILE` (default: $REGISTRY_AUTH_FILE, else those of podman, skopeo and docker)"},
+		&cli.StringFlag{Name: "creds", Destination: &o.creds, Usage: "log in as `USER[:PASSWORD]`"},
+		&cli.BoolFlag{Name: "password-stdin", Destination: &o.passwordStdin, Usage: "with --creds USER: the password is the first line of stdin"},
+		&cli.StringFlag{Name: "cert-dir", Destination: &r.CertDir, Usage: "certificates and keys for the registry are in `DIR` (default: certs.d)"},
+		&cli.BoolFlag{Name: "tls-verify", Action: verify, Value: true, Usage: "HTTPS with a certificate that is verified; --tls-verify=false takes any, and plain HTTP"},
+		&cli.IntFlag{Name: "retry-times", Destination: &r.Retries, Value: 5, Usage: "do again what fails up to `N` times in a row"},
+		&cli.DurationFlag{Name: "idle-timeout", Destination: &r.Idle, Value: 30 * time.Second, Usage: "a connection that gives nothing for `DURATION` has failed"},
+	}, o.RepoFlags()...)
+}
+
+// parsePlatform returns what --platform says, nil if it says nothing.
+func (o *options) parsePlatform() (*v1.Platform, error) {
+	if o.platform == "" {
+		return nil, nil
 	}
-	s, err := source.Open(c.Args().First(), source.Options{Registry: o, TempDir: dir})
-	if errors.Is(err, source.ErrName) {
+	p, err := manifest.ParsePlatform(o.platform)
+	if err != nil {
 		return nil, tool.UsageError("%w", err)
 	}
-	return s, err
+	return &p, nil
 }
 
-func registryOptions(c *cli.Context) (registry.Options, error) {
-	o := registry.Options{
-		AuthFile:  c.String("authfile"),
-		CertDir:   c.String("cert-dir"),
-		Retries:   c.Int("retry-times"),
-		Idle:      c.Duration("idle-timeout"),
-		UserAgent: "cfs-fetch/" + tool.Version,
+// parseRegistry returns how registries are reached.
+func (o *options) parseRegistry() (registry.Options, error) {
+	r := o.registry
+	if r.Retries < 0 || r.Idle < 0 {
+		return r, tool.UsageError("--retry-times and --idle-timeout must not be negative")
 	}
-	if o.Retries < 0 || o.Idle < 0 {
-		return o, tool.UsageError("--retry-times and --idle-timeout must not be negative")
-	}
-	if c.IsSet("tls-verify") {
-		verify := c.Bool("tls-verify")
-		o.TLSVerify = &verify
-	}
+	r.UserAgent = "cfs-fetch/" + tool.Version
 	var err error
-	o.Username, o.Password, err = credentials(c)
-	return o, err
+	r.Username, r.Password, err = o.credentials()
+	return r, err
 }
 
 // credentials reads --creds and --password-stdin.
-func credentials(c *cli.Context) (user, password string, err error) {
-	user, password, inline := strings.Cut(c.String("creds"), ":")
+func (o *options) credentials() (user, password string, err error) {
+	user, password, inline := strings.Cut(o.creds, ":")
 	switch {
-	case !c.Bool("password-stdin"):
-		if c.IsSet("creds") && (user == "" || !inline) {
+	case !o.passwordStdin:
+		if o.creds != "" && (user == "" || !inline) {
 			return "", "", tool.UsageError("--creds: want USER:PASSWORD, or USER with --password-stdin")
 		}
 		if inline {
-			tool.Warn(c, "warning: a password in the arguments can be seen by everybody on this machine: --password-stdin keeps it secret")
+			o.Warn("warning: a password in the arguments can be seen by everybody on this machine: --password-stdin keeps it secret")
 		}
 		return user, password, nil
 	case user == "" || inline:
@@ -93,22 +109,10 @@ func credentials(c *cli.Context) (user, password string, err error) {
 	return user, strings.TrimRight(line, "\r\n"), nil
 }
 
-// platform returns what --platform says, nil if it says nothing.
-func platform(c *cli.Context) (*v1.Platform, error) {
-	s := c.String("platform")
-	if s == "" {
-		return nil, nil
-	}
-	p, err := manifest.ParsePlatform(s)
-	if err != nil {
-		return nil, tool.UsageError("%w", err)
-	}
-	return &p, nil
-}
-
-func spoolDir(c *cli.Context) (string, error) {
-	if dir := c.String("spool"); dir != "" {
-		return dir, nil
+// spoolDir returns where the spool is.
+func (o *options) spoolDir() (string, error) {
+	if o.spool != "" {
+		return o.spool, nil
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {

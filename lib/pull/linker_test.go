@@ -29,8 +29,8 @@ type incoming struct {
 	layer, config, plain, manifest string
 }
 
-// source is the name in the manifest's record.
-const source = "docker://example.com/app:1"
+// typed is the SOURCE in the record of the manifest.
+const typed = "docker://example.com/app:1"
 
 func newIncoming(t *testing.T, r *repo.Repo) incoming {
 	t.Helper()
@@ -49,7 +49,7 @@ func newIncoming(t *testing.T, r *repo.Repo) incoming {
 // at returns the records with config and manifest in files; spooled means that they are
 // in a spool.
 func (i incoming) at(config, manifest, rest string) []string {
-	return []string{i.layer, i.config + " path=" + config + rest, i.plain, i.manifest + " source=" + source + " path=" + manifest + rest}
+	return []string{i.layer, i.config + " path=" + config + rest, i.plain, i.manifest + " source=" + typed + " path=" + manifest + rest}
 }
 
 func (i incoming) inFiles(t *testing.T) []string {
@@ -86,8 +86,8 @@ func TestLink(t *testing.T) {
 	}
 	want := i.linked(t, r)
 	wantLines(t, got, want[0], want[1]+" x=y", want[2], "odd - z=1",
-		fmt.Sprintf("tag %s name=%s", i.link.Digest, source), want[3]+" source="+source+" x=y")
-	if d, err := oci.Tag(r, source); err != nil || d != i.link.Digest {
+		fmt.Sprintf("tag %s name=%s", i.link.Digest, typed), want[3]+" source="+typed+" x=y")
+	if d, err := oci.Tag(r, typed); err != nil || d != i.link.Digest {
 		t.Errorf("tagged: %s, %v", d, err)
 	}
 	if _, err := oci.Tag(r, "old"); !errors.Is(err, fs.ErrNotExist) {
@@ -245,7 +245,7 @@ func TestLinkWritesLast(t *testing.T) {
 	l.Out = &record.Writer{Out: full}
 	_, _, err = finished(t, l, &out, i.inFiles(t)...)
 	wantError(t, err, "no space left")
-	if d, err := oci.Tag(r, source); err != nil || d != i.link.Digest {
+	if d, err := oci.Tag(r, typed); err != nil || d != i.link.Digest {
 		t.Errorf("tagged: %s, %v", d, err)
 	}
 }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/pull"
+	"cfs/lib/registry"
+	"cfs/lib/source"
+	"cfs/lib/tool"
+)
+
+// open reads manifest and config of the SOURCE operand. retrying, which may be nil, is told
+// when something is done again.
+func (o *options) open(ctx context.Context, retrying func(error, time.Duration)) (*pull.Origin, error) {
+	platform, err := o.parsePlatform()
+	if err != nil {
+		return nil, err
+	}
+	r, err := o.parseRegistry()
+	if err != nil {
+		return nil, err
+	}
+	r.Retrying = retrying
+	dir, err := o.spoolDir()
+	if err != nil {
+		dir = os.TempDir() // it is for archives alone, and nothing stays there
+	}
+	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir})
+	if errors.Is(err, source.ErrName) {
+		return nil, tool.UsageError("%w", err)
+	}
+	if err != nil {
+		return nil, explain(err)
+	}
+	origin, err := pull.OpenOrigin(ctx, s, o.Operands[0], platform)
+	return origin, explain(err)
+}
+
+// explain adds to an error of a source, or of the spool, what is to be done about it.
+func explain(err error) error {
+	switch {
+	case err == nil, corrupt.Is(err):
+		return err
+	case isFull(err):
+		return tool.Hint(err, "what there is of a blob stays in the spool: free some space and run the same command again, or name another --spool DIR")
+	case errors.Is(err, registry.ErrLogin):
+		return tool.Hint(err, "log in with podman login or skopeo login, or give --authfile FILE or --creds USER --password-stdin")
+	}
+	return err
+}
+
+// isFull reports whether there is no room for what is fetched. Records, and what cat writes,
+// go elsewhere.
+func isFull(err error) bool {
+	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Path == os.Stdout.Name() {
+		return false
+	}
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}

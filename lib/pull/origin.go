@@ -1,0 +1,127 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
+	"cfs/lib/oci"
+	"cfs/lib/source"
+)
+
+// Origin is an image at its source, with manifest and config read and verified.
+type Origin struct {
+	Name         string        // of the source, as it was typed
+	Descriptor   v1.Descriptor // of the manifest
+	Manifest     v1.Manifest
+	ManifestJSON []byte
+	ConfigJSON   []byte
+
+	source source.Source
+	keys   []oci.Key // of the layers
+}
+
+// OpenOrigin reads the manifest and the config of the image that s has for a platform, nil
+// for this machine's. name is what records call the source. It closes s if it fails; else
+// Close does.
+func OpenOrigin(ctx context.Context, s source.Source, name string, platform *v1.Platform) (*Origin, error) {
+	o := &Origin{Name: name, source: s}
+	if err := o.read(ctx, platform); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return o, nil
+}
+
+// Close closes the source.
+func (o *Origin) Close() error { return o.source.Close() }
+
+func (o *Origin) read(ctx context.Context, platform *v1.Platform) (err error) {
+	if o.Descriptor, err = o.source.Manifest(ctx, platform); err != nil {
+		return err
+	}
+	if o.ManifestJSON, err = source.ReadAll(ctx, o.source, o.Descriptor); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	if o.Manifest, err = manifest.Parse(o.ManifestJSON); err != nil {
+		return fmt.Errorf("manifest %s: %w", o.Descriptor.Digest, err)
+	}
+	if o.ConfigJSON, err = source.ReadAll(ctx, o.source, o.Manifest.Config); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if o.keys, err = oci.LayerKeys(o.Manifest, o.ConfigJSON); err != nil {
+		return fmt.Errorf("manifest %s: %w", o.Descriptor.Digest, err)
+	}
+	return nil
+}
+
+// Layers returns each distinct layer of the image, or blob of an artifact, without a place
+// where it is.
+func (o *Origin) Layers() ([]Layer, error) {
+	container := manifest.IsImageConfig(o.Manifest.Config.MediaType)
+	seen := make(map[digest.Digest]oci.Key) // the key of each blob
+	var layers []Layer
+	for n, d := range o.Manifest.Layers {
+		if key, ok := seen[d.Digest]; ok && key == o.keys[n] {
+			continue
+		} else if ok {
+			return nil, corrupt.Errorf("config %s: layer %s has two diff IDs, %s and %s", o.Manifest.Config.Digest, d.Digest, key, o.keys[n])
+		}
+		seen[d.Digest] = o.keys[n]
+		var diffID digest.Digest
+		if container {
+			diffID = digest.Digest(o.keys[n])
+		}
+		layers = append(layers, NewLayer(d, diffID, o.Descriptor.Digest))
+	}
+	return layers, nil
+}
+
+// descriptor returns the descriptor of a layer, which says more than its record: where
+// else a registry may have it.
+func (o *Origin) descriptor(l Layer) v1.Descriptor {
+	for _, d := range o.Manifest.Layers {
+		if d.Digest == l.Digest {
+			return d
+		}
+	}
+	return v1.Descriptor{MediaType: l.MediaType, Digest: l.Digest, Size: l.Size}
+}
+
+// IsLocal reports whether the blobs are files where they are, and need no spool.
+func (o *Origin) IsLocal() (bool, error) {
+	path, err := o.source.Path(o.Descriptor)
+	return path != "", err
+}
+
+// Find returns the descriptor of a blob of the image, which may be its manifest or its
+// config. The error wraps fs.ErrNotExist if it has no such blob.
+func (o *Origin) Find(d string) (v1.Descriptor, error) {
+	for _, b := range append([]v1.Descriptor{o.Descriptor, o.Manifest.Config}, o.Manifest.Layers...) {
+		if b.Digest.String() == d {
+			return b, nil
+		}
+	}
+	return v1.Descriptor{}, fmt.Errorf("%s has no blob %s: %w", o.Name, d, fs.ErrNotExist)
+}
+
+// Copy writes the bytes of a blob to w. If they are not what the descriptor says, the
+// error is marked as corrupt, and they must not be used.
+func (o *Origin) Copy(ctx context.Context, w io.Writer, d v1.Descriptor) error {
+	in, err := o.source.Open(ctx, d, 0)
+	if err != nil {
+		return fmt.Errorf("blob %s: %w", d.Digest, err)
+	}
+	verified, err := blob.NewReader(in, d.Digest, d.Size)
+	if err == nil {
+		_, err = io.Copy(w, verified)
+	}
+	return errors.Join(err, in.Close())
+}
