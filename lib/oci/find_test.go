@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,6 +16,7 @@ import (
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/flock"
+	"cfs/lib/internal/repotest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -33,11 +33,7 @@ type shelf struct {
 
 func newShelf(t *testing.T, a verity.Algorithm) shelf {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	must(t, repo.Init(path, repo.New{Algorithm: a, Formats: []variant.Format{variant.V1}, Insecure: true}))
-	r, err := repo.Open(path, flock.Lock{})
-	must(t, err)
-	t.Cleanup(func() { r.Close() })
+	r := repotest.New(t, a)
 	s := shelf{Repo: r}
 
 	tar := make([]byte, 1024) // of no members

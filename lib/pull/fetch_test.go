@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,14 +15,13 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
-	"cfs/lib/flock"
+	"cfs/lib/internal/repotest"
 	"cfs/lib/oci"
 	"cfs/lib/progress"
 	"cfs/lib/pull"
 	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/spool"
-	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
@@ -208,11 +206,7 @@ func (full) Write([]byte) (int, error) { return 0, errFull }
 // repoWith makes a repository that has the layers of tars.
 func repoWith(t *testing.T, tars ...[]byte) *repo.Repo {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	must(t, repo.Init(path, repo.New{Algorithm: verity.SHA256, Formats: []variant.Format{variant.V1}, Insecure: true}))
-	r, err := repo.Open(path, flock.Lock{})
-	must(t, err)
-	t.Cleanup(func() { r.Close() })
+	r := repotest.New(t, verity.SHA256)
 	for _, text := range tars {
 		done, err := oci.ImportLayer(t.Context(), r, bytes.NewReader(text), blob.None, oci.Source{Size: -1})
 		must(t, err)
