@@ -67,6 +67,7 @@ func (r Result) WriteText(w io.Writer) error {
 // Run collects. Before all roots were read to their end it removes nothing.
 func (c *Collector) Run() (Result, error) {
 	c.reach, c.freed = oci.NewReach(c.Repo, c.Warn), map[verity.ID]bool{}
+	c.roots, c.drop = 0, nil
 	for _, category := range []repo.Category{repo.Images, repo.Streams} {
 		if err := c.addRoots(category); err != nil {
 			return Result{}, err
