@@ -81,7 +81,7 @@ func (r *Reader) Next() (*Member, error) {
 			return nil, err
 		}
 		if err != nil {
-			return nil, corrupt.Errorf("header at byte %d: %w", at, err)
+			return nil, fmt.Errorf("header at byte %d: %w", at, err)
 		}
 		m, err := r.interpret(b)
 		if err != nil {
@@ -99,7 +99,7 @@ func (r *Reader) header() (*block, error) {
 	b := &r.block
 	if err := r.readBlock(b); err != nil {
 		if err == io.EOF && r.hasExtensions() {
-			err = fmt.Errorf("no member after its extension headers: %w", io.ErrUnexpectedEOF)
+			err = corrupt.Errorf("no member after its extension headers: %w", io.ErrUnexpectedEOF)
 		}
 		return nil, err
 	}
@@ -107,13 +107,13 @@ func (r *Reader) header() (*block, error) {
 		return b, b.verify()
 	}
 	if err := r.readBlock(b); err != nil {
-		return nil, fmt.Errorf("truncated tar: %w", corrupt.UnexpectedEOF(err))
+		return nil, truncated(err)
 	}
 	if !b.isZero() {
 		return b, b.verify()
 	}
 	if r.hasExtensions() {
-		return nil, errors.New("no member after its extension headers")
+		return nil, corrupt.Errorf("no member after its extension headers")
 	}
 	return nil, io.EOF
 }
@@ -126,8 +126,16 @@ func (r *Reader) hasExtensions() bool {
 func (r *Reader) readBlock(b *block) error {
 	n, err := io.ReadFull(r.In, b[:])
 	r.Offset += int64(n)
-	if err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("truncated tar: %w", err)
+	if err == io.EOF {
+		return err
+	}
+	return truncated(err)
+}
+
+// truncated marks an early end of the input. Other errors of reading stay what they are.
+func truncated(err error) error {
+	if err = corrupt.UnexpectedEOF(err); err == io.ErrUnexpectedEOF {
+		return corrupt.Errorf("truncated tar: %w", err)
 	}
 	return err
 }
@@ -185,7 +193,7 @@ func (r *Reader) extension(size, before uint64) ([]byte, error) {
 	n, err := io.ReadFull(r.In, data)
 	r.Offset += int64(n)
 	if err != nil {
-		return nil, corrupt.Errorf("truncated tar: %w", corrupt.UnexpectedEOF(err))
+		return nil, truncated(err)
 	}
 	return data[:size:size], nil
 }
