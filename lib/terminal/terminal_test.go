@@ -1,0 +1,81 @@
+package terminal_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"cfs/lib/internal/pty"
+	"cfs/lib/terminal"
+)
+
+func TestLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "plain text": "plain text", "größe 日本 🙂": "größe 日本 🙂", `back\slash`: `back\slash`,
+		"one\ntwo\n":        "one; two; ",
+		"\x1b[31mred\x07":   `\x1b[31mred\x07`,
+		"tab\there\r\x00":   `tab\x09here\x0d\x00`,
+		"\u009b2J\x7f":      `\x9b2J\x7f`,
+		"bad \xff\xfe\xc3x": "bad \uFFFDx",
+	} {
+		if got := terminal.Line(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// FuzzLine: whatever the text, it is one line that does nothing to a terminal; and to do
+// it again changes nothing.
+func FuzzLine(f *testing.F) {
+	for _, seed := range []string{"", "a\nb", "\x1b[31m", "\u009b\xff", "\u2028"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := terminal.Line(text)
+		if !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl) || terminal.Line(got) != got {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	})
+}
+
+// TestIsDrawable: a terminal is, if it knows its size; a file and a pipe are not.
+func TestIsDrawable(t *testing.T) {
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	for name, v := range map[string]struct {
+		f    *os.File
+		want bool
+	}{
+		"a file": {file, false}, "a pipe": {w, false}, "/dev/null": {openNull(t), false},
+		"a terminal of 80 columns": {pty.Open(t, 80).Terminal, true}, "a terminal of no size": {pty.Open(t, 0).Terminal, false},
+	} {
+		if got := terminal.IsDrawable(v.f); got != v.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	file.Close()
+	if terminal.IsDrawable(file) {
+		t.Error("a file that is closed")
+	}
+}
+
+func openNull(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
