@@ -93,9 +93,13 @@ func arrange(app *cli.App, args []string) []string {
 			operands, rest = append(operands, rest...), nil
 		case len(arg) > 1 && arg[0] == '-':
 			options = append(options, arg)
-			if takesValue(flags, arg) && len(rest) > 0 {
-				options, rest = append(options, rest[0]), rest[1:]
+			if !takesValue(flags, arg) {
+				continue
 			}
+			if len(rest) == 0 {
+				return append(head, options...) // else "--" would be its value
+			}
+			options, rest = append(options, rest[0]), rest[1:]
 		case len(head) == 1 && len(operands) == 0 && app.Command(arg) != nil:
 			head, flags = append(head, arg), app.Command(arg).Flags
 		default:

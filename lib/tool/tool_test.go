@@ -33,7 +33,8 @@ func TestArrange(t *testing.T) {
 		"FILE ls":            "-- FILE ls",
 		"ls X -- --all":      "ls -- X --all",
 		"--unknown X --json": "--unknown --json -- X",
-		"ls --repo":          "ls --repo --",
+		"ls --repo":          "ls --repo",
+		"FILE --json --repo": "--json --repo",
 	} {
 		got := strings.Join(arrange(app, append([]string{"tool"}, strings.Fields(args)...))[1:], " ")
 		if got != want {
