@@ -81,10 +81,12 @@ func stageUsageError(c *cli.Context, err error, _ bool) error {
 }
 
 // arrange moves options to where the library wants them: behind the command, if
-// there is one, and before the operands. What comes behind "--" is operands alone.
+// there is one, and before the operands. What comes behind "--" is operands alone. Who
+// asks for help needs no operands: the library would look for help about them.
 func arrange(app *cli.App, args []string) []string {
 	flags, head, rest := app.Flags, args[:1:1], args[1:]
 	var options, operands []string
+	help := false
 	for len(rest) > 0 {
 		arg := rest[0]
 		rest = rest[1:]
@@ -93,6 +95,7 @@ func arrange(app *cli.App, args []string) []string {
 			operands, rest = append(operands, rest...), nil
 		case len(arg) > 1 && arg[0] == '-':
 			options = append(options, arg)
+			help = help || slices.Contains(cli.HelpFlag.Names(), strings.TrimLeft(arg, "-"))
 			if !takesValue(flags, arg) {
 				continue
 			}
@@ -105,6 +108,9 @@ func arrange(app *cli.App, args []string) []string {
 		default:
 			operands = append(operands, arg)
 		}
+	}
+	if help {
+		operands = nil
 	}
 	return slices.Concat(head, options, []string{"--"}, operands)
 }

@@ -34,6 +34,10 @@ func TestArrange(t *testing.T) {
 		"ls X -- --all":      "ls -- X --all",
 		"--unknown X --json": "--unknown --json -- X",
 		"ls --repo":          "ls --repo",
+		"FILE -h":            "-h --",
+		"ls X --help Y":      "ls --help --",
+		"--repo -h FILE":     "--repo -h -- FILE",
+		"-- -h":              "-- -h",
 		"FILE --json --repo": "--json --repo",
 	} {
 		got := strings.Join(arrange(app, append([]string{"tool"}, strings.Fields(args)...))[1:], " ")
