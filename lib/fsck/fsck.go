@@ -45,7 +45,8 @@ type entry struct {
 // Run checks. An error means that the check itself could not be done: it wraps
 // fs.ErrNotExist if there is no image of that name.
 func (c *Checker) Run() (Report, error) {
-	c.bad = map[verity.ID]bool{}
+	c.one, c.only = nil, nil
+	c.report, c.bad, c.drop = Report{}, map[verity.ID]bool{}, nil
 	for _, step := range []func() error{c.find, c.objects, c.streams, c.images, c.refs, c.tags} {
 		if err := step(); err != nil {
 			return c.report, err
