@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"tarball":     {"tree", "corrupt"},
 	"layer":       {"tarball", "splitstream", "tree", "variant", "tolerance", "verity", "corrupt"},
 	"dumpfile":    {"tree", "verity", "corrupt"},
-	"compare":     {"tree", "verity"},
+	"compare":     {"dumpfile", "tree", "verity"},
 	"scan":        {"tree", "temporary", "verity"},
 	"erofs":       {"tree", "variant", "verity", "corrupt"},
 	"selinux":     {"tree", "corrupt"},

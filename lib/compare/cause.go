@@ -3,12 +3,13 @@ package compare
 import (
 	"fmt"
 
+	"cfs/lib/dumpfile"
 	"cfs/lib/tree"
 )
 
 // Cause says in a few words what explains all differences, "" if no one thing does.
-// Paths and names of xattrs are in it as escape gives them.
-func (s *Summary) Cause(escape func(string) string) string {
+// Paths and names of xattrs are escaped as in dumpfiles.
+func (s *Summary) Cause() string {
 	format, trees := s.count(Format) > 0, s.total-s.count(Format)
 	formats := "format " + s.a.Format + " against " + s.b.Format
 	if trees == 0 {
@@ -17,7 +18,7 @@ func (s *Summary) Cause(escape func(string) string) string {
 		}
 		return formats + ", trees equal"
 	}
-	e := explanation{s, trees, escape}
+	e := explanation{s, trees}
 	for _, cause := range causes {
 		if text := cause(e); text != "" && format {
 			return formats + ", and " + text
@@ -31,8 +32,7 @@ func (s *Summary) Cause(escape func(string) string) string {
 // explanation is what the causes are found from.
 type explanation struct {
 	*Summary
-	trees  int // differences of the trees, so not of the format
-	escape func(string) string
+	trees int // differences of the trees, so not of the format
 }
 
 // causes are tried in turn.
@@ -55,7 +55,7 @@ func (e explanation) xattrs() string {
 	if t == nil {
 		return ""
 	}
-	name := e.escape(t.name.text)
+	name := dumpfile.Escape(t.name.text)
 	switch {
 	case t.name.mixed && t.new.none == t.count:
 		return number(t.count) + " xattrs of several names are missing in B"
@@ -68,7 +68,7 @@ func (e explanation) xattrs() string {
 	case t.old.none == t.count:
 		return name + " is missing on " + entries(t.count) + " of A"
 	case t.old.none+t.new.none == 0:
-		return "only values of " + name + " differ (" + entries(t.count) + ")" + t.uniform(e.escape)
+		return "only values of " + name + " differ (" + entries(t.count) + ")" + t.uniform()
 	}
 	return "only " + name + " differs (" + entries(t.count) + ")"
 }
@@ -98,9 +98,9 @@ func (e explanation) times() string {
 	case t.nanoseconds == t.count:
 		return "only nanoseconds of mtimes differ (" + entries(t.count) + ")" + e.lostNanoseconds(t)
 	case t.dirs == t.count:
-		return "only directory mtimes differ (" + entries(t.count) + ")" + t.uniform(e.escape)
+		return "only directory mtimes differ (" + entries(t.count) + ")" + t.uniform()
 	}
-	return "only mtimes differ (" + entries(t.count) + ")" + t.uniform(e.escape)
+	return "only mtimes differ (" + entries(t.count) + ")" + t.uniform()
 }
 
 // lostNanoseconds says which of the trees has none.
@@ -120,7 +120,7 @@ func (e explanation) lostNanoseconds(t *tally) string {
 
 func (e explanation) owners() string {
 	if t := e.only(Owner); t != nil {
-		return "only owners differ (" + entries(t.count) + ")" + t.uniform(e.escape)
+		return "only owners differ (" + entries(t.count) + ")" + t.uniform()
 	}
 	return ""
 }
@@ -160,7 +160,7 @@ func (e explanation) others() string {
 		{Payload, "object paths"}, {Type, "types"},
 	} {
 		if t := e.only(a.attribute); t != nil {
-			return "only " + a.words + " differ (" + entries(t.count) + ")" + t.uniform(e.escape)
+			return "only " + a.words + " differ (" + entries(t.count) + ")" + t.uniform()
 		}
 	}
 	return ""
@@ -178,7 +178,7 @@ func (e explanation) names() string {
 		what += ", and mtimes of directories (" + entries(mtimes) + ")"
 	}
 	if e.below != "/" {
-		what += ", all at or below " + e.escape(e.below)
+		what += ", all at or below " + dumpfile.Escape(e.below)
 	}
 	return what
 }
@@ -189,7 +189,7 @@ func (e explanation) place() string {
 	case e.root == e.trees:
 		return "only the root directory itself differs"
 	case e.below != "/":
-		return "all differences are at or below " + e.escape(e.below)
+		return "all differences are at or below " + dumpfile.Escape(e.below)
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 // Package compare tells two trees apart: name by name and attribute by attribute,
 // and what one thing explains all of it. Both trees are walked side by side, and no
-// difference is kept: what a comparison takes does not grow with what it finds.
+// difference is kept: what a comparison takes does not grow with what it finds. A Printer
+// writes differences down as they are found.
 package compare
 
 import (

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/compare"
-	"cfs/lib/dumpfile"
 	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
@@ -29,7 +28,7 @@ func differences(t testing.TB, a, b compare.Tree) (lines []string, cause string)
 	if summary.Equal() != (len(lines) == 0) {
 		t.Errorf("Equal is %v with %d differences", summary.Equal(), len(lines))
 	}
-	return lines, summary.Cause(dumpfile.Escape)
+	return lines, summary.Cause()
 }
 
 func line(path, attribute string, old, new compare.Value) string {

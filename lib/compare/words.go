@@ -3,20 +3,22 @@ package compare
 import (
 	"strconv"
 	"strings"
+
+	"cfs/lib/dumpfile"
 )
 
 // uniform says that several files all have the same value in one of the trees.
-func (t *tally) uniform(escape func(string) string) string {
+func (t *tally) uniform() string {
 	old, new := t.old.text, t.new.text
 	oneOld, oneNew := old.all(old.text, t.count), new.all(new.text, t.count)
 	switch {
 	case t.count == 1:
 	case oneOld && oneNew:
-		return ": all " + escape(old.text) + " in A and " + escape(new.text) + " in B"
+		return ": all " + dumpfile.Escape(old.text) + " in A and " + dumpfile.Escape(new.text) + " in B"
 	case oneNew:
-		return ": all " + escape(new.text) + " in B"
+		return ": all " + dumpfile.Escape(new.text) + " in B"
 	case oneOld:
-		return ": all " + escape(old.text) + " in A"
+		return ": all " + dumpfile.Escape(old.text) + " in A"
 	}
 	return ""
 }
