@@ -2,15 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
-	"cfs/lib/corrupt"
 	"cfs/lib/erofs"
 	"cfs/lib/oci"
 	"cfs/lib/tool"
@@ -75,25 +72,11 @@ func openFile(name string) (*erofs.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := readImage(f, st.Size())
+	image, err := erofs.Read(f, st.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return image, nil
-}
-
-// readImage reads an image, for which it takes memory of the size that is given if
-// that is what r has.
-func readImage(r io.Reader, size int64) (*erofs.Reader, error) {
-	var data bytes.Buffer
-	data.Grow(int(min(size, erofs.MaxSize)) + bytes.MinRead)
-	if _, err := data.ReadFrom(io.LimitReader(r, erofs.MaxSize+1)); err != nil {
-		return nil, err
-	}
-	if data.Len() > erofs.MaxSize {
-		return nil, corrupt.Errorf("more than %d bytes, which no image has", erofs.MaxSize)
-	}
-	return erofs.Open(data.Bytes())
 }
 
 func list(c *cli.Context) error {

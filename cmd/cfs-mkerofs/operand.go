@@ -57,7 +57,7 @@ func readFileOperand(c *cli.Context, name string) (operand, error) {
 		root, err := dumpfile.Read(in, dumpfile.Options{Compat: c.Bool("compat")})
 		return operand{Tree: compare.Tree{Root: root}}, err
 	}
-	image, err := readImage(in, st.Size())
+	image, err := erofs.Read(in, st.Size())
 	if err != nil {
 		return operand{}, err
 	}

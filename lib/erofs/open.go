@@ -52,6 +52,33 @@ func Open(data []byte) (*Reader, error) {
 	return img, nil
 }
 
+// Read reads an image from a stream whose size in bytes is size, or 0 if that is not known.
+// The header is checked before memory is taken for the rest: a file that is no image may be
+// of any size. The errors are those of Open, and those of r.
+func Read(r io.Reader, size int64) (*Reader, error) {
+	head := make([]byte, inodesStart)
+	n, err := io.ReadFull(r, head)
+	switch {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		return Open(head[:n])
+	case err != nil:
+		return nil, err
+	}
+	if _, err := ReadFormat(bytes.NewReader(head)); err != nil {
+		return nil, err
+	}
+	var data bytes.Buffer
+	data.Grow(int(max(inodesStart, min(size, MaxSize))) + bytes.MinRead)
+	data.Write(head)
+	if _, err := data.ReadFrom(io.LimitReader(r, MaxSize+1-inodesStart)); err != nil {
+		return nil, err
+	}
+	if data.Len() > MaxSize {
+		return nil, corrupt.Errorf("more than %d bytes, which no image has", uint64(MaxSize))
+	}
+	return Open(data.Bytes())
+}
+
 // ReadFormat returns the format of an image from its first bytes alone.
 func ReadFormat(r io.Reader) (variant.Format, error) {
 	var h header
