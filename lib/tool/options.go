@@ -69,7 +69,8 @@ func (o *Options) ProgressFlag() cli.Flag {
 // set, is a usage error.
 func (o *Options) Action(do func() error) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		o.Tool, o.Operands, o.isSet = c.App.Name, c.Args().Slice(), c.IsSet
+		o.Tool, o.Operands = c.App.Name, c.Args().Slice()
+		o.isSet = func(option string) bool { return c.IsSet(option) && c.Value(option) != false }
 		if err := checkEmpty(c); err != nil {
 			if c.Command.Name == c.App.Name && isStage(c.App) {
 				return o.Fail(o.Records(), err)
@@ -91,6 +92,10 @@ func checkEmpty(c *cli.Context) error {
 	}
 	return nil
 }
+
+// Given reports whether the command line has an option, also one with the default as its
+// value. A switch that is turned off, as by --json=false, is not there.
+func (o *Options) Given(option string) bool { return o.isSet(option) }
 
 // Check returns the first rule that the command line breaks, as a usage error.
 func (o *Options) Check(rules Rules) error {
