@@ -7,7 +7,7 @@
 // knows stay, in their places, and kinds that nobody knows pass through. The grammar of
 // the lines is package record's.
 //
-// Incoming gathers the records of an image up to its manifest. Importer and Linker are
+// Incoming gathers the records of an image up to its manifest. Importer, Maker and Linker are
 // stages: a command hands them each record, then the end of the input. They believe no
 // record. What they write holds, and would survive a crash.
 //
