@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"gc":          {"repo", "oci", "verity", "corrupt"},
 	"progress":    {"terminal"},
 	"build":       {"repo", "objects", "oci", "manifest", "boot", "scan", "dumpfile", "erofs", "tree", "variant", "tolerance", "verity", "corrupt"},
+	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt"},
 	"pull":        {"build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt"},
 	"mount":       {},
 	"tool":        {"record", "repo", "flock", "progress", "terminal", "temporary", "corrupt"},

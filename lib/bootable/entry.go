@@ -1,0 +1,74 @@
+// Package bootable is what a container image of the repository can boot: its boot entries,
+// and whether their command lines name its boot image; and the kernel argument that would.
+//
+// What entries, unified kernel images and kernel arguments are, package boot says. Here they
+// meet the repository, which has the content of files and the boot images.
+package bootable
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Make is the command that makes a boot image for what is tagged NAME.
+const Make = "cfs-link show NAME | cfs-mkerofs --bootable | cfs-link --tag NAME"
+
+// Entry describes a boot entry. What an entry does not have is empty.
+type Entry struct {
+	Kind      string   `json:"kind"`
+	Path      string   `json:"path"`              // escaped
+	Version   string   `json:"version,omitempty"` // of the kernel, escaped
+	Title     string   `json:"title,omitempty"`
+	Files     []string `json:"files,omitempty"` // that are loaded too
+	Cmdline   string   `json:"cmdline,omitempty"`
+	Digest    string   `json:"digest,omitempty"`     // of the image that the command line names
+	BootImage string   `json:"boot-image,omitempty"` // the reference by which the config has it
+	Explain   string   `json:"explain,omitempty"`    // the command that says why it is another one
+	Make      string   `json:"make,omitempty"`       // the command that makes a boot image
+	Problem   string   `json:"problem,omitempty"`
+}
+
+// String returns the entry for people: the kind and the path, then lines of facts. What
+// is of the image cannot do anything to a terminal.
+func (e Entry) String() string {
+	var b strings.Builder
+	b.WriteString(e.Kind + " " + e.Path + "\n")
+	fact := func(name, value string) {
+		if value != "" {
+			b.WriteString("  " + name + " " + value + "\n")
+		}
+	}
+	fact("title", quoted(e.Title))
+	for _, file := range e.Files {
+		fact("file", quoted(file))
+	}
+	fact("cmdline", quoted(e.Cmdline))
+	fact("digest", e.digest())
+	fact("problem", e.Problem)
+	return b.String()
+}
+
+// digest returns the digest and what is known of it.
+func (e Entry) digest() string {
+	switch {
+	case e.Digest == "":
+		return ""
+	case e.BootImage != "":
+		return e.Digest + " is the boot image, " + e.BootImage
+	case e.Explain == "":
+		return e.Digest + " is not known: there is no boot image. To make one: " + e.Make
+	case strings.HasSuffix(e.Explain, " "+file):
+		return e.Digest + " is not the boot image, and not in the repository. With it as " + file + ": " + e.Explain
+	}
+	return e.Digest + " is not the boot image: " + e.Explain
+}
+
+// file stands for an image that the repository lacks.
+const file = "FILE"
+
+func quoted(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strconv.Quote(s)
+}
