@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"progress":    {"terminal"},
 	"build":       {"repo", "objects", "oci", "manifest", "boot", "scan", "dumpfile", "erofs", "tree", "variant", "tolerance", "verity", "corrupt"},
 	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt"},
+	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "verity"},
 	"pull":        {"build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt"},
 	"mount":       {},
 	"tool":        {"record", "repo", "flock", "progress", "terminal", "temporary", "corrupt"},
