@@ -2,11 +2,11 @@ package main
 
 import (
 	"os"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/compare"
+	"cfs/lib/inspect"
 	"cfs/lib/tool"
 )
 
@@ -15,42 +15,32 @@ const diffHelp = "A and B are images or dumpfiles, each an fs-verity digest, a c
 	"Each difference is a line: the path, what differs, and what it is in A and in B. A last\n" +
 	"line says the cause if one explains all. The status is 1 if there is a difference."
 
-func diffFlags() []cli.Flag {
+func (o *options) diffFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "compat", Usage: "take dumpfiles that only mkcomposefs takes"},
-		&cli.BoolFlag{Name: "json", Usage: "write differences and cause as JSON objects, one a line"},
+		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "take dumpfiles that only mkcomposefs takes"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write differences and cause as JSON objects, one a line"},
 	}
 }
 
-// diff says how the trees of two images or dumpfiles differ, and why.
-func diff(c *cli.Context) error {
-	if c.NArg() != 2 {
+// diff prints how the trees of two images or dumpfiles differ, and why.
+func (o *options) diff() error {
+	if len(o.Operands) != 2 {
 		return tool.UsageError("want two operands, A and B")
 	}
-	a, err := readOperand(c, c.Args().Get(0))
-	if err != nil {
-		return err
-	}
-	b, err := readOperand(c, c.Args().Get(1))
-	if err != nil {
-		return err
-	}
-	out := compare.NewPrinter(os.Stdout, c.Bool("json"))
-	summary, err := compare.Compare(a.Tree, b.Tree, out.Difference)
-	if err != nil {
-		return err
-	}
-	equal, cause := summary.Equal(), summary.Cause()
-	if equal && a.image != nil && b.image != nil {
-		if offset, differ := a.image.Mismatch(b.image); differ {
-			equal, cause = false, "trees and formats equal, images differ from byte "+strconv.Itoa(offset)+" on"
+	var sides [2]inspect.Side
+	for i, name := range o.Operands {
+		var err error
+		if sides[i], err = o.operands().Side(name, o.compat); err != nil {
+			return err
 		}
 	}
-	if err := out.Finish(cause); err != nil {
-		return err
+	out := compare.NewPrinter(os.Stdout, o.JSON)
+	equal, cause, err := inspect.Diff(sides[0], sides[1], out.Difference)
+	if err == nil {
+		err = out.Finish(cause)
 	}
-	if !equal {
-		return tool.Silent(tool.Failed)
+	if err == nil && !equal {
+		err = tool.Silent(tool.Failed)
 	}
-	return nil
+	return err
 }

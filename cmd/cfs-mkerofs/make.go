@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"cfs/lib/build"
+	"cfs/lib/repo"
+	"cfs/lib/tool"
+	"cfs/lib/verity"
+)
+
+// make makes one image, or is the stage of the pipe if no option says of what.
+func (o *options) make() error {
+	given := slices.DeleteFunc(slices.Clone(inputs), func(option string) bool { return !o.Given(option) })
+	switch {
+	case len(given) == 0:
+		return o.filter()
+	case len(given) > 1:
+		return tool.UsageError("--%s exclude each other", strings.Join(given, " and --"))
+	case len(o.Operands) > 0:
+		return tool.UsageError("unexpected operand %q", o.Operands[0])
+	}
+	return o.makeOne()
+}
+
+// makeOne makes the image of a dumpfile, a directory, a container image or another image.
+func (o *options) makeOne() error {
+	if err := o.checkImage(); err != nil {
+		return err
+	}
+	r, err := o.openUsed()
+	if err != nil {
+		return err
+	}
+	if r != nil {
+		defer r.Close()
+	}
+	recipe, err := o.read(r)
+	if err != nil {
+		return err
+	}
+	return o.write(recipe, r)
+}
+
+// openUsed opens the repository, or returns nil if none is used.
+func (o *options) openUsed() (r *repo.Repo, err error) {
+	switch {
+	case o.store:
+		r, err = o.OpenToWrite()
+	case o.oci != "":
+		r, err = o.OpenRepo(false)
+	}
+	if r != nil && o.hash != "" && o.algorithm != r.Algorithm {
+		err = errors.Join(tool.UsageError("--hash %s: the repository is of %s", o.hash, r.Algorithm), r.Close())
+	}
+	return r, err
+}
+
+// write writes the image where it is wanted, and prints its digest, unless the image itself
+// is printed.
+func (o *options) write(recipe *build.Recipe, r *repo.Repo) (err error) {
+	var id verity.ID
+	switch {
+	case o.store:
+		id, err = recipe.Store(r, o.ref)
+	case o.output == "":
+		id, err = recipe.Digest()
+	case o.output == "-":
+		return recipe.Write(os.Stdout)
+	default:
+		id, err = recipe.WriteFile(o.output, o.ifChanged)
+	}
+	if err == nil {
+		_, err = fmt.Println(id)
+	}
+	return err
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"cfs/lib/build"
+	"cfs/lib/tolerance"
+	"cfs/lib/tool"
+	"cfs/lib/variant"
+	"cfs/lib/verity"
+)
+
+// options are what the command line says.
+type options struct {
+	tool.Options
+
+	dumpfile, oci, image, output, ref  string
+	compat, ifChanged, insecure, store bool
+	strict                             tolerance.Strict
+	tree                               build.Directory // without a Path, there is none
+	wanted                             build.Wanted
+	names                              cli.StringSlice // of --filter
+	hash, version, xattrs, expected    string          // read by parse
+	algorithm                          verity.Algorithm
+	formats                            []variant.Format // the one that was asked for, if any
+}
+
+// autoVersion is the word for the format that mkcomposefs takes by itself.
+const autoVersion = "auto"
+
+// maxThreads is far beyond what any disk has use for; each takes 64 KiB at least.
+const maxThreads = 1024
+
+// flags are the options of the stage, and of one image.
+func (o *options) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "dumpfile", Destination: &o.dumpfile, Aliases: []string{"from-file"}, Usage: "make the image of a dumpfile, `FILE` or - for stdin"},
+		&cli.StringFlag{Name: "oci", Destination: &o.oci, Usage: "make the image of the container image `NAME|DIGEST`"},
+		&cli.StringFlag{Name: "image", Destination: &o.image, Usage: "make the image of the tree in another one, `IMAGE`, in its format"},
+		&cli.StringFlag{Name: "tree", Destination: &o.tree.Path, Usage: "make the image of the directory `DIR`"},
+		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "with --dumpfile: take what only mkcomposefs takes"},
+		&cli.StringFlag{Name: "output", Destination: &o.output, Aliases: []string{"o"}, Usage: "write the image to `FILE`, or - for stdout"},
+		&cli.BoolFlag{Name: "if-changed", Destination: &o.ifChanged, Usage: "with --output: leave a file alone that holds the image already"},
+		&cli.BoolFlag{Name: "store", Destination: &o.store, Usage: "store the image in the repository"},
+		&cli.StringFlag{Name: "ref", Destination: &o.ref, Usage: "with --store: as images/refs/`NAME`"},
+		&cli.StringFlag{Name: "hash", Destination: &o.hash, Usage: "take fs-verity digests by `HASH`, sha256 or sha512"},
+		&cli.StringFlag{Name: "erofs-version", Destination: &o.version, Usage: "the format: `V` is 0, 1, 2 or auto"},
+		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "of container images and trees, keep the xattrs of `MODE`: allowlist-only or keep-user-xattrs"},
+		&cli.BoolFlag{Name: "strict", Destination: (*bool)(&o.strict), Usage: "refuse images that cfsctl refuses"},
+		&cli.BoolFlag{Name: "bootable", Destination: &o.wanted.Bootable, Usage: "make the boot variant: as a stage of the pipe beside the plain image, with --oci or --tree instead"},
+		&cli.StringFlag{Name: "expected-digest", Destination: &o.expected, Usage: "with --bootable: find the xattrs and the format by which the boot image has this `DIGEST`"},
+		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Destination: &o.tree.AsIs, Usage: "with --tree: take the tree as it is, not in the canonical form of container images"},
+		&cli.StringFlag{Name: "digest-store", Destination: &o.tree.DigestStore, Usage: "with --tree: copy the content of files as objects into `DIR`"},
+		&cli.BoolFlag{Name: "use-epoch", Destination: &o.tree.Epoch, Usage: "with --tree: make all times 0"},
+		&cli.BoolFlag{Name: "skip-devices", Destination: &o.tree.SkipDevices, Usage: "with --tree: leave out devices"},
+		&cli.BoolFlag{Name: "skip-xattrs", Destination: &o.tree.SkipXattrs, Usage: "with --tree: leave out xattrs"},
+		&cli.BoolFlag{Name: "user-xattrs", Destination: &o.tree.UserXattrs, Usage: "with --tree: leave out xattrs but user.*"},
+		&cli.BoolFlag{Name: "no-hardlinks", Destination: &o.tree.SplitLinks, Usage: "with --tree: make a file of each name, as mkcomposefs does"},
+		&cli.IntFlag{Name: "threads", Destination: &o.tree.Threads, DefaultText: "number of CPUs", Usage: "with --tree: read `N` files at once"},
+	}
+}
+
+// inputs are the options of which one makes one image, and none a stage of the pipe.
+var inputs = []string{"dumpfile", "tree", "oci", "image"}
+
+// treeRules and bootRules hold for both.
+var (
+	treeRules = goWith([]string{"tree"}, "no-propagate-usr-to-root", "digest-store", "use-epoch", "skip-devices", "skip-xattrs", "user-xattrs", "no-hardlinks", "threads")
+	bootRules = tool.Rules{
+		{If: "expected-digest", Needs: []string{"bootable"}},
+		{If: "expected-digest", Not: "tree", Say: "--expected-digest is for container images, not for --tree"},
+		{If: "expected-digest", Not: "xattrs", Say: "--expected-digest finds out what --xattrs must be: they exclude each other"},
+	}
+	stageRules = slices.Concat(goWith(inputs, "compat", "output", "if-changed", "store", "ref", "hash"), treeRules, bootRules)
+	imageRules = slices.Concat(tool.Rules{
+		{If: "ref", Needs: []string{"store"}},
+		{If: "store", Not: "output"},
+		{If: "if-changed", Needs: []string{"output"}, Say: "--if-changed goes with --output FILE"},
+	}, treeRules, tool.Rules{
+		{If: "tree", Not: "compat"},
+		{If: "skip-xattrs", Not: "user-xattrs"},
+		{If: "store", Not: "digest-store"},
+		{If: "no-propagate-usr-to-root", Not: "xattrs"},
+		{If: "bootable", Needs: []string{"oci", "tree"}, Say: "--bootable goes with --oci or --tree, or stands in the pipe"},
+		{If: "expected-digest", Not: "erofs-version", Say: "--expected-digest finds out what --erofs-version must be: they exclude each other"},
+	}, bootRules)
+)
+
+// goWith returns the rules that each option goes with one of others.
+func goWith(others []string, options ...string) (rules tool.Rules) {
+	for _, name := range options {
+		rules = append(rules, tool.Rule{If: name, Needs: others})
+	}
+	return rules
+}
+
+// checkImage reads the options of one image.
+func (o *options) checkImage() error {
+	if err := o.Check(imageRules); err != nil {
+		return err
+	}
+	if o.ifChanged && o.output == "-" {
+		return tool.UsageError("--if-changed goes with --output FILE")
+	}
+	if n := o.tree.Threads; o.Given("threads") && (n < 1 || n > maxThreads) {
+		return tool.UsageError("--threads %d: want 1 to %d", n, maxThreads)
+	}
+	if o.dumpfile != "" || o.image != "" {
+		o.xattrs = "" // it means nothing there
+	}
+	return o.parse(true)
+}
+
+// checkStage reads the options of the stage.
+func (o *options) checkStage() error {
+	if len(o.Operands) > 0 {
+		return tool.UsageError("unexpected operand %q", o.Operands[0])
+	}
+	if err := cmp.Or(o.Check(stageRules), o.parse(false)); err != nil {
+		return err
+	}
+	if mode := o.wanted.Xattrs; mode != variant.AllowlistOnly && !o.wanted.Bootable {
+		return tool.UsageError("--xattrs %s goes with --bootable: the plain image of a container image has the default mode", mode)
+	}
+	return nil
+}
+
+// parse reads the words of options. auto says whether the tree may decide on the format.
+func (o *options) parse(auto bool) error {
+	err := cmp.Or(
+		tool.Parse("hash", o.hash, verity.ParseAlgorithm, &o.algorithm),
+		tool.Parse("xattrs", o.xattrs, variant.ParseXattrMode, &o.wanted.Xattrs),
+		tool.Parse("expected-digest", o.expected, verity.ParseID, &o.wanted.Expected),
+	)
+	if err != nil || o.version == "" || auto && o.version == autoVersion {
+		return err
+	}
+	o.formats = make([]variant.Format, 1)
+	if o.formats[0], err = variant.ParseFormat(o.version); err != nil && auto {
+		return tool.UsageError("--erofs-version %q: want 0, 1, 2 or auto", o.version)
+	} else if err != nil {
+		return tool.UsageError("--erofs-version %w", err)
+	}
+	return nil
+}
