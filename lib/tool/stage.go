@@ -85,13 +85,3 @@ func recordStatus(r record.Record) int {
 	}
 	return int(status)
 }
-
-// Partial returns what a command that got a `partial` record, and did all the rest,
-// exits with.
-func Partial(r record.Record) error { return Silent(recordStatus(r)) }
-
-// NoManifest is the error of a stage whose input ended before the manifest, which
-// is the commit.
-func NoManifest() error {
-	return errors.New("input ended without a manifest: an earlier stage did not finish")
-}
