@@ -74,7 +74,7 @@ func (o *testOptions) stage() error {
 	return o.Filter(out, Stage{
 		Start:  func() error { return out.Write(record.Record{Kind: "start", Digest: record.None}) },
 		Handle: out.Write,
-		Finish: NoManifest,
+		Finish: func() error { return errors.New("no manifest") },
 	})
 }
 
@@ -107,7 +107,7 @@ const failed = "failed - tool=cfs-test status="
 // TestMainStatus: what a tool does with its command line, and with its input, comes out
 // as its exit status, on stderr for people and as the last record for the next stage.
 func TestMainStatus(t *testing.T) {
-	const start, noManifest = "start -\n", "cfs-test: input ended without a manifest: an earlier stage did not finish\n"
+	const start, noManifest = "start -\n", "cfs-test: no manifest\n"
 	for _, v := range []struct {
 		args, stdin    string
 		stdout, stderr string
