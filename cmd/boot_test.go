@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cfs/cmd/cmdtest"
 	"cfs/lib/verity"
 )
 
@@ -32,15 +33,15 @@ func TestBootVectors(t *testing.T) {
 		for _, hash := range hashes {
 			t.Run(v.name+"/"+hash, func(t *testing.T) {
 				t.Parallel()
-				repo := filepath.Join(scratch(t), "repo")
+				repo := filepath.Join(cmdtest.Scratch(t), "repo")
 				code := fmt.Sprintf("cfs-pull --init --insecure --algorithm fsverity-%s-12 --progress none --bootable %s %s t", hash, vectorPlatform, v.source())
 				r := shell(t, repo, code)
-				if r.status != 0 || r.stderr != "" {
-					t.Fatalf("cfs-pull: status %d, %s", r.status, r.stderr)
+				if r.Status != 0 || r.Stderr != "" {
+					t.Fatalf("cfs-pull: status %d, %s", r.Status, r.Stderr)
 				}
 				want := fmt.Sprintf("\nimage %s variant=plain erofs-version=1\nimage %s variant=boot erofs-version=1\ntag ", v.Erofs["v1"][hash], v.boot(t, "v1", hash))
-				if !strings.Contains(r.stdout, want) {
-					t.Errorf("cfs-pull printed\n%swant%s", r.stdout, want)
+				if !strings.Contains(r.Stdout, want) {
+					t.Errorf("cfs-pull printed\n%swant%s", r.Stdout, want)
 				}
 				v.checkBootDump(t, repo, hash)
 				for format := range v.Boot {
@@ -49,11 +50,11 @@ func TestBootVectors(t *testing.T) {
 						t.Errorf("%s: %s, want %s", code, strings.TrimSpace(got), v.boot(t, format, hash))
 					}
 				}
-				before := must(t, "", "find "+quote(repo)+" -printf '%P %l %s\\n' | sort")
-				if again := must(t, repo, code); again != r.stdout {
-					t.Errorf("pulled again (-before +after):\n%s", cmp.Diff(r.stdout, again))
+				before := must(t, "", "find "+cmdtest.Quote(repo)+" -printf '%P %l %s\\n' | sort")
+				if again := must(t, repo, code); again != r.Stdout {
+					t.Errorf("pulled again (-before +after):\n%s", cmp.Diff(r.Stdout, again))
 				}
-				if after := must(t, "", "find "+quote(repo)+" -printf '%P %l %s\\n' | sort"); after != before {
+				if after := must(t, "", "find "+cmdtest.Quote(repo)+" -printf '%P %l %s\\n' | sort"); after != before {
 					t.Errorf("pulling again wrote (-before +after):\n%s", cmp.Diff(before, after))
 				}
 				must(t, repo, "cfs-gc check --content")
@@ -81,7 +82,7 @@ func TestBootFormats(t *testing.T) {
 		for _, hash := range hashes {
 			t.Run(formats+"/"+hash, func(t *testing.T) {
 				t.Parallel()
-				repo := filepath.Join(scratch(t), "repo")
+				repo := filepath.Join(cmdtest.Scratch(t), "repo")
 				var fetch, show strings.Builder
 				for _, v := range list {
 					fmt.Fprintf(&fetch, "cfs-fetch %s %s\n", vectorPlatform, v.source())
@@ -125,29 +126,29 @@ func TestBootErrors(t *testing.T) {
 	for _, v := range readVectors(t, "boot/errors/*") {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			repo := filepath.Join(scratch(t), "repo")
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
 			r := shell(t, repo, fmt.Sprintf("cfs-pull --init --insecure --progress none --bootable %s %s t", vectorPlatform, v.source()))
 			want := 1
 			if badPolicy.MatchString(v.name) {
 				want = 4
 			}
-			if r.status != want {
-				t.Errorf("exit status %d, want %d\n%s", r.status, want, r.stderr)
+			if r.Status != want {
+				t.Errorf("exit status %d, want %d\n%s", r.Status, want, r.Stderr)
 			}
 			says := whatBootSays[v.name]
 			message := regexp.MustCompile(`^cfs-mkerofs: manifest ` + v.Manifest + `: boot image: .*` + says + `.*\n$`)
-			if says == "" || !message.MatchString(r.stderr) {
-				t.Errorf("said %q, want %s", r.stderr, message)
+			if says == "" || !message.MatchString(r.Stderr) {
+				t.Errorf("said %q, want %s", r.Stderr, message)
 			}
 			records := fmt.Sprintf("\nimage %s variant=plain erofs-version=1\npartial - what=boot status=%d\ntag %s name=t\nmanifest ", v.Erofs["v1"]["sha512"], want, v.Manifest)
-			if !strings.Contains(r.stdout, records) {
-				t.Errorf("printed\n%swant%s", r.stdout, records)
+			if !strings.Contains(r.Stdout, records) {
+				t.Errorf("printed\n%swant%s", r.Stdout, records)
 			}
 			if got := must(t, repo, "cfs-mkerofs --oci t"); got != v.Erofs["v1"]["sha512"]+"\n" {
 				t.Errorf("plain image: %s", got)
 			}
-			if r := shell(t, repo, "cfs-mkerofs --oci t --bootable"); r.status != want || !regexp.MustCompile(says).MatchString(r.stderr) || r.stdout != "" {
-				t.Errorf("cfs-mkerofs --oci: status %d, %s%s", r.status, r.stdout, r.stderr)
+			if r := shell(t, repo, "cfs-mkerofs --oci t --bootable"); r.Status != want || !regexp.MustCompile(says).MatchString(r.Stderr) || r.Stdout != "" {
+				t.Errorf("cfs-mkerofs --oci: status %d, %s%s", r.Status, r.Stdout, r.Stderr)
 			}
 			must(t, repo, "cfs-gc check")
 		})
@@ -161,10 +162,10 @@ func TestMountBootable(t *testing.T) {
 	for _, v := range readVectors(t, "images/bootable-*") {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			repo := filepath.Join(scratch(t), "repo")
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
 			must(t, repo, fmt.Sprintf("cfs-pull --init --insecure --progress none %s %s t", vectorPlatform, v.source()))
-			if r := shell(t, repo, "cfs-mount --bootable t /"); r.status != 3 || !strings.Contains(r.stderr, "no boot image of format 1") || !strings.Contains(r.stderr, "cfs-mkerofs --bootable") {
-				t.Errorf("without a boot image: status %d, %s", r.status, r.stderr)
+			if r := shell(t, repo, "cfs-mount --bootable t /"); r.Status != 3 || !strings.Contains(r.Stderr, "no boot image of format 1") || !strings.Contains(r.Stderr, "cfs-mkerofs --bootable") {
+				t.Errorf("without a boot image: status %d, %s", r.Status, r.Stderr)
 			}
 			must(t, repo, "cfs-link show t | cfs-mkerofs --bootable | cfs-link --tag t")
 			for options, dump := range map[string]string{"t": "expected.sha512.dump", "--bootable t": "expected-boot.sha512.dump"} {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
 	"cfs/lib/dumpfile"
 	"cfs/lib/verity"
 )
@@ -16,7 +18,7 @@ import (
 func pullLayers(t *testing.T, repo, tag string, layers ...[]byte) string {
 	t.Helper()
 	layout := t.TempDir()
-	makeLayout(t, layout, layers...)
+	imagetest.Make(t, layout, layers...)
 	return oneImage(t, must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+" "+tag))
 }
 
@@ -55,11 +57,11 @@ func fileLine(path, text string) string {
 func entriesLayer(t *testing.T, options ...string) []byte {
 	t.Helper()
 	dump := fileLine("/usr/lib/modules/6.0.0/vmlinuz", "x") + fileLine("/boot/loader/addons/x.addon.efi", "") +
-		fileLine("/usr/lib/modules/6.0.0/u.efi", makeUKI("rw"))
+		fileLine("/usr/lib/modules/6.0.0/u.efi", imagetest.UKI("rw"))
 	for i, o := range options {
 		dump += fileLine(fmt.Sprintf("/boot/loader/entries/%d.conf", i), o)
 	}
-	return layersOf(t, dump)[0]
+	return imagetest.DumpLayers(t, dump)[0]
 }
 
 // TestBootEntries: what is said of an image with something of each kind, whose command
@@ -67,11 +69,11 @@ func entriesLayer(t *testing.T, options ...string) []byte {
 // is in /boot is not in the boot images, so it can name them.
 func TestBootEntries(t *testing.T) {
 	t.Parallel()
-	repo, unknown := filepath.Join(scratch(t), "repo"), strings.Repeat("12", 64)
-	plain := pullLayers(t, repo, "t", append(bootableImage(t, 1, ""), entriesLayer(t))...)
+	repo, unknown := filepath.Join(cmdtest.Scratch(t), "repo"), strings.Repeat("12", 64)
+	plain := pullLayers(t, repo, "t", append(imagetest.BootableLayers(t, 1, ""), entriesLayer(t))...)
 	first, second := makeBootImage(t, repo, "t", "1"), makeBootImage(t, repo, "t", "2")
-	uki := makeUKI("composefs.digest=v1-sha512-12:" + first + " rw quiet")
-	pullLayers(t, repo, "sealed", append(bootableImage(t, 1, uki), entriesLayer(t,
+	uki := imagetest.UKI("composefs.digest=v1-sha512-12:" + first + " rw quiet")
+	pullLayers(t, repo, "sealed", append(imagetest.BootableLayers(t, 1, uki), entriesLayer(t,
 		"title a b\nlinux /usr/lib/modules/6.1.0/vmlinuz\noptions rw\noptions composefs=?"+second+"\n",
 		"options composefs.digest=v1-sha512-12:"+plain+"\n",
 		"options composefs="+unknown+"\n",
@@ -116,8 +118,8 @@ kernel /usr/lib/modules/6.1.0/vmlinuz
 	}
 	// The command that is to explain it does.
 	r := shell(t, repo, "cfs-mkerofs diff "+first+" "+plain)
-	if r.status != 1 || !strings.Contains(r.stdout, "/boot/EFI: added directory\n") {
-		t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+	if r.Status != 1 || !strings.Contains(r.Stdout, "/boot/EFI: added directory\n") {
+		t.Errorf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	checkJSON(t, repo, first, second, plain)
 	object := verity.SHA512.Sum([]byte(uki))
@@ -148,11 +150,11 @@ func checkJSON(t *testing.T, repo, first, second, plain string) {
 // TestBootEntryErrors: what has no entries, and what has broken ones.
 func TestBootEntryErrors(t *testing.T) {
 	t.Parallel()
-	repo := filepath.Join(scratch(t), "repo")
-	pullLayers(t, repo, "base", baseImage(t)...)
-	pullLayers(t, repo, "broken", layersOf(t, fileLine("/boot/loader/entries/a.conf", "linux /none\n"))...)
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	pullLayers(t, repo, "base", imagetest.BaseLayers(t)...)
+	pullLayers(t, repo, "broken", imagetest.DumpLayers(t, fileLine("/boot/loader/entries/a.conf", "linux /none\n"))...)
 	artifact := t.TempDir()
-	makeArtifact(t, artifact, "some blob")
+	imagetest.MakeArtifact(t, artifact, "some blob")
 	must(t, repo, "cfs-pull --progress none oci:"+artifact+" artifact")
 	if r := shell(t, repo, "cfs-mkerofs boot-entries base"); r != (result{}) {
 		t.Errorf("of an image without entries it says %+v", r)
@@ -183,34 +185,34 @@ func TestBootEntryErrors(t *testing.T) {
 	} {
 		r := shell(t, repo, "cfs-mkerofs "+code)
 		wantError(t, r, c.status, "cfs-mkerofs: ", c.says)
-		if r.stdout != "" {
-			t.Errorf("%s: printed %q", code, r.stdout)
+		if r.Stdout != "" {
+			t.Errorf("%s: printed %q", code, r.Stdout)
 		}
 	}
-	if r := shell(t, repo, "cfs-mkerofs karg base"); !strings.Contains(r.stderr, "hint: cfs-link show NAME | cfs-mkerofs --bootable") {
-		t.Errorf("no hint: %s", r.stderr)
+	if r := shell(t, repo, "cfs-mkerofs karg base"); !strings.Contains(r.Stderr, "hint: cfs-link show NAME | cfs-mkerofs --bootable") {
+		t.Errorf("no hint: %s", r.Stderr)
 	}
 }
 
 // TestKarg: the argument in the form of the reference, by tag and by digest.
 func TestKarg(t *testing.T) {
 	t.Parallel()
-	repo := filepath.Join(scratch(t), "repo")
-	plain := pullLayers(t, repo, "t", bootableImage(t, 1, "")...)
-	if got := makeBootImage(t, repo, "t", "1"); got != firstBoot {
-		t.Errorf("the boot image is %s, want %s", got, firstBoot)
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	plain := pullLayers(t, repo, "t", imagetest.BootableLayers(t, 1, "")...)
+	if got := makeBootImage(t, repo, "t", "1"); got != imagetest.FirstBoot {
+		t.Errorf("the boot image is %s, want %s", got, imagetest.FirstBoot)
 	}
 	second := makeBootImage(t, repo, "t", "2")
 	for code, want := range map[string]string{
-		"t":                   "composefs.digest=?v1-sha512-12:" + firstBoot,
-		"t --insecure":        "composefs.digest=?v1-sha512-12:" + firstBoot,
-		"--erofs-version 0 t": "composefs.digest=?v1-sha512-12:" + firstBoot,
+		"t":                   "composefs.digest=?v1-sha512-12:" + imagetest.FirstBoot,
+		"t --insecure":        "composefs.digest=?v1-sha512-12:" + imagetest.FirstBoot,
+		"--erofs-version 0 t": "composefs.digest=?v1-sha512-12:" + imagetest.FirstBoot,
 		"--erofs-version 2 t": "composefs=?" + second,
-		firstBoot:             "composefs.digest=?v1-sha512-12:" + firstBoot,
+		imagetest.FirstBoot:   "composefs.digest=?v1-sha512-12:" + imagetest.FirstBoot,
 		second:                "composefs=?" + second,
 		plain:                 "composefs.digest=?v1-sha512-12:" + plain,
-		"$(cfs-link show t | sed -n 's/^manifest \\([^ ]*\\) .*/\\1/p')": "composefs.digest=?v1-sha512-12:" + firstBoot,
-		"@$(cfs-link show t | sed -n 's/^config \\([^ ]*\\) .*/\\1/p')":  "composefs.digest=?v1-sha512-12:" + firstBoot,
+		"$(cfs-link show t | sed -n 's/^manifest \\([^ ]*\\) .*/\\1/p')": "composefs.digest=?v1-sha512-12:" + imagetest.FirstBoot,
+		"@$(cfs-link show t | sed -n 's/^config \\([^ ]*\\) .*/\\1/p')":  "composefs.digest=?v1-sha512-12:" + imagetest.FirstBoot,
 	} {
 		if got := must(t, repo, "cfs-mkerofs karg "+code); got != want+"\n" {
 			t.Errorf("karg %s: %swant %s", code, got, want)

@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/trap"
 	"cfs/lib/verity"
 )
 
@@ -17,18 +20,18 @@ import (
 func TestBootImages(t *testing.T) {
 	t.Parallel()
 	layers := map[string][][]byte{
-		"base":               baseImage(t),
-		"bootable-v1":        bootableImage(t, 1, ""),
-		"bootable-v2":        bootableImage(t, 2, ""),
-		"bootable-v1-sealed": bootableImage(t, 1, makeUKI("composefs.digest=v1-sha512-12:"+firstBoot+" rw quiet")),
+		"base":               imagetest.BaseLayers(t),
+		"bootable-v1":        imagetest.BootableLayers(t, 1, ""),
+		"bootable-v2":        imagetest.BootableLayers(t, 2, ""),
+		"bootable-v1-sealed": imagetest.BootableLayers(t, 1, imagetest.UKI("composefs.digest=v1-sha512-12:"+imagetest.FirstBoot+" rw quiet")),
 	}
-	repo := filepath.Join(scratch(t), "repo")
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
 	for _, v := range readVectors(t, "images/*") {
 		if layers[v.name] == nil {
 			continue
 		}
 		layout := t.TempDir()
-		makeLayout(t, layout, layers[v.name]...)
+		imagetest.Make(t, layout, layers[v.name]...)
 		records := must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+" "+v.name)
 		if want := "\nimage " + v.Erofs["v1"]["sha512"] + " "; !strings.Contains(records, want) {
 			t.Errorf("%s: cfs-pull printed\n%swant%s", v.name, records, want)
@@ -75,10 +78,10 @@ var bootPulls = []bootPull{
 // bothPulled pulls both images, as v1 and v2.
 func (b bootPull) bothPulled(t *testing.T) (repo string) {
 	t.Helper()
-	repo = filepath.Join(scratch(t), "repo")
+	repo = filepath.Join(cmdtest.Scratch(t), "repo")
 	for n := range 2 {
 		layout := t.TempDir()
-		makeLayout(t, layout, bootableImage(t, n+1, "")...)
+		imagetest.Make(t, layout, imagetest.BootableLayers(t, n+1, "")...)
 		must(t, repo, fmt.Sprintf("cfs-pull --init --insecure --progress none %s oci:%s v%d", b.options, layout, n+1))
 	}
 	return repo
@@ -161,18 +164,17 @@ func TestKillBootPull(t *testing.T) {
 	for _, b := range bootPulls {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			p := undisturbed(t, bootableImage(t, 2, ""), b.options)
+			p := undisturbed(t, imagetest.BootableLayers(t, 2, ""), b.options)
 			template := b.bothPulled(t)
 			must(t, template, "cfs-link untag v2 && cfs-gc")
 			first := b.images(t, template, "v1")
-			calls := p.countCalls(t, copyOf(t, template), func(call) bool { return true })
-			step := soak(max(1, calls/16), 1)
-			for n := 1; n <= calls; n += step {
+			calls := p.countCalls(t, copyOf(t, template), trap.Any)
+			for i, n := range cmdtest.Sample(calls, 16) {
 				t.Run(fmt.Sprint(n), func(t *testing.T) {
 					t.Parallel()
 					repo := copyOf(t, template)
 					p.killCall(t, repo, n)
-					b.recovers(t, p, repo, n/step, first)
+					b.recovers(t, p, repo, i, first)
 				})
 			}
 		})
@@ -182,14 +184,12 @@ func TestKillBootPull(t *testing.T) {
 // killCall kills a pull at its n-th call.
 func (p *pulled) killCall(t *testing.T, repo string, n int) {
 	t.Helper()
-	count := 0
-	r := trapped(t, repo, p.code, func(c call) error {
-		if count++; count < n {
-			return nil
-		}
-		return killGroup(c.group)
-	})
-	if r.status == 0 && count >= n {
+	killed := false
+	r := trapped(t, repo, p.code, trap.From(n, func(c trap.Call) error {
+		killed = true
+		return trap.Kill(c)
+	}))
+	if r.Status == 0 && killed {
 		t.Error("it was killed, and ended well")
 	}
 }

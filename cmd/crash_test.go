@@ -14,16 +14,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/trap"
 	"cfs/lib/record"
 )
-
-// soak returns many in a long test, few in one that CI has time for.
-func soak(few, many int) int {
-	if os.Getenv("CFS_SOAK") != "" {
-		return many
-	}
-	return few
-}
 
 // pulled is what an undisturbed pull of an image leaves, and prints.
 type pulled struct {
@@ -39,8 +34,8 @@ const tagName = "tag:1"
 // undisturbed pulls an image of layers by the pipe of cfs-pull.
 func undisturbed(t *testing.T, layers [][]byte, options ...string) pulled {
 	t.Helper()
-	dir, repo := t.TempDir(), filepath.Join(scratch(t), "repo")
-	makeLayout(t, dir, layers...)
+	dir, repo := t.TempDir(), filepath.Join(cmdtest.Scratch(t), "repo")
+	imagetest.Make(t, dir, layers...)
 	options = append([]string{"cfs-pull --init --insecure --progress plain"}, options...)
 	p := pulled{code: strings.Join(options, " ") + " oci:" + dir + " " + tagName}
 	start := time.Now()
@@ -59,16 +54,11 @@ func (p *pulled) source() string {
 
 // countCalls returns how many of the trapped calls of a pull into a new repository are
 // such.
-func (p *pulled) countCalls(t *testing.T, repo string, such func(call) bool) (count int) {
+func (p *pulled) countCalls(t *testing.T, repo string, such func(trap.Call) bool) (count int) {
 	t.Helper()
-	r := trapped(t, repo, p.code, func(c call) error {
-		if such(c) {
-			count++
-		}
-		return nil
-	})
-	if r.status != 0 || r.stdout != p.records {
-		t.Fatalf("trapped, but not disturbed: exit status %d, records\n%s\nwant\n%s\n%s", r.status, r.stdout, p.records, r.stderr)
+	r := trapped(t, repo, p.code, trap.Only(such, trap.Count(&count)))
+	if r.Status != 0 || r.Stdout != p.records {
+		t.Fatalf("trapped, but not disturbed: exit status %d, records\n%s\nwant\n%s\n%s", r.Status, r.Stdout, p.records, r.Stderr)
 	}
 	return count
 }
@@ -85,21 +75,6 @@ func (p *pulled) digest(t *testing.T, kind string) string {
 	return ""
 }
 
-// smallLayers are few files, so that each step of a pull can be tried.
-func smallLayers(t *testing.T) [][]byte {
-	t.Helper()
-	var layers [][]byte
-	for i := range 3 {
-		b := newTarball(t)
-		b.dir("usr")
-		b.file(fmt.Sprintf("usr/small%d", i), "small")
-		b.file(fmt.Sprintf("usr/file%d", i), content(uint64(i), 3000))
-		b.file("usr/same", content(99, 300_000))
-		layers = append(layers, b.bytes())
-	}
-	return layers
-}
-
 // sound checks what must hold at any time, whatever was killed: all that is there is
 // whole, and a tag leads to a whole image.
 func (p *pulled) sound(t *testing.T, repo string) {
@@ -109,13 +84,13 @@ func (p *pulled) sound(t *testing.T, repo string) {
 	}
 	must(t, repo, "cfs-gc check --content")
 	show := shell(t, repo, "cfs-link show "+tagName)
-	if show.status == 3 {
+	if show.Status == 3 {
 		return
 	}
-	if show.status != 0 || !slices.Contains(p.shown, show.stdout) {
-		t.Errorf("the tagged image is: exit status %d\n%s%s\nwant\n%s", show.status, show.stdout, show.stderr, strings.Join(p.shown, "or\n"))
+	if show.Status != 0 || !slices.Contains(p.shown, show.Stdout) {
+		t.Errorf("the tagged image is: exit status %d\n%s%s\nwant\n%s", show.Status, show.Stdout, show.Stderr, strings.Join(p.shown, "or\n"))
 	}
-	if !strings.Contains(show.stdout, "\nimage ") {
+	if !strings.Contains(show.Stdout, "\nimage ") {
 		return // nor had the undisturbed one
 	}
 	if dump := must(t, repo, "cfs-mkerofs dump "+tagName); dump != p.dump {
@@ -155,10 +130,10 @@ func collect(t *testing.T, repo string, all bool) bool {
 		return true
 	}
 	r := shell(t, repo, "cfs-gc")
-	if r.status != 0 && !strings.Contains(r.stderr, "--allow-empty") {
-		t.Errorf("cfs-gc: exit status %d\n%s", r.status, r.stderr)
+	if r.Status != 0 && !strings.Contains(r.Stderr, "--allow-empty") {
+		t.Errorf("cfs-gc: exit status %d\n%s", r.Status, r.Stderr)
 	}
-	return r.status == 0
+	return r.Status == 0
 }
 
 // wantNothing checks that of an image without its tag nothing stays.
@@ -186,15 +161,14 @@ func wantOnlyMeta(t *testing.T, repo string) {
 // something, each of them in a long test.
 func TestKillAtEachCall(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	calls := p.countCalls(t, scratch(t)+"/repo", func(call) bool { return true })
-	step := soak(max(1, calls/25), 1)
-	for n := 1; n <= calls; n += step {
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	calls := p.countCalls(t, cmdtest.Scratch(t)+"/repo", trap.Any)
+	for i, n := range cmdtest.Sample(calls, 25) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			repo := filepath.Join(scratch(t), "repo")
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
 			p.killCall(t, repo, n)
-			p.recovers(t, repo, n/step)
+			p.recovers(t, repo, i)
 		})
 	}
 }
@@ -204,14 +178,14 @@ func TestKillAtEachCall(t *testing.T) {
 // go on. The exit status of the pipe must tell.
 func TestKillStage(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
+	p := undisturbed(t, imagetest.SmallLayers(t))
 	stages := []string{"cfs-fetch", "cfs-import", "cfs-mkerofs", "cfs-link"}
 	// Three layers, config and manifest; then also an image; then also a tag.
 	writes := []int{5, 5, 6, 7}
 	for i, writer := range stages {
 		for n := 1; n <= writes[i]; n++ {
 			for _, victim := range stages[max(0, i-1):min(i+2, len(stages))] {
-				if (n+i)%3 != 0 && victim != writer && soak(0, 1) == 0 {
+				if (n+i)%3 != 0 && victim != writer && cmdtest.Soak(0, 1) == 0 {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s at record %d of %s", victim, n, writer), func(t *testing.T) {
@@ -224,31 +198,25 @@ func TestKillStage(t *testing.T) {
 }
 
 func (p *pulled) killStage(t *testing.T, writer string, n int, victim string) {
-	repo := filepath.Join(scratch(t), "repo")
-	count := 0
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
 	// cfs-pull itself calls cfs-link once before the pipe, here it must not count.
 	pipe := "cfs-fetch " + p.source() + " | cfs-import --init --insecure | cfs-mkerofs | cfs-link --tag " + tagName
-	r := trapped(t, repo, pipe, func(c call) error {
-		if c.tool != writer || c.nr != unix.SYS_WRITE {
-			return nil
+	written := func(c trap.Call) bool { return c.Tool == writer && c.Nr == unix.SYS_WRITE }
+	killed := false
+	r := trapped(t, repo, pipe, trap.Only(written, trap.Nth(n, func(c trap.Call) error {
+		killed = true
+		err := trap.KillTool(c.Group, victim)
+		if err == nil && victim == writer {
+			return trap.ErrDead
 		}
-		if count++; count != n {
-			return nil
-		}
-		if err := killTool(c.group, victim); err != nil {
-			t.Error(err)
-		}
-		if victim == writer {
-			return errDead
-		}
-		return nil
-	})
-	if count < n {
-		t.Fatalf("%s wrote only %d records", writer, count)
+		return err
+	})))
+	if !killed {
+		t.Fatalf("%s wrote fewer than %d records", writer, n)
 	}
-	tagged := shell(t, repo, "cfs-link show "+tagName).status == 0
-	if r.status == 0 && !tagged || tagged && r.status != 0 && !strings.Contains(victim, "cfs-link") && !strings.Contains(writer, "cfs-link") {
-		t.Errorf("exit status %d, tagged: %v\n%s", r.status, tagged, r.stderr)
+	tagged := shell(t, repo, "cfs-link show "+tagName).Status == 0
+	if r.Status == 0 && !tagged || tagged && r.Status != 0 && !strings.Contains(victim, "cfs-link") && !strings.Contains(writer, "cfs-link") {
+		t.Errorf("exit status %d, tagged: %v\n%s", r.Status, tagged, r.Stderr)
 	}
 	p.recovers(t, repo, n)
 }
@@ -256,20 +224,20 @@ func (p *pulled) killStage(t *testing.T, writer string, n int, victim string) {
 // TestKillAnyTime kills whole pulls of some size at random times.
 func TestKillAnyTime(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, manyFiles(t))
+	p := undisturbed(t, imagetest.ManyFiles(t))
 	random := rand.New(rand.NewPCG(1, 2))
-	for n := range soak(30, 1000) {
+	for n := range cmdtest.Soak(30, 1000) {
 		after := time.Duration(random.Float64() * 1.2 * float64(p.took))
 		t.Run(fmt.Sprint(n, " after ", after), func(t *testing.T) {
 			t.Parallel()
-			repo := filepath.Join(scratch(t), "repo")
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
 			c := exec.Command("sh", "-c", p.code)
 			c.Env = environ(t, repo)
 			c.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
-			timer := time.AfterFunc(after, func() { killGroup(c.Process.Pid) })
+			timer := time.AfterFunc(after, func() { trap.KillGroup(c.Process.Pid) })
 			c.Wait() // its status says nothing here
 			timer.Stop()
 			p.recovers(t, repo, n)
@@ -281,13 +249,13 @@ func TestKillAnyTime(t *testing.T) {
 // Those stay over a collection, and a second pull stores nothing of them again.
 func TestResume(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, manyFiles(t))
+	p := undisturbed(t, imagetest.ManyFiles(t))
 	const layers = 5 // of manyFiles
-	for n := 0; n <= layers; n += soak(2, 1) {
+	for n := 0; n <= layers; n += cmdtest.Soak(2, 1) {
 		for _, gc := range []string{"", "cfs-gc --allow-empty"} {
 			t.Run(fmt.Sprint(n, " layers ", gc), func(t *testing.T) {
 				t.Parallel()
-				repo := filepath.Join(scratch(t), "repo")
+				repo := filepath.Join(cmdtest.Scratch(t), "repo")
 				finished := p.importSome(t, repo, n)
 				must(t, repo, gc)
 				before := inodes(t, repo)
@@ -297,12 +265,12 @@ func TestResume(t *testing.T) {
 					}
 				}
 				r := shell(t, repo, p.code)
-				if r.status != 0 || r.stdout != p.records {
-					t.Errorf("exit status %d, records\n%s\nwant\n%s\n%s", r.status, r.stdout, p.records, r.stderr)
+				if r.Status != 0 || r.Stdout != p.records {
+					t.Errorf("exit status %d, records\n%s\nwant\n%s\n%s", r.Status, r.Stdout, p.records, r.Stderr)
 				}
 				for _, record := range finished {
-					if want := strings.Fields(record)[1] + ": present\n"; !strings.Contains(r.stderr, want) {
-						t.Errorf("stderr does not say %q:\n%s", want, r.stderr)
+					if want := strings.Fields(record)[1] + ": present\n"; !strings.Contains(r.Stderr, want) {
+						t.Errorf("stderr does not say %q:\n%s", want, r.Stderr)
 					}
 				}
 				after := inodes(t, repo)
@@ -322,19 +290,19 @@ func (p *pulled) importSome(t *testing.T, repo string, n int) (records []string)
 	t.Helper()
 	code := "cfs-fetch " + p.source() + " | cfs-import --init --insecure --progress none"
 	count := 0
-	r := trapped(t, repo, code, ofTool("cfs-import")(func(c call) error {
-		if c.nr == unix.SYS_WRITE {
+	r := trapped(t, repo, code, trap.Only(trap.Of("cfs-import"), func(c trap.Call) error {
+		if c.Nr == unix.SYS_WRITE {
 			count++
 		}
 		if count <= n {
 			return nil
 		}
-		if err := killTool(c.group, c.tool); err != nil {
-			t.Error(err)
+		if err := trap.KillTool(c.Group, c.Tool); err != nil {
+			return err
 		}
-		return errDead
+		return trap.ErrDead
 	}))
-	records = strings.Split(strings.TrimSpace(r.stdout), "\n")
+	records = strings.Split(strings.TrimSpace(r.Stdout), "\n")
 	if n == 0 {
 		records = nil
 	}

@@ -11,6 +11,10 @@ import (
 	"syscall"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/trap"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -18,34 +22,24 @@ import (
 // them in a long test. What fails says so, and the same command succeeds afterwards.
 func TestFullAtEachCall(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	calls := p.countCalls(t, scratch(t)+"/repo", changes)
-	step := soak(max(1, calls/20), 1)
-	for n := 1; n <= calls; n += step {
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	calls := p.countCalls(t, cmdtest.Scratch(t)+"/repo", trap.Changes)
+	for i, n := range cmdtest.Sample(calls, 20) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			repo := filepath.Join(scratch(t), "repo")
-			count, failed := 0, call{}
-			r := trapped(t, repo, p.code, func(c call) error {
-				if !changes(c) {
-					return nil
-				}
-				if count++; count != n {
-					return nil
-				}
-				failed = c
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
+			failed := ""
+			r := trapped(t, repo, p.code, trap.Only(trap.Changes, trap.Nth(n, func(c trap.Call) error {
+				failed = c.Tool
 				return unix.ENOSPC
-			})
-			if failed.tool != "" { // else there were fewer calls this time
-				wantError(t, r, 1, failed.tool+": ", "no space left on device")
+			})))
+			if failed != "" { // else there were fewer calls this time
+				wantError(t, r, 1, failed+": ", "no space left on device")
 			}
-			p.recovers(t, repo, n/step)
+			p.recovers(t, repo, i)
 		})
 	}
 }
-
-// changes leaves out the writing of records.
-func changes(c call) bool { return c.nr != unix.SYS_WRITE }
 
 // mountImage makes a file system of some MiB and mounts it.
 func mountImage(t *testing.T, mebibytes int, options string) (dir, device string) {
@@ -54,8 +48,8 @@ func mountImage(t *testing.T, mebibytes int, options string) (dir, device string
 	dir, device = base+"/mnt", base+"/disk"
 	needMount(t, "mkfs.ext4")
 	must(t, "", fmt.Sprintf("truncate -s %dM %s && mkfs.ext4 -q -m 0 %s && mkdir %s", mebibytes, device, device, dir))
-	if r := shell(t, "", "mount -o loop,"+options+" "+device+" "+dir); r.status != 0 {
-		t.Skipf("SKIPPED: no loop device can be mounted here: %s", r.stderr)
+	if r := shell(t, "", "mount -o loop,"+options+" "+device+" "+dir); r.Status != 0 {
+		t.Skipf("SKIPPED: no loop device can be mounted here: %s", r.Stderr)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	return dir, device
@@ -106,7 +100,7 @@ func fill(t *testing.T, dir string, but int64) (filler string) {
 // TestFullDisk lets the disk be full at each stage in turn.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, manyFiles(t))
+	p := undisturbed(t, imagetest.ManyFiles(t))
 	source := p.source()
 	stages := []string{
 		"cfs-fetch " + source,
@@ -126,8 +120,8 @@ func TestFullDisk(t *testing.T) {
 			filler := fill(t, dir, free[full])
 			r := shell(t, repo, strings.Join(append([]string{"cat " + records}, stages[full:]...), " | "))
 			wantError(t, r, 1, want, "no space left on device")
-			if strings.Count(r.stderr, "\n") != 1 || strings.Contains(r.stdout, "manifest ") {
-				t.Errorf("said more than one stage's error:\n%s%s", r.stdout, r.stderr)
+			if strings.Count(r.Stderr, "\n") != 1 || strings.Contains(r.Stdout, "manifest ") {
+				t.Errorf("said more than one stage's error:\n%s%s", r.Stdout, r.Stderr)
 			}
 			p.sound(t, repo)
 			if err := os.Remove(filler); err != nil {
@@ -141,7 +135,7 @@ func TestFullDisk(t *testing.T) {
 // What is full can be emptied.
 func TestCollectFullDisk(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, manyFiles(t))
+	p := undisturbed(t, imagetest.ManyFiles(t))
 	dir, _ := mountImage(t, 32, "rw")
 	repo := dir + "/repo"
 	must(t, repo, p.code)
@@ -151,7 +145,7 @@ func TestCollectFullDisk(t *testing.T) {
 
 func TestReadOnlyRepository(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
+	p := undisturbed(t, imagetest.SmallLayers(t))
 	dir, _ := mountImage(t, 32, "rw")
 	repo := dir + "/repo"
 	must(t, repo, p.code+" && cfs-link show "+tagName+" > "+dir+"/records")
@@ -176,8 +170,8 @@ func TestReadOnlyRepository(t *testing.T) {
 
 // TestUnwritableRepository lets somebody write who may not.
 func TestUnwritableRepository(t *testing.T) {
-	p := undisturbed(t, smallLayers(t))
-	base := scratch(t)
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	base := cmdtest.Scratch(t)
 	repo := base + "/repo"
 	must(t, repo, p.code)
 	if err := errors.Join(os.Chmod(base, 0o755), os.Chmod(repo, 0o555)); err != nil {
@@ -193,8 +187,8 @@ func TestUnwritableRepository(t *testing.T) {
 		r := shellAsNobody(t, repo, code)
 		wantError(t, r, 1, "repository "+repo+" cannot be written: permission denied")
 	}
-	if r := shellAsNobody(t, repo, "cfs-gc check && cfs-link show "+tagName); r.status != 0 || !strings.HasSuffix(r.stdout, p.shown[0]) {
-		t.Errorf("reading: exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+	if r := shellAsNobody(t, repo, "cfs-gc check && cfs-link show "+tagName); r.Status != 0 || !strings.HasSuffix(r.Stdout, p.shown[0]) {
+		t.Errorf("reading: exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	if r := shellAsNobody(t, base+"/new", "cfs-import --init --insecure < /dev/null"); os.Geteuid() == 0 {
 		wantError(t, r, 1, "cfs-import: init repository: mkdir "+base+"/new: permission denied")
@@ -216,47 +210,38 @@ func shellAsNobody(t *testing.T, repo, code string) result {
 		const nobody = 65534
 		c.SysProcAttr = &unix.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	return finish(t, c)
+	return cmdtest.Run(t, c)
 }
 
 // TestWithoutTmpfile pulls, and is killed, where files without a name cannot be made.
 func TestWithoutTmpfile(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	without := func(before func(call) error) func(call) error {
-		return func(c call) error {
-			if c.tmpfile == "" {
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	without := func(before trap.Before) trap.Before {
+		return func(c trap.Call) error {
+			if c.Tmpfile == "" {
 				return before(c)
 			}
-			if _, err := os.Stat(c.tmpfile); err != nil {
+			if _, err := os.Stat(c.Tmpfile); err != nil {
 				return unix.ENOENT
 			}
 			return unix.EOPNOTSUPP
 		}
 	}
 	calls := 0
-	repo := filepath.Join(scratch(t), "repo")
-	r := trapped(t, repo, p.code, without(func(call) error {
-		calls++
-		return nil
-	}))
-	if r.status != 0 || r.stdout != p.records {
-		t.Fatalf("exit status %d, records\n%s\nwant\n%s\n%s", r.status, r.stdout, p.records, r.stderr)
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	r := trapped(t, repo, p.code, without(trap.Count(&calls)))
+	if r.Status != 0 || r.Stdout != p.records {
+		t.Fatalf("exit status %d, records\n%s\nwant\n%s\n%s", r.Status, r.Stdout, p.records, r.Stderr)
 	}
 	p.sound(t, repo)
 	wantNothing(t, repo)
-	step := soak(max(1, calls/10), 1)
-	for n := 1; n <= calls; n += step {
+	for i, n := range cmdtest.Sample(calls, 10) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			repo, count := filepath.Join(scratch(t), "repo"), 0
-			trapped(t, repo, p.code, without(func(c call) error {
-				if count++; count < n {
-					return nil
-				}
-				return killGroup(c.group)
-			}))
-			p.recovers(t, repo, n/step)
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
+			trapped(t, repo, p.code, without(trap.From(n, trap.Kill)))
+			p.recovers(t, repo, i)
 		})
 	}
 }
@@ -265,24 +250,17 @@ func TestWithoutTmpfile(t *testing.T) {
 // What has a name then is whole, and what a record said to be stored is there.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	calls := p.countCalls(t, scratch(t)+"/repo", func(call) bool { return true })
-	step := soak(max(1, calls/10), 1)
-	for n := 1; n <= calls+1; n += step {
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	calls := p.countCalls(t, cmdtest.Scratch(t)+"/repo", trap.Any)
+	for i, n := range cmdtest.Sample(calls+1, 11) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			dir, device := mountImage(t, 16, "commit=1000")
-			count := 0
-			r := trapped(t, dir+"/repo", p.code, func(c call) error {
-				if count++; count < n {
-					return nil
-				}
-				return killGroup(c.group)
-			})
+			r := trapped(t, dir+"/repo", p.code, trap.From(n, trap.Kill))
 			repo := afterCut(t, dir, device)
-			if r.status == 0 && shell(t, repo, "cfs-link show "+tagName).status != 0 {
+			if r.Status == 0 && shell(t, repo, "cfs-link show "+tagName).Status != 0 {
 				t.Error("the pull was complete, and there is no tag")
 			}
-			p.survives(t, repo, n/step)
+			p.survives(t, repo, i)
 		})
 	}
 }
@@ -290,7 +268,7 @@ func TestPowerCut(t *testing.T) {
 // TestPowerCutAfterRecords cuts the power when cfs-import has written some records.
 func TestPowerCutAfterRecords(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
+	p := undisturbed(t, imagetest.SmallLayers(t))
 	for n := range 4 {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			dir, device := mountImage(t, 16, "commit=1000")
@@ -318,7 +296,7 @@ func afterCut(t *testing.T, dir, device string) (repo string) {
 // refers to may be incomplete: they are collected or written anew.
 func (p *pulled) survives(t *testing.T, repo string, how int) {
 	t.Helper()
-	if shell(t, repo, "cfs-link show "+tagName).status == 0 {
+	if shell(t, repo, "cfs-link show "+tagName).Status == 0 {
 		must(t, repo, "cfs-gc check --content "+tagName)
 	}
 	if _, err := os.Lstat(repo + "/meta.json"); err == nil && how%3 > 0 && collect(t, repo, how%3 == 1) {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"cfs/cmd/cmdtest"
 )
 
 // tolerated are the error cases that are taken unless --strict is given.
@@ -55,12 +57,12 @@ func TestErrors(t *testing.T) {
 	for _, v := range list {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			repo := filepath.Join(scratch(t), "repo")
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
 			v.refuse(t, repo, true)
 			if !tolerated[v.name] {
 				v.refuse(t, repo, false)
-			} else if r := v.pull(t, repo, false); r.status != 0 || r.stderr != "" {
-				t.Errorf("cfs-pull: status %d, %s", r.status, r.stderr)
+			} else if r := v.pull(t, repo, false); r.Status != 0 || r.Stderr != "" {
+				t.Errorf("cfs-pull: status %d, %s", r.Status, r.Stderr)
 			}
 			must(t, repo, "cfs-gc check --content")
 			if tolerated[v.name] { // and still refused, though all of it is stored now
@@ -87,8 +89,8 @@ func (v vector) refuse(t *testing.T, repo string, strict bool) {
 		want = 1
 	}
 	r := v.pull(t, repo, strict)
-	if r.status != want {
-		t.Errorf("strict %v: exit status %d, want %d\n%s", strict, r.status, want, r.stderr)
+	if r.Status != want {
+		t.Errorf("strict %v: exit status %d, want %d\n%s", strict, r.Status, want, r.Stderr)
 	}
 	subject := "layer"
 	if treeErrors[v.name] {
@@ -99,14 +101,14 @@ func (v vector) refuse(t *testing.T, repo string, strict bool) {
 		refused = ".*refused by --strict"
 	}
 	message := regexp.MustCompile(`^(cfs-import|cfs-mkerofs): .*` + subject + ` sha256:[0-9a-f]{64}: .*` + whatItSays[v.name] + `.*\n$`)
-	if !message.MatchString(r.stderr) || !regexp.MustCompile(refused).MatchString(r.stderr) {
-		t.Errorf("strict %v: said %q, want %s", strict, r.stderr, message)
+	if !message.MatchString(r.Stderr) || !regexp.MustCompile(refused).MatchString(r.Stderr) {
+		t.Errorf("strict %v: said %q, want %s", strict, r.Stderr, message)
 	}
-	if strings.Contains(r.stdout, "tag ") || strings.Contains(r.stdout, "manifest ") {
-		t.Errorf("strict %v: printed\n%s", strict, r.stdout)
+	if strings.Contains(r.Stdout, "tag ") || strings.Contains(r.Stdout, "manifest ") {
+		t.Errorf("strict %v: printed\n%s", strict, r.Stdout)
 	}
-	if !strings.HasSuffix(r.stdout, " status="+string(rune('0'+want))+"\n") {
-		t.Errorf("strict %v: no record of the failure:\n%s", strict, r.stdout)
+	if !strings.HasSuffix(r.Stdout, " status="+string(rune('0'+want))+"\n") {
+		t.Errorf("strict %v: no record of the failure:\n%s", strict, r.Stdout)
 	}
 	if _, err := os.Lstat(filepath.Join(repo, "streams/refs/oci/strict")); err == nil {
 		t.Errorf("strict %v: tagged", strict)
@@ -122,8 +124,8 @@ func TestDockerTypes(t *testing.T) {
 		if v.Config != docker.Config {
 			continue
 		}
-		if r := docker.pull(t, filepath.Join(scratch(t), "repo"), false); !strings.Contains(r.stdout, "\nimage "+v.Erofs["v1"]["sha512"]+" ") {
-			t.Errorf("%s: want the image of %s, %s\n%s%s", docker.name, v.name, v.Erofs["v1"]["sha512"], r.stdout, r.stderr)
+		if r := docker.pull(t, filepath.Join(cmdtest.Scratch(t), "repo"), false); !strings.Contains(r.Stdout, "\nimage "+v.Erofs["v1"]["sha512"]+" ") {
+			t.Errorf("%s: want the image of %s, %s\n%s%s", docker.name, v.name, v.Erofs["v1"]["sha512"], r.Stdout, r.Stderr)
 		}
 		return
 	}

@@ -4,38 +4,21 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
 )
 
 // These tests try the proxy by a client that is not ours.
 
-// randomLayers returns tars of a file each that does not compress.
-func randomLayers(t testing.TB, seed uint64, sizes ...int) (layers [][]byte) {
-	t.Helper()
-	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
-	for i, size := range sizes {
-		data := make([]byte, size)
-		random.Read(data)
-		b := newTarball(t)
-		b.dir("usr")
-		b.file(fmt.Sprintf("usr/random%d", i), string(data))
-		layers = append(layers, b.bytes())
-	}
-	return layers
-}
-
-// randomImage writes a layout of randomLayers.
+// randomImage writes a layout of layers that do not compress.
 func randomImage(t testing.TB, seed uint64, sizes ...int) (dir string) {
 	t.Helper()
-	dir = scratch(t)
-	makeLayout(t, dir, randomLayers(t, seed, sizes...)...)
+	dir = cmdtest.Scratch(t)
+	imagetest.Make(t, dir, imagetest.NoiseLayers(t, seed, sizes...)...)
 	return dir
 }
 
@@ -126,20 +109,11 @@ func TestFaultKinds(t *testing.T) {
 // onlyLayer returns the layer of an image of one.
 func onlyLayer(t testing.TB, layout string) (blob string, data []byte) {
 	t.Helper()
-	layers := imageOf(t, layout).Layers
+	layers := imagetest.Manifest(t, layout).Layers
 	if len(layers) != 1 {
 		t.Fatalf("%d layers, want 1", len(layers))
 	}
-	return layers[0].Digest.String(), blobOf(t, layout, layers[0].Digest)
-}
-
-func blobOf(t testing.TB, layout string, d digest.Digest) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(layout, "blobs/sha256", d.Encoded()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return layers[0].Digest.String(), imagetest.Blob(t, layout, layers[0].Digest)
 }
 
 func TestStatusesAndRedirects(t *testing.T) {

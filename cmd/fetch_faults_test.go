@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cfs/cmd/internal/imagetest"
 )
 
 // TestFetchFaults: what a registry does wrong now and then does not keep an image away,
@@ -49,7 +51,7 @@ func TestFetchFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := fetchingOf(t, r, layout, "some/image:1")
-			config := imageOf(t, layout).Config.Digest.String()
+			config := imagetest.Manifest(t, layout).Config.Digest.String()
 			f.proxy.fault = choice(func(e *exchange) fault {
 				if e.blob == config {
 					return pass
@@ -61,7 +63,7 @@ func TestFetchFaults(t *testing.T) {
 			f.proxy.waitIdle() // what has come is counted then
 			before := f.proxy.total()
 			f.succeeds()
-			if after := f.proxy.total(); after.delivered > before.delivered+imageOf(t, layout).Config.Size {
+			if after := f.proxy.total(); after.delivered > before.delivered+imagetest.Manifest(t, layout).Config.Size {
 				t.Errorf("the second time it got %d bytes of blobs", after.delivered-before.delivered)
 			}
 		})
@@ -84,7 +86,7 @@ func TestFetchConfigFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := fetchingOf(t, r, layout, "some/image:1")
-			f.proxy.fault = to(imageOf(t, layout).Config.Digest.String(), fault)
+			f.proxy.fault = to(imagetest.Manifest(t, layout).Config.Digest.String(), fault)
 			f.succeeds()
 		})
 	}
@@ -120,10 +122,10 @@ func TestFetchManifestFaults(t *testing.T) {
 	}
 	t.Run("wrong byte", func(t *testing.T) {
 		t.Parallel()
-		f := fetchingOf(t, r, layout, "some/image@"+manifestOf(t, layout).Digest.String())
+		f := fetchingOf(t, r, layout, "some/image@"+imagetest.Top(t, layout).Digest.String())
 		f.succeeds()
 		f.proxy.manifest = flips(1)
-		f.fails(4, strings.Replace(f.code, "/spool", "/new-spool", 1), manifestOf(t, layout).Digest.String())
+		f.fails(4, strings.Replace(f.code, "/spool", "/new-spool", 1), imagetest.Top(t, layout).Digest.String())
 	})
 }
 
@@ -226,8 +228,8 @@ func TestFetchKilled(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, debianOpen(t), 1_500_000, 700_000, 800_000)
 	for i := range 4 {
-		if r := f.killedAfter(500_000, f.code); r.status != -1 {
-			t.Fatalf("kill %d: exit status %d\n%s", i, r.status, r.stderr)
+		if r := f.killedAfter(500_000, f.code); r.Status != -1 {
+			t.Fatalf("kill %d: exit status %d\n%s", i, r.Status, r.Stderr)
 		}
 	}
 	f.succeeds()
@@ -268,10 +270,10 @@ func TestFetchUnauthorizedForEver(t *testing.T) {
 	f.proxy.fault = to(blob, says(http.StatusUnauthorized, "WWW-Authenticate",
 		fmt.Sprintf(`Bearer realm="%s/token",service="%s",scope="repository:some/image:pull"`, s.URL, tokenService)))
 	got := f.run(f.code)
-	if got.status != 1 && got.status != 75 {
-		t.Errorf("exit status %d, want 1 or 75", got.status)
+	if got.Status != 1 && got.Status != 75 {
+		t.Errorf("exit status %d, want 1 or 75", got.Status)
 	}
-	wantError(t, got, got.status, blob, "401")
+	wantError(t, got, got.Status, blob, "401")
 	// Each time with the token that it has, and with a new one.
 	if n := f.proxy.of(blob).requests; n > 2*(2+1) {
 		t.Errorf("it asked %d times", n)

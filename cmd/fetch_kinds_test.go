@@ -6,44 +6,27 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/internal/imagetest"
+
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-func hostPlatform() v1.Platform { return v1.Platform{OS: "linux", Architecture: runtime.GOARCH} }
-
-// manifest adds one to a layout; artifactType is "" for a container image.
-func (l layout) manifest(config v1.Descriptor, artifactType string, layers ...v1.Descriptor) v1.Descriptor {
-	l.t.Helper()
-	m := v1.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, ArtifactType: artifactType, Config: config, Layers: layers}
-	return l.blob(v1.MediaTypeImageManifest, l.json(m))
-}
-
-// indexOf adds an index of manifests to a layout.
-func (l layout) indexOf(manifests ...v1.Descriptor) v1.Descriptor {
-	l.t.Helper()
-	return l.blob(v1.MediaTypeImageIndex, l.json(v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: manifests}))
-}
-
 // smallImage adds an image for a platform to a layout, with a file that says so.
-func (l layout) smallImage(p v1.Platform) v1.Descriptor {
-	l.t.Helper()
-	b := newTarball(l.t)
-	b.file("platform", p.OS+"/"+p.Architecture+"/"+p.Variant)
-	data := b.bytes()
-	config := l.blob(v1.MediaTypeImageConfig, l.json(v1.Image{Platform: p, RootFS: v1.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(data)}}}))
-	d := l.manifest(config, "", l.blob(v1.MediaTypeImageLayer, data))
+func smallImage(t *testing.T, l imagetest.Layout, p v1.Platform) v1.Descriptor {
+	t.Helper()
+	data := imagetest.Tar(t, imagetest.File("platform", p.OS+"/"+p.Architecture+"/"+p.Variant))
+	d := l.Manifest(l.Config(p, data), "", l.Blob(v1.MediaTypeImageLayer, data))
 	d.Platform = &p
 	return d
 }
 
 // customImage pushes what make adds to a layout.
-func customImage(t *testing.T, make func(l layout) v1.Descriptor) *fetching {
+func customImage(t *testing.T, make func(l imagetest.Layout) v1.Descriptor) *fetching {
 	t.Helper()
 	r, dir := inProcess(t), t.TempDir()
-	l := layout{t, dir}
-	l.finish(make(l))
+	l := imagetest.NewLayout(t, dir)
+	l.Finish(make(l))
 	r.push(t, dir, "some/image:1")
 	return fetchingOf(t, r, dir, "some/image:1")
 }
@@ -58,11 +41,11 @@ func TestFetchPlatforms(t *testing.T) {
 		{OS: "linux", Architecture: "s390x"},
 	}
 	var images []v1.Descriptor
-	f := customImage(t, func(l layout) v1.Descriptor {
+	f := customImage(t, func(l imagetest.Layout) v1.Descriptor {
 		for _, p := range platforms {
-			images = append(images, l.smallImage(p))
+			images = append(images, smallImage(t, l, p))
 		}
-		return l.indexOf(images[0], l.indexOf(images[1], l.indexOf(images[2:]...)))
+		return l.Index(images[0], l.Index(images[1], l.Index(images[2:]...)))
 	})
 	for i, p := range platforms {
 		name := strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
@@ -85,16 +68,16 @@ func TestFetchPlatforms(t *testing.T) {
 // very deep can.
 func TestFetchDeepIndex(t *testing.T) {
 	t.Parallel()
-	f := customImage(t, func(l layout) v1.Descriptor {
-		d := l.smallImage(hostPlatform())
+	f := customImage(t, func(l imagetest.Layout) v1.Descriptor {
+		d := smallImage(t, l, imagetest.HostPlatform())
 		for range 200 {
-			d = l.indexOf(d)
+			d = l.Index(d)
 		}
 		return d
 	})
 	r := f.run(f.code)
-	if r.status != 0 {
-		wantError(t, r, r.status, "index")
+	if r.Status != 0 {
+		wantError(t, r, r.Status, "index")
 	}
 }
 
@@ -103,17 +86,17 @@ func TestFetchDeepIndex(t *testing.T) {
 func TestFetchByDigest(t *testing.T) {
 	t.Parallel()
 	var image v1.Descriptor
-	f := customImage(t, func(l layout) v1.Descriptor {
-		image = l.smallImage(hostPlatform())
-		return l.indexOf(image)
+	f := customImage(t, func(l imagetest.Layout) v1.Descriptor {
+		image = smallImage(t, l, imagetest.HostPlatform())
+		return l.Index(image)
 	})
-	for _, ref := range []string{":1", "@" + image.Digest.String(), "@" + manifestOf(t, f.layout).Digest.String(), ":1@" + image.Digest.String()} {
+	for _, ref := range []string{":1", "@" + image.Digest.String(), "@" + imagetest.Top(t, f.layout).Digest.String(), ":1@" + image.Digest.String()} {
 		r := f.run(strings.Replace(f.code, "some/image:1", "some/image"+ref, 1))
-		if strings.HasPrefix(ref, ":1@") && r.status == 2 {
+		if strings.HasPrefix(ref, ":1@") && r.Status == 2 {
 			continue // as skopeo does
 		}
-		if r.status != 0 || !strings.Contains(r.stdout, "manifest "+image.Digest.String()+" ") {
-			t.Errorf("%s: exit status %d\n%s%s", ref, r.status, r.stdout, r.stderr)
+		if r.Status != 0 || !strings.Contains(r.Stdout, "manifest "+image.Digest.String()+" ") {
+			t.Errorf("%s: exit status %d\n%s%s", ref, r.Status, r.Stdout, r.Stderr)
 		}
 	}
 	f.fails(3, strings.Replace(f.code, "image:1", "image@sha256:"+strings.Repeat("1", 64), 1), "sha256:1111")
@@ -134,9 +117,9 @@ func TestFetchLatest(t *testing.T) {
 func TestFetchArtifact(t *testing.T) {
 	t.Parallel()
 	var layers []v1.Descriptor
-	f := customImage(t, func(l layout) v1.Descriptor {
-		layers = []v1.Descriptor{l.blob("application/x-one", []byte(content(1, 5000))), l.blob("text/plain; charset=utf-8", []byte("two"))}
-		return l.manifest(l.blob(v1.MediaTypeEmptyJSON, []byte("{}")), "application/x-test", layers...)
+	f := customImage(t, func(l imagetest.Layout) v1.Descriptor {
+		layers = []v1.Descriptor{l.Blob("application/x-one", []byte(imagetest.Text(1, 5000))), l.Blob("text/plain; charset=utf-8", []byte("two"))}
+		return l.Manifest(l.Blob(v1.MediaTypeEmptyJSON, []byte("{}")), "application/x-test", layers...)
 	})
 	records := f.must(f.code)
 	for _, l := range layers {
@@ -170,19 +153,18 @@ func TestFetchForeignLayers(t *testing.T) {
 	t.Parallel()
 	for _, mediaType := range []string{"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"} {
 		r, dir := inProcess(t), t.TempDir()
-		l := layout{t, dir}
-		missing := v1.Descriptor{MediaType: mediaType, Digest: digest.FromString("it is elsewhere"), Size: 15}
-		config := v1.Image{Platform: hostPlatform(), RootFS: v1.RootFS{Type: "layers", DiffIDs: []digest.Digest{missing.Digest}}}
-		image := l.manifest(l.blob(v1.MediaTypeImageConfig, l.json(config)), "", missing)
-		l.finish(image)
+		l := imagetest.NewLayout(t, dir)
+		data := []byte("it is elsewhere")
+		missing := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+		l.Finish(l.Manifest(l.Config(imagetest.HostPlatform(), data), "", missing))
 		// Who pushes leaves such layers out.
 		r.push(t, dir, "some/foreign:1")
 		h := newHome(t)
 		got := h.run("cfs-fetch --tls-verify=false --spool=spool " + r.source("some/foreign:1"))
-		if got.status != 1 && got.status != 3 {
-			t.Errorf("exit status %d, want 1 or 3", got.status)
+		if got.Status != 1 && got.Status != 3 {
+			t.Errorf("exit status %d, want 1 or 3", got.Status)
 		}
-		wantError(t, got, got.status, missing.Digest.String(), "foreign")
+		wantError(t, got, got.Status, missing.Digest.String(), "foreign")
 	}
 }
 
@@ -207,8 +189,8 @@ func TestFetchBadManifests(t *testing.T) {
 	huge := fmt.Sprintf(`{"schemaVersion": 2, "config": {"mediaType": %q, "digest": %q, "size": %d}, "layers": []}`, v1.MediaTypeImageConfig, valid, int64(1)<<50)
 	putManifest(t, r, "some/huge:1", v1.MediaTypeImageManifest, huge)
 	got := newHome(t).run("ulimit -v 8000000; cfs-fetch --tls-verify=false --retry-times=1 --spool=spool " + r.source("some/huge:1"))
-	if got.status == 0 {
+	if got.Status == 0 {
 		t.Error("a config of 1 PiB was fetched")
 	}
-	wantError(t, got, got.status, valid)
+	wantError(t, got, got.Status, valid)
 }

@@ -109,8 +109,8 @@ func TestFetchCredsOnCommandLine(t *testing.T) {
 	r, h := debianHtpasswd(t, nil), newHome(t)
 	r.push(t, randomImage(t, 11, 2000), "some/image:1")
 	got := h.run("cfs-fetch --progress=none --tls-verify=false --spool=spool --creds=" + userName + ":" + secret + " " + r.source("some/image:1"))
-	if got.status != 0 || !strings.Contains(got.stderr, "--password-stdin") {
-		t.Errorf("exit status %d, stderr %q; want a warning that names --password-stdin", got.status, got.stderr)
+	if got.Status != 0 || !strings.Contains(got.Stderr, "--password-stdin") {
+		t.Errorf("exit status %d, stderr %q; want a warning that names --password-stdin", got.Status, got.Stderr)
 	}
 }
 

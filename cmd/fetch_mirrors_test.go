@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"cfs/cmd/internal/imagetest"
 )
 
 // TestFetchMirrors: mirrors are asked in their order, and what one does not give comes
@@ -62,7 +64,7 @@ insecure = true
 					asked = i + 1
 				}
 				layers := int64(0)
-				for _, l := range imageOf(t, layout).Layers {
+				for _, l := range imagetest.Manifest(t, layout).Layers {
 					layers += p.of(l.Digest.String()).delivered
 				}
 				if (layers > 0) != (i == c.wantFrom) {
@@ -109,7 +111,7 @@ func TestFetchShortNames(t *testing.T) {
 			h := newHome(t)
 			h.write("registries.conf", config)
 			records := h.must("cfs-fetch --spool=spool " + source)
-			if !strings.Contains(records, "manifest "+manifestOf(t, f.layout).Digest.String()) || !strings.Contains(records, " source="+source) {
+			if !strings.Contains(records, "manifest "+imagetest.Top(t, f.layout).Digest.String()) || !strings.Contains(records, " source="+source) {
 				t.Errorf("records:\n%s", records)
 			}
 		})
@@ -146,7 +148,7 @@ func TestFetchPolicy(t *testing.T) {
 	f := newFetching(t, inProcess(t), 2000)
 	f.write(".config/containers/policy.json", `{"default": [{"type": "reject"}]}`)
 	r := f.run(f.code)
-	if help := f.must("cfs-fetch --help"); r.status == 0 && !strings.Contains(help, "policy.json") {
+	if help := f.must("cfs-fetch --help"); r.Status == 0 && !strings.Contains(help, "policy.json") {
 		t.Errorf("it fetches against policy.json, and --help does not say so:\n%s", help)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cfs/cmd/internal/imagetest"
 )
 
 // numbers returns the whole numbers in a text, those with a unit or a point left out.
@@ -26,14 +28,14 @@ func TestPlan(t *testing.T) {
 	t.Parallel()
 	r := inProcess(t)
 	base, more := t.TempDir(), t.TempDir()
-	layers := randomLayers(t, 21, 200_000, 300_000, 100_000)
-	makeLayout(t, base, layers[:2]...)
-	makeLayout(t, more, layers...)
+	layers := imagetest.NoiseLayers(t, 21, 200_000, 300_000, 100_000)
+	imagetest.Make(t, base, layers[:2]...)
+	imagetest.Make(t, more, layers...)
 	r.push(t, base, "image:base")
 	r.push(t, more, "image:more")
 	f := fetchingOf(t, r, more, "image:more")
 	all := f.layers()
-	small := imageOf(t, more).Config.Size + manifestOf(t, more).Size
+	small := imagetest.Manifest(t, more).Config.Size + imagetest.Top(t, more).Size
 	plan := func(want, present int64) {
 		t.Helper()
 		for _, json := range []string{"", " --json"} {
@@ -84,8 +86,8 @@ func wantJSONLines(t *testing.T, text string) {
 func TestPlanInSpool(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, inProcess(t), 900_000, 300_000)
-	if r := f.killedAfter(600_000, f.code+" --jobs=1"); r.status != -1 {
-		t.Fatalf("exit status %d\n%s", r.status, r.stderr)
+	if r := f.killedAfter(600_000, f.code+" --jobs=1"); r.Status != -1 {
+		t.Fatalf("exit status %d\n%s", r.Status, r.Stderr)
 	}
 	got := numbers(f.must(f.code + " --plan"))
 	if !slices.ContainsFunc(got, func(n int64) bool { return n > f.size()-700_000 && n < f.size()-500_000 }) {
@@ -108,27 +110,27 @@ func TestFetchProgress(t *testing.T) {
 		f := fetchingOf(t, r, layout, "some/image:1")
 		f.code = strings.Replace(f.code, "--progress=none", "--progress="+form, 1)
 		got := f.succeeds()
-		if same := sortedLines(strings.NewReplacer(f.dir, "", f.proxy.addr, "").Replace(got.stdout)); records == "" {
+		if same := sortedLines(strings.NewReplacer(f.dir, "", f.proxy.addr, "").Replace(got.Stdout)); records == "" {
 			records = same
 		} else if same != records {
 			t.Errorf("%s: records\n%s\nwant\n%s", form, same, records)
 		}
 		switch form {
 		case "none":
-			if got.stderr != "" {
-				t.Errorf("none: stderr %q", got.stderr)
+			if got.Stderr != "" {
+				t.Errorf("none: stderr %q", got.Stderr)
 			}
 			continue
 		case "json":
-			wantJSONLines(t, got.stderr)
+			wantJSONLines(t, got.Stderr)
 		}
 		for _, l := range f.layers() {
-			if !strings.Contains(got.stderr, l.Digest.Encoded()[:12]) {
-				t.Errorf("%s: nothing about layer %s in\n%s", form, l.Digest, got.stderr)
+			if !strings.Contains(got.Stderr, l.Digest.Encoded()[:12]) {
+				t.Errorf("%s: nothing about layer %s in\n%s", form, l.Digest, got.Stderr)
 			}
 		}
-		if strings.ContainsAny(got.stderr, "\r\x1b") {
-			t.Errorf("%s: it moves the cursor though there is no terminal: %q", form, got.stderr)
+		if strings.ContainsAny(got.Stderr, "\r\x1b") {
+			t.Errorf("%s: it moves the cursor though there is no terminal: %q", form, got.Stderr)
 		}
 	}
 	f := fetchingOf(t, r, layout, "some/image:1")

@@ -3,7 +3,6 @@ package cmd
 import (
 	"bufio"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
@@ -11,7 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/opencontainers/go-digest"
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 )
@@ -74,12 +75,12 @@ func TestFetchInterrupted(t *testing.T) {
 				breaks(endStall, 600_000)(e)
 			}))
 			start := time.Now()
-			r := finish(t, c)
-			if r.status == 0 || time.Since(start) > 5*time.Second {
-				t.Errorf("exit status %d after %v", r.status, time.Since(start))
+			r := cmdtest.Run(t, c)
+			if r.Status == 0 || time.Since(start) > 5*time.Second {
+				t.Errorf("exit status %d after %v", r.Status, time.Since(start))
 			}
-			if strings.Contains(r.stdout, "layer ") {
-				t.Errorf("records:\n%s", r.stdout)
+			if strings.Contains(r.Stdout, "layer ") {
+				t.Errorf("records:\n%s", r.Stdout)
 			}
 			f.wantNoBlob(layer)
 			f.succeeds()
@@ -101,15 +102,10 @@ func TestFetchBrokenPipe(t *testing.T) {
 // TestFetchMemory: a large blob takes no more memory than a small one.
 func TestFetchMemory(t *testing.T) {
 	t.Parallel()
-	r, dir := debianOpen(t), scratch(t)
-	l := layout{t, dir}
-	b := newTarball(t)
-	data := make([]byte, 150_000_000)
-	rand.NewChaCha8([32]byte{23}).Read(data)
-	b.file("large", string(data))
-	tar := b.bytes()
-	config := v1.Image{Platform: hostPlatform(), RootFS: v1.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(tar)}}}
-	l.finish(l.manifest(l.blob(v1.MediaTypeImageConfig, l.json(config)), "", l.blob(v1.MediaTypeImageLayer, tar)))
+	r, dir := debianOpen(t), cmdtest.Scratch(t)
+	l := imagetest.NewLayout(t, dir)
+	tar := imagetest.Tar(t, imagetest.File("large", imagetest.Noise(23, 150_000_000)))
+	l.Finish(l.Manifest(l.Config(imagetest.HostPlatform(), tar), "", l.Blob(v1.MediaTypeImageLayer, tar)))
 	r.push(t, dir, "some/image:1")
 	f := fetchingOf(t, r, dir, "some/image:1")
 	cat := "cfs-fetch cat --tls-verify=false " + f.source + " " + f.layers()[0].Digest.String() + " > /dev/null"

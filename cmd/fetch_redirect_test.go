@@ -68,8 +68,8 @@ func TestFetchRedirectAsks(t *testing.T) {
 				}
 				other.redirect(e)
 			}
-			if got := f.run(f.code + " --retry-times=1"); got.status == 0 || strings.Contains(got.stdout, "manifest ") {
-				t.Errorf("exit status %d\n%s", got.status, got.stdout)
+			if got := f.run(f.code + " --retry-times=1"); got.Status == 0 || strings.Contains(got.Stdout, "manifest ") {
+				t.Errorf("exit status %d\n%s", got.Status, got.Stdout)
 			}
 			if len(other.seen()) == 0 {
 				t.Error("nobody came")
@@ -108,10 +108,10 @@ func TestFetchRedirectExpires(t *testing.T) {
 	}
 	other.refused = 1000
 	r := f.run(strings.Replace(f.code, "/spool", "/new-spool", 1) + " --retry-times=1 --progress=plain")
-	if r.status == 0 || strings.Contains(r.stderr, signature) {
-		t.Errorf("exit status %d\n%s", r.status, r.stderr)
+	if r.Status == 0 || strings.Contains(r.Stderr, signature) {
+		t.Errorf("exit status %d\n%s", r.Status, r.Stderr)
 	}
-	wantError(t, r, r.status, layer)
+	wantError(t, r, r.Status, layer)
 }
 
 // TestFetchRedirectLoop: going round in a circle ends.
@@ -122,8 +122,8 @@ func TestFetchRedirectLoop(t *testing.T) {
 	f.proxy.fault = to(layer, func(e *exchange) {
 		http.Redirect(e.w, e.r, e.r.URL.Path, http.StatusTemporaryRedirect)
 	})
-	if r := f.run(f.code + " --retry-times=1"); r.status != 1 && r.status != 75 {
-		t.Errorf("exit status %d\n%s", r.status, r.stderr)
+	if r := f.run(f.code + " --retry-times=1"); r.Status != 1 && r.Status != 75 {
+		t.Errorf("exit status %d\n%s", r.Status, r.Stderr)
 	}
 	if n := f.proxy.of(layer).requests; n > 40 {
 		t.Errorf("it asked %d times", n)

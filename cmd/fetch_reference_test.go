@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"cfs/cmd/internal/imagetest"
 )
 
 // TestReferenceChecksPulled: the reference finds nothing wrong with what was pulled,
@@ -14,7 +16,7 @@ func TestReferenceChecksPulled(t *testing.T) {
 		t.Skip("SKIPPED: the reference is not here: ", err)
 	}
 	r, h := debianOpen(t), newHome(t)
-	gzipLayout(t, h.dir+"/layout", smallLayers(t)...)
+	imagetest.MakeGzip(t, h.dir+"/layout", imagetest.SmallLayers(t)...)
 	for tag, c := range map[string]struct{ source, options string }{
 		"oci":            {r.source("pushed/oci:1"), "--preserve-digests"},
 		"docker":         {r.source("pushed/docker:1"), "--format v2s2"},
@@ -26,8 +28,8 @@ func TestReferenceChecksPulled(t *testing.T) {
 		// Each in a repository of its own: nothing that another pull wrote helps.
 		h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --repo=" + tag + " --spool=$HOME/spool " + c.source + " " + tag)
 		r := h.run("cfsctl --repo " + tag + " oci fsck")
-		if r.status != 0 || !strings.Contains(r.stdout, "status: ok") || !strings.Contains(r.stdout, "oci images: 1/1 ok") {
-			t.Errorf("%s: exit status %d\n%s%s", tag, r.status, r.stdout, r.stderr)
+		if r.Status != 0 || !strings.Contains(r.Stdout, "status: ok") || !strings.Contains(r.Stdout, "oci images: 1/1 ok") {
+			t.Errorf("%s: exit status %d\n%s%s", tag, r.Status, r.Stdout, r.Stderr)
 		}
 	}
 }
@@ -40,14 +42,14 @@ func TestReferencePullsSame(t *testing.T) {
 		t.Skip("SKIPPED: the reference is not here: ", err)
 	}
 	r, h := debianOpen(t), newHome(t)
-	gzipLayout(t, h.dir+"/layout", smallLayers(t)...)
+	imagetest.MakeGzip(t, h.dir+"/layout", imagetest.SmallLayers(t)...)
 	skopeo(t, h, "copy -q --dest-tls-verify=false --preserve-digests oci:layout "+r.source("some/image:1"))
 	ours := h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + r.source("some/image:1") + " " + tagName)
 	h.write(".config/containers/registries.conf", "[[registry]]\nlocation = \""+r.addr+"\"\ninsecure = true\n")
 	h.must("cfsctl --repo theirs init --insecure")
 	theirs := h.run("cfsctl --repo theirs oci pull " + r.source("some/image:1") + " " + tagName)
-	if theirs.status != 0 {
-		t.Skipf("SKIPPED: the reference cannot pull here: %s", theirs.stderr)
+	if theirs.Status != 0 {
+		t.Skipf("SKIPPED: the reference cannot pull here: %s", theirs.Stderr)
 	}
 	shown := h.must("cfs-link show --repo=theirs " + tagName)
 	for line := range strings.Lines(ours) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/internal/imagetest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
@@ -21,8 +23,8 @@ import (
 func TestSources(t *testing.T) {
 	t.Parallel()
 	r, h := debianOpen(t), newHome(t)
-	layers := smallLayers(t)
-	gzipLayout(t, h.dir+"/layout", layers...)
+	layers := imagetest.SmallLayers(t)
+	imagetest.MakeGzip(t, h.dir+"/layout", layers...)
 	r.push(t, h.dir+"/layout", "pushed/oras:1")
 	const same = "--preserve-digests"
 	images := map[string][]string{}
@@ -98,19 +100,6 @@ func wantForm(t *testing.T, h *home, source string) {
 	}
 }
 
-// gzipLayout is makeLayout with what all that can be made of a layout can hold: gzip.
-func gzipLayout(t testing.TB, dir string, layers ...[]byte) {
-	t.Helper()
-	l := layout{t, dir}
-	config := v1.Image{Platform: hostPlatform(), RootFS: v1.RootFS{Type: "layers"}}
-	var blobs []v1.Descriptor
-	for _, data := range layers {
-		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, digest.FromBytes(data))
-		blobs = append(blobs, l.blob(v1.MediaTypeImageLayerGzip, gzipped(t, data)))
-	}
-	l.finish(l.manifest(l.blob(v1.MediaTypeImageConfig, l.json(config)), "", blobs...))
-}
-
 func imageDiffIDs(layers [][]byte) (list []string) {
 	for _, data := range layers {
 		list = append(list, digest.FromBytes(data).String())
@@ -122,7 +111,7 @@ func imageDiffIDs(layers [][]byte) (list []string) {
 func TestLocalSourcesStay(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	makeLayout(t, h.dir+"/layout", randomLayers(t, 16, 20_000, 30_000)...)
+	imagetest.Make(t, h.dir+"/layout", imagetest.NoiseLayers(t, 16, 20_000, 30_000)...)
 	skopeo(t, h, "copy -q oci:layout dir:folder")
 	for _, source := range []string{"oci:layout", "dir:folder"} {
 		before := files(t, h.dir+"/"+strings.SplitN(source, ":", 2)[1])
@@ -141,8 +130,8 @@ func TestLocalSourcesStay(t *testing.T) {
 func TestDockerArchiveManifest(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	layers := randomLayers(t, 17, 20_000, 30_000)
-	gzipLayout(t, h.dir+"/layout", layers...)
+	layers := imagetest.NoiseLayers(t, 17, 20_000, 30_000)
+	imagetest.MakeGzip(t, h.dir+"/layout", layers...)
 	skopeo(t, h, "copy -q oci:layout docker-archive:image.tar:some/image:1")
 	first := h.must("cfs-fetch inspect docker-archive:image.tar")
 	h.must("mkdir other && mv image.tar other/moved.tar && touch -d 2001-01-01 other/moved.tar")
@@ -170,12 +159,12 @@ func TestDockerArchiveManifest(t *testing.T) {
 func TestSeveralInArchive(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	makeLayout(t, h.dir+"/one", randomLayers(t, 18, 2000)...)
-	makeLayout(t, h.dir+"/two", randomLayers(t, 19, 2000)...)
+	imagetest.Make(t, h.dir+"/one", imagetest.NoiseLayers(t, 18, 2000)...)
+	imagetest.Make(t, h.dir+"/two", imagetest.NoiseLayers(t, 19, 2000)...)
 	skopeo(t, h, "copy -q oci:one oci:both:one && skopeo --insecure-policy copy -q oci:two oci:both:two && tar -C both -cf both.tar .")
 	for ref, layout := range map[string]string{"one": "one", "two": "two"} {
 		got := h.must("cfs-fetch --spool=$HOME/spool oci-archive:both.tar:" + ref)
-		if want := imageOf(t, h.dir+"/"+layout).Layers[0].Digest.String(); !strings.Contains(got, "layer "+want+" ") {
+		if want := imagetest.Manifest(t, h.dir+"/"+layout).Layers[0].Digest.String(); !strings.Contains(got, "layer "+want+" ") {
 			t.Errorf("%s: records\n%s\nwant layer %s", ref, got, want)
 		}
 	}
@@ -193,10 +182,10 @@ func TestBadArchives(t *testing.T) {
 		h.fails(3, "cfs-fetch "+kind+":missing.tar", "missing.tar")
 		for _, name := range []string{"empty", "text", "void.tar", "cut.tar"} {
 			r := h.run("cfs-fetch " + kind + ":" + name)
-			if r.status != 4 && r.status != 1 && r.status != 3 {
-				t.Errorf("%s:%s: exit status %d\n%s", kind, name, r.status, r.stderr)
+			if r.Status != 4 && r.Status != 1 && r.Status != 3 {
+				t.Errorf("%s:%s: exit status %d\n%s", kind, name, r.Status, r.Stderr)
 			}
-			wantError(t, r, r.status, name)
+			wantError(t, r, r.Status, name)
 		}
 	}
 	h.fails(3, "cfs-fetch dir:missing", "missing")
@@ -208,24 +197,22 @@ func TestBadArchives(t *testing.T) {
 // one at its end.
 func TestFetchMultiMember(t *testing.T) {
 	t.Parallel()
-	f := customImage(t, func(l layout) v1.Descriptor {
-		data := manyFiles(t)[0]
+	f := customImage(t, func(l imagetest.Layout) v1.Descriptor {
+		data := imagetest.ManyFiles(t)[0]
 		var b bytes.Buffer
 		for part := range slices.Chunk(data, 10_000) {
-			b.Write(gzipped(t, part))
+			b.Write(imagetest.Gzip(t, part))
 		}
 		w := gzip.NewWriter(&b)
 		w.Extra = []byte("SG\x16\x000000000000000000STARGZ") // the footer of eStargz
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		layer := l.blob(v1.MediaTypeImageLayerGzip, b.Bytes())
-		config := l.blob(v1.MediaTypeImageConfig, l.json(v1.Image{Platform: hostPlatform(), RootFS: v1.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(data)}}}))
-		return l.manifest(config, "", layer)
+		return l.Manifest(l.Config(imagetest.HostPlatform(), data), "", l.Blob(v1.MediaTypeImageLayerGzip, b.Bytes()))
 	})
 	f.must(strings.Replace(f.code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
-	diffID := digest.FromBytes(manyFiles(t)[0])
-	if err := os.WriteFile(filepath.Join(f.dir, "want"), manyFiles(t)[0], 0o600); err != nil {
+	diffID := digest.FromBytes(imagetest.ManyFiles(t)[0])
+	if err := os.WriteFile(filepath.Join(f.dir, "want"), imagetest.ManyFiles(t)[0], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f.must("cfs-import cat " + diffID.String() + " | cmp - want")
@@ -235,17 +222,17 @@ func TestFetchMultiMember(t *testing.T) {
 func TestFetchCat(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, debianOpen(t), 300_000, 200_000)
-	m, options := imageOf(t, f.layout), "--tls-verify=false "
-	for _, d := range append(m.Layers, m.Config, manifestOf(t, f.layout)) {
+	m, options := imagetest.Manifest(t, f.layout), "--tls-verify=false "
+	for _, d := range append(m.Layers, m.Config, imagetest.Top(t, f.layout)) {
 		if got := f.must("cfs-fetch cat " + options + f.source + " " + d.Digest.String()); digest.FromString(got) != d.Digest {
 			t.Errorf("cat %s: %d bytes, want %d", d.Digest, len(got), d.Size)
 		}
 	}
-	text := string(blobOf(t, f.layout, manifestOf(t, f.layout).Digest))
+	text := string(imagetest.Blob(t, f.layout, imagetest.Top(t, f.layout).Digest))
 	if got := f.must("cfs-fetch inspect " + options + f.source); got != text {
 		t.Errorf("inspect: %s, want %s", got, text)
 	}
-	if got := f.must("cfs-fetch inspect --config " + options + f.source); got != string(blobOf(t, f.layout, m.Config.Digest)) {
+	if got := f.must("cfs-fetch inspect --config " + options + f.source); got != string(imagetest.Blob(t, f.layout, m.Config.Digest)) {
 		t.Errorf("inspect --config: %s", got)
 	}
 	f.fails(3, "cfs-fetch cat "+options+f.source+" sha256:"+strings.Repeat("0", 64), "sha256:000")

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -30,13 +33,13 @@ func TestFetchTogether(t *testing.T) {
 	first := ""
 	for range fetches {
 		r := <-results
-		if r.status != 0 {
-			t.Fatalf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+		if r.Status != 0 {
+			t.Fatalf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 		}
-		f.wantRecords(r.stdout)
+		f.wantRecords(r.Stdout)
 		if first == "" {
-			first = sortedLines(r.stdout)
-		} else if got := sortedLines(r.stdout); got != first {
+			first = sortedLines(r.Stdout)
+		} else if got := sortedLines(r.Stdout); got != first {
 			t.Errorf("one printed\n%s\nanother\n%s", first, got)
 		}
 	}
@@ -59,13 +62,13 @@ func TestFetchTogetherKilled(t *testing.T) {
 		e.forward(func(a *http.Response) { a.Body = readCloser{&killing{a.Body, 1_000_000, first}, a.Body} })
 	}))
 	ended := make(chan result, 1)
-	go func() { ended <- finish(t, first) }()
-	r := finish(t, second)
+	go func() { ended <- cmdtest.Run(t, first) }()
+	r := cmdtest.Run(t, second)
 	<-ended
-	if r.status != 0 {
-		t.Fatalf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+	if r.Status != 0 {
+		t.Fatalf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
-	f.wantRecords(r.stdout)
+	f.wantRecords(r.Stdout)
 	f.wantSpool()
 	if got := f.proxy.of(f.layers()[0].Digest.String()); got.requests > 2 {
 		t.Errorf("%+v: want one that was killed, and one for the rest", got)
@@ -115,13 +118,13 @@ func TestSpoolAfterPull(t *testing.T) {
 			if again := f.must(pull); sortedLines(again) != sortedLines(records) {
 				t.Errorf("the second pull prints\n%s\nwant\n%s", again, records)
 			}
-			config := imageOf(t, layout).Config
+			config := imagetest.Manifest(t, layout).Config
 			if got := f.proxy.total().delivered - before; got > config.Size {
 				t.Errorf("the second pull got %d bytes of blobs; the config has %d", got, config.Size)
 			}
 			f.must("rm -r repo")
 			f.must(pull)
-			if got := f.proxy.total().delivered - before; keep && got > 2*imageOf(t, layout).Config.Size {
+			if got := f.proxy.total().delivered - before; keep && got > 2*imagetest.Manifest(t, layout).Config.Size {
 				t.Errorf("the kept spool was not used: %d bytes", got)
 			}
 			f.must("cfs-gc check --content")
@@ -145,7 +148,7 @@ func TestSpoolIsLayout(t *testing.T) {
 	f := newFetching(t, inProcess(t), 10_000, 20_000)
 	skopeo(t, f.home, "copy -q --preserve-digests oci:"+f.layout+" oci:spool:x")
 	f.must(f.code)
-	if got := f.proxy.total(); got.delivered > imageOf(t, f.layout).Config.Size {
+	if got := f.proxy.total(); got.delivered > imagetest.Manifest(t, f.layout).Config.Size {
 		t.Errorf("%+v: all was in the spool", got)
 	}
 	f.must("rm -r spool")
@@ -165,8 +168,8 @@ func TestSpoolOfBadBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := f.run(f.code)
-	if r.status == 0 {
-		f.wantRecords(r.stdout)
+	if r.Status == 0 {
+		f.wantRecords(r.Stdout)
 		f.wantSpool()
 		return
 	}
@@ -178,15 +181,15 @@ func TestLayersInRepository(t *testing.T) {
 	t.Parallel()
 	r := inProcess(t)
 	base, more := t.TempDir(), t.TempDir()
-	layers := randomLayers(t, 9, 200_000, 300_000, 100_000)
-	makeLayout(t, base, layers[:2]...)
-	makeLayout(t, more, layers...)
+	layers := imagetest.NoiseLayers(t, 9, 200_000, 300_000, 100_000)
+	imagetest.Make(t, base, layers[:2]...)
+	imagetest.Make(t, more, layers...)
 	r.push(t, base, "image:base")
 	r.push(t, more, "image:more")
 	f := fetchingOf(t, r, base, "image:base")
 	f.must(strings.Replace(f.code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
 	got := f.must(strings.Replace(f.code, "image:base", "image:more", 1))
-	all := imageOf(t, more)
+	all := imagetest.Manifest(t, more)
 	for i, l := range all.Layers {
 		times := f.proxy.of(l.Digest.String()).requests
 		if times != 1 {
@@ -206,8 +209,8 @@ func TestFetchFullDisk(t *testing.T) {
 	f := newFetching(t, debianOpen(t), 1_500_000, 2_500_000)
 	spool := f.dir + "/spool"
 	f.mkdir("spool")
-	if r := shell(t, "", "mount -t tmpfs -o size=2M none "+spool); r.status != 0 {
-		t.Skipf("SKIPPED: no tmpfs can be mounted here: %s", r.stderr)
+	if r := shell(t, "", "mount -t tmpfs -o size=2M none "+spool); r.Status != 0 {
+		t.Skipf("SKIPPED: no tmpfs can be mounted here: %s", r.Stderr)
 	}
 	t.Cleanup(func() { unix.Unmount(spool, unix.MNT_DETACH) })
 	f.fails(1, f.code, spool, "no space left on device")

@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -65,7 +68,7 @@ func TestFetchStorm(t *testing.T) {
 	want.shown = pullWhole(t, r)
 	var all errgroup.Group
 	all.SetLimit(16) // most of the time they wait
-	for n := range soak(50, 1000) {
+	for n := range cmdtest.Soak(50, 1000) {
 		all.Go(func() error {
 			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				s := storm{seed: uint64(n), lies: n%2 == 1}
@@ -97,17 +100,17 @@ func (f *fetching) weather(s storm) {
 		}
 		r := f.killedAfter(after, f.code)
 		switch {
-		case r.status == 0:
+		case r.Status == 0:
 			// Whoever gives up breaks off the other blobs, with what lies in buffers.
 			if !gaveUp {
 				f.wantDelivered()
 			}
 			return
-		case r.status == -1:
-		case r.status == 75 || r.status == 4 && s.lies:
+		case r.Status == -1:
+		case r.Status == 75 || r.Status == 4 && s.lies:
 			gaveUp = s.lies
 		default:
-			f.t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+			f.t.Errorf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 			return
 		}
 	}
@@ -125,7 +128,7 @@ func (f *fetching) outcome() outcome {
 	f.t.Helper()
 	r := f.succeeds()
 	// Paths and where it came from are another user's, and another proxy's.
-	records := strings.NewReplacer(f.dir, "HOME", f.proxy.addr, "REGISTRY").Replace(r.stdout)
+	records := strings.NewReplacer(f.dir, "HOME", f.proxy.addr, "REGISTRY").Replace(r.Stdout)
 	return outcome{records: sortedLines(records), spool: files(f.t, f.dir+"/spool/blobs")}
 }
 
@@ -147,7 +150,7 @@ func (f *fetching) wantOutcome(want outcome, pull bool) {
 	if shown := f.must("cfs-link show " + tagName); withoutSource(shown) != want.shown {
 		f.t.Errorf("the tag shows\n%s\nwant\n%s", shown, want.shown)
 	}
-	if after := f.proxy.total(); after.delivered > before.delivered+imageOf(f.t, f.layout).Config.Size {
+	if after := f.proxy.total(); after.delivered > before.delivered+imagetest.Manifest(f.t, f.layout).Config.Size {
 		f.t.Errorf("%d bytes came though all was in the spool", after.delivered-before.delivered)
 	}
 	f.wantEmptySpool()

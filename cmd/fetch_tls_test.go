@@ -34,15 +34,15 @@ func TestFetchTLS(t *testing.T) {
 	t.Run("unknown", func(t *testing.T) {
 		h := user(t)
 		got := h.run(fetch)
-		if got.status == 0 || !strings.Contains(got.stderr, "certificate") {
-			t.Errorf("exit status %d\n%s", got.status, got.stderr)
+		if got.Status == 0 || !strings.Contains(got.Stderr, "certificate") {
+			t.Errorf("exit status %d\n%s", got.Status, got.Stderr)
 		}
 	})
 	t.Run("of another", func(t *testing.T) {
 		h := user(t)
 		got := h.run(fetch + " --cert-dir=" + certsOf(h, newAuthority(t), "certs"))
-		if got.status == 0 || !strings.Contains(got.stderr, "certificate") {
-			t.Errorf("exit status %d\n%s", got.status, got.stderr)
+		if got.Status == 0 || !strings.Contains(got.Stderr, "certificate") {
+			t.Errorf("exit status %d\n%s", got.Status, got.Stderr)
 		}
 	})
 	t.Run("--cert-dir", func(t *testing.T) {
@@ -74,8 +74,8 @@ func TestFetchPlainHTTP(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, inProcess(t), 2000)
 	r := f.run(strings.Replace(f.code, "--tls-verify=false", "--retry-times=0", 1))
-	if n := f.proxy.total().requests + f.proxy.of(manifests).requests; r.status == 0 || n != 0 {
-		t.Errorf("exit status %d, %d requests\n%s", r.status, n, r.stderr)
+	if n := f.proxy.total().requests + f.proxy.of(manifests).requests; r.Status == 0 || n != 0 {
+		t.Errorf("exit status %d, %d requests\n%s", r.Status, n, r.Stderr)
 	}
 	f.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", f.proxy.addr))
 	f.must(strings.Replace(f.code, "--tls-verify=false", "", 1))
@@ -90,8 +90,8 @@ func TestFetchClientCertificate(t *testing.T) {
 	h := newHome(t)
 	certs := certsOf(h, a, "certs")
 	fetch := "cfs-fetch --retry-times=0 --spool=spool --cert-dir=" + certs + " " + r.source("missing:1")
-	if got := h.run(fetch); got.status == 0 || got.status == 3 {
-		t.Errorf("without a certificate: exit status %d\n%s", got.status, got.stderr)
+	if got := h.run(fetch); got.Status == 0 || got.Status == 3 {
+		t.Errorf("without a certificate: exit status %d\n%s", got.Status, got.Stderr)
 	}
 	a.save(t, certs+"/client")
 	// It came in, and found nothing.

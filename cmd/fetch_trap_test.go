@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/trap"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -13,8 +17,8 @@ import (
 // stands for where the spool is.
 func pulledFrom(t *testing.T, r *registry, layers [][]byte) pulled {
 	t.Helper()
-	dir, base := t.TempDir(), scratch(t)
-	makeLayout(t, dir, layers...)
+	dir, base := t.TempDir(), cmdtest.Scratch(t)
+	imagetest.Make(t, dir, layers...)
 	r.push(t, dir, "some/image:1")
 	p := pulled{code: "cfs-pull --init --insecure --progress=none --tls-verify=false --spool=SPOOL " + r.source("some/image:1") + " " + tagName}
 	p = p.spooling(base)
@@ -36,49 +40,42 @@ func (p pulled) spooling(base string) pulled {
 // and leaves nothing in the spool.
 func TestPullKillAtEachCall(t *testing.T) {
 	t.Parallel()
-	p := pulledFrom(t, inProcess(t), smallLayers(t))
-	eachCall(t, p, ofFetch, func(c call) error { return killGroup(c.group) })
+	p := pulledFrom(t, inProcess(t), imagetest.SmallLayers(t))
+	eachCall(t, p, ofFetch, trap.Kill)
 }
 
 // TestPullFullAtEachCall fails such a call as a full disk does.
 func TestPullFullAtEachCall(t *testing.T) {
 	t.Parallel()
-	p := pulledFrom(t, inProcess(t), smallLayers(t))
-	eachCall(t, p, func(c call) bool { return ofFetch(c) && changes(c) }, func(call) error { return unix.ENOSPC })
+	p := pulledFrom(t, inProcess(t), imagetest.SmallLayers(t))
+	eachCall(t, p, func(c trap.Call) bool { return ofFetch(c) && trap.Changes(c) }, trap.Fail(unix.ENOSPC))
 }
 
-func ofFetch(c call) bool { return c.tool == "cfs-fetch" }
+var ofFetch = trap.Of("cfs-fetch")
 
 // eachCall disturbs pulls at the calls that are such.
-func eachCall(t *testing.T, p pulled, such func(call) bool, disturb func(call) error) {
+func eachCall(t *testing.T, p pulled, such func(trap.Call) bool, disturb trap.Before) {
 	t.Helper()
-	base := scratch(t)
+	base := cmdtest.Scratch(t)
 	whole := p.spooling(base)
 	calls := whole.countCalls(t, base+"/repo", such)
 	if calls < 10 {
 		t.Fatalf("cfs-fetch does only %d such calls", calls)
 	}
-	step := soak(max(1, calls/12), 1)
-	for n := 1; n <= calls; n += step {
+	for i, n := range cmdtest.Sample(calls, 12) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			base := scratch(t)
+			base := cmdtest.Scratch(t)
 			repo, p := base+"/repo", p.spooling(base)
-			count, disturbed := 0, false
-			r := trapped(t, repo, p.code, func(c call) error {
-				if !such(c) {
-					return nil
-				}
-				if count++; count != n {
-					return nil
-				}
+			disturbed := false
+			r := trapped(t, repo, p.code, trap.Only(such, trap.Nth(n, func(c trap.Call) error {
 				disturbed = true
 				return disturb(c)
-			})
-			if disturbed && strings.Contains(r.stderr, "no space left") {
+			})))
+			if disturbed && strings.Contains(r.Stderr, "no space left") {
 				wantError(t, r, 1, "cfs-fetch: ")
 			}
-			p.recovers(t, repo, n/step)
+			p.recovers(t, repo, i)
 			wantEmptySpool(t, base+"/spool")
 		})
 	}

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -47,7 +50,7 @@ func fetchingOf(t testing.TB, behind *registry, layout, name string) *fetching {
 }
 
 // layers returns the descriptors of the image's layers.
-func (f *fetching) layers() []v1.Descriptor { return imageOf(f.t, f.layout).Layers }
+func (f *fetching) layers() []v1.Descriptor { return imagetest.Manifest(f.t, f.layout).Layers }
 
 // size is that of all layers.
 func (f *fetching) size() (n int64) {
@@ -62,10 +65,10 @@ func (f *fetching) size() (n int64) {
 func (f *fetching) succeeds() result {
 	f.t.Helper()
 	r := f.run(f.code)
-	if r.status != 0 {
-		f.t.Fatalf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+	if r.Status != 0 {
+		f.t.Fatalf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
-	f.wantRecords(r.stdout)
+	f.wantRecords(r.Stdout)
 	f.wantSpool()
 	return r
 }
@@ -76,7 +79,7 @@ func (f *fetching) killedAfter(n int64, code string) result {
 	f.t.Helper()
 	c := f.command("exec " + code)
 	f.proxy.kill.arm(n, func() { c.Process.Kill() })
-	r := finish(f.t, c)
+	r := cmdtest.Run(f.t, c)
 	f.proxy.waitIdle()
 	f.proxy.kill.arm(0, nil)
 	return r
@@ -86,8 +89,8 @@ func (f *fetching) killedAfter(n int64, code string) result {
 // and that what a record names is there.
 func (f *fetching) wantRecords(records string) {
 	f.t.Helper()
-	m := imageOf(f.t, f.layout)
-	want := map[string]string{m.Config.Digest.String(): "config", manifestOf(f.t, f.layout).Digest.String(): "manifest"}
+	m := imagetest.Manifest(f.t, f.layout)
+	want := map[string]string{m.Config.Digest.String(): "config", imagetest.Top(f.t, f.layout).Digest.String(): "manifest"}
 	for _, l := range m.Layers {
 		want[l.Digest.String()] = "layer"
 	}

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/trap"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +26,7 @@ type home struct {
 
 func newHome(t testing.TB) *home {
 	t.Helper()
-	h := &home{t: t, dir: scratch(t)}
+	h := &home{t: t, dir: cmdtest.Scratch(t)}
 	for _, variable := range environ(t, h.dir+"/repo") {
 		name, _, _ := strings.Cut(variable, "=")
 		if !strings.HasPrefix(name, "XDG_") && !strings.HasPrefix(name, "DOCKER_") && name != "REGISTRY_AUTH_FILE" && !strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
@@ -67,7 +70,7 @@ func (h *home) command(code string) *exec.Cmd {
 	h.t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, "sh", "-c", code)
 	c.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return killGroup(c.Process.Pid) }
+	c.Cancel = func() error { return trap.KillGroup(c.Process.Pid) }
 	c.Dir, c.Env, c.Stdin = h.dir, h.env, strings.NewReader(h.stdin)
 	return c
 }
@@ -75,9 +78,9 @@ func (h *home) command(code string) *exec.Cmd {
 // run runs shell code, and checks that it gives away no secret.
 func (h *home) run(code string) result {
 	h.t.Helper()
-	r := finish(h.t, h.command(code))
-	if strings.Contains(r.stdout+r.stderr, secret) {
-		h.t.Errorf("%s: it prints the password:\n%s%s", code, r.stdout, r.stderr)
+	r := cmdtest.Run(h.t, h.command(code))
+	if strings.Contains(r.Stdout+r.Stderr, secret) {
+		h.t.Errorf("%s: it prints the password:\n%s%s", code, r.Stdout, r.Stderr)
 	}
 	return r
 }
@@ -86,10 +89,10 @@ func (h *home) run(code string) result {
 func (h *home) must(code string) string {
 	h.t.Helper()
 	r := h.run(code)
-	if r.status != 0 {
-		h.t.Fatalf("%s: exit status %d\n%s%s", code, r.status, r.stdout, r.stderr)
+	if r.Status != 0 {
+		h.t.Fatalf("%s: exit status %d\n%s%s", code, r.Status, r.Stdout, r.Stderr)
 	}
-	return r.stdout
+	return r.Stdout
 }
 
 // fails is run for what has to fail with a status, and to say each of parts.
@@ -98,7 +101,7 @@ func (h *home) fails(status int, code string, parts ...string) {
 	h.t.Log(code)
 	r := h.run(code)
 	wantError(h.t, r, status, parts...)
-	if strings.Contains(r.stdout, "manifest ") {
-		h.t.Errorf("%s: a manifest came:\n%s", code, r.stdout)
+	if strings.Contains(r.Stdout, "manifest ") {
+		h.t.Errorf("%s: a manifest came:\n%s", code, r.Stdout)
 	}
 }

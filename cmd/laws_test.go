@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -18,11 +21,11 @@ func someImages(t *testing.T, r *rand.Rand) (sources []string) {
 	t.Helper()
 	var pool [][]byte
 	for i := range 5 {
-		members := []member{dir("usr", 0o755).at(int64(i), 0)}
+		members := []member{dir("usr", 0o755).At(int64(i), 0)}
 		for j := range 1 + r.IntN(4) {
-			members = append(members, file(fmt.Sprintf("usr/%d", j), content(uint64(r.IntN(6)), 50+20*r.IntN(3))))
+			members = append(members, file(fmt.Sprintf("usr/%d", j), imagetest.Text(uint64(r.IntN(6)), 50+20*r.IntN(3))))
 		}
-		pool = append(pool, makeTar(t, members...))
+		pool = append(pool, imagetest.Tar(t, members...))
 	}
 	for range 5 {
 		var layers [][]byte
@@ -30,12 +33,12 @@ func someImages(t *testing.T, r *rand.Rand) (sources []string) {
 			layers = append(layers, pool[r.IntN(len(pool))])
 		}
 		layout := t.TempDir()
-		makeLayout(t, layout, layers...)
+		imagetest.Make(t, layout, layers...)
 		sources = append(sources, "oci:"+layout)
 	}
 	for i := range 3 {
 		layout := t.TempDir()
-		makeArtifact(t, layout, content(uint64(i), 70))
+		imagetest.MakeArtifact(t, layout, imagetest.Text(uint64(i), 70))
 		sources = append(sources, "oci:"+layout)
 	}
 	return sources
@@ -64,7 +67,7 @@ func TestCollectionLaw(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(seed, 2))
 			sources := someImages(t, r)
-			base := scratch(t)
+			base := cmdtest.Scratch(t)
 			all, alone := filepath.Join(base, "all"), filepath.Join(base, "alone")
 			pullAll(t, all, sources)
 			kept := slices.Clone(sources)
@@ -104,10 +107,10 @@ func dumpAll(t *testing.T, repo string, tags []string) string {
 	var b strings.Builder
 	for _, tag := range slices.Sorted(slices.Values(tags)) {
 		r := shell(t, repo, "cfs-mkerofs dump "+tag)
-		if r.status != 0 && r.status != 3 {
-			t.Errorf("dump: %s", r.stderr)
+		if r.Status != 0 && r.Status != 3 {
+			t.Errorf("dump: %s", r.Stderr)
 		}
-		b.WriteString(r.stdout)
+		b.WriteString(r.Stdout)
 	}
 	return b.String()
 }
@@ -115,8 +118,8 @@ func dumpAll(t *testing.T, repo string, tags []string) string {
 // TestSameBytes: nothing that is stored depends on the number of CPUs, the clock, the
 // umask, or whether the records are text or JSON.
 func TestSameBytes(t *testing.T) {
-	base, layout := scratch(t), t.TempDir()
-	makeLayout(t, layout, manyFiles(t)...)
+	base, layout := cmdtest.Scratch(t), t.TempDir()
+	imagetest.Make(t, layout, imagetest.ManyFiles(t)...)
 	var want []string
 	for i, env := range []string{"", "GOMAXPROCS=1 TZ=Asia/Tokyo", "GOMAXPROCS=7 LC_ALL=tr_TR.UTF-8"} {
 		repo := filepath.Join(base, fmt.Sprint(i))

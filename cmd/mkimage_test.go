@@ -3,7 +3,6 @@ package cmd
 import (
 	"archive/tar"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cfs/cmd/internal/imagetest"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -87,20 +88,21 @@ func mkimage(s *script, neg bool, args []string) {
 	wantArgs(s, neg || set.Parse(args) != nil, set.Args(), 1, usage)
 	l, ref := layoutOf(s, set.Arg(0))
 	m := f.manifest(s, l, set.Args()[1:])
-	d := l.blob(m.MediaType, l.json(m))
+	d := l.JSON(m.MediaType, m)
 	if os, arch, ok := strings.Cut(f.platform, "/"); ok && f.artifact == "" {
 		d.Platform = &v1.Platform{OS: os, Architecture: arch}
 	}
-	l.name(ref, d)
+	l.Name(ref, d)
 }
 
 // manifest writes layers and config of an image.
-func (f imageFlags) manifest(s *script, l layout, files []string) v1.Manifest {
+func (f imageFlags) manifest(s *script, l imagetest.Layout, files []string) v1.Manifest {
 	m := v1.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, ArtifactType: f.artifact}
 	if f.docker {
 		m.MediaType = "application/vnd.docker.distribution.manifest.v2+json"
 	}
 	m.Layers = []v1.Descriptor{}
+	t := s.Value(testKey{}).(testing.TB)
 	var diffIDs []digest.Digest
 	for _, file := range files {
 		data := []byte(s.ReadFile(strings.TrimSuffix(strings.TrimSuffix(file, ".gz"), ".zst")))
@@ -111,11 +113,11 @@ func (f imageFlags) manifest(s *script, l layout, files []string) v1.Manifest {
 		mediaType := v1.MediaTypeImageLayer
 		switch filepath.Ext(file) {
 		case ".gz":
-			mediaType, data = v1.MediaTypeImageLayerGzip, gzipped(l.t, data)
+			mediaType, data = v1.MediaTypeImageLayerGzip, imagetest.Gzip(t, data)
 		case ".zst":
-			mediaType, data = v1.MediaTypeImageLayerZstd, zstded(l.t, data)
+			mediaType, data = v1.MediaTypeImageLayerZstd, imagetest.Zstd(t, data)
 		}
-		m.Layers = append(m.Layers, l.blob(f.typeOf(mediaType), data))
+		m.Layers = append(m.Layers, l.Blob(f.typeOf(mediaType), data))
 	}
 	m.Config = f.makeConfig(s, l, diffIDs)
 	return m
@@ -135,66 +137,40 @@ func (f imageFlags) typeOf(usual string) string {
 	return usual
 }
 
-func (f imageFlags) makeConfig(s *script, l layout, diffIDs []digest.Digest) v1.Descriptor {
+func (f imageFlags) makeConfig(s *script, l imagetest.Layout, diffIDs []digest.Digest) v1.Descriptor {
 	mediaType := v1.MediaTypeImageConfig
 	if f.docker {
 		mediaType = "application/vnd.docker.container.image.v1+json"
 	}
 	switch {
 	case f.config != "":
-		return l.blob(mediaType, []byte(s.ReadFile(f.config)))
+		return l.Blob(mediaType, []byte(s.ReadFile(f.config)))
 	case f.artifact != "":
-		return l.blob(v1.MediaTypeEmptyJSON, []byte("{}"))
+		return l.Blob(v1.MediaTypeEmptyJSON, []byte("{}"))
 	}
 	config := v1.Image{RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs}}
 	config.OS, config.Architecture, _ = strings.Cut(f.platform, "/")
-	return l.blob(mediaType, l.json(config))
+	return l.JSON(mediaType, config)
 }
 
 // mkindex adds an index to a layout, of images that have names there.
 func mkindex(s *script, neg bool, args []string) {
 	wantArgs(s, neg, args, 2, "mkindex DIR:REF REF...")
 	l, ref := layoutOf(s, args[0])
-	index := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex}
-	for _, d := range l.index().Manifests {
+	var images []v1.Descriptor
+	for _, d := range l.ReadIndex().Manifests {
 		if slices.Contains(args[1:], d.Annotations[v1.AnnotationRefName]) {
 			d.Annotations = nil
-			index.Manifests = append(index.Manifests, d)
+			images = append(images, d)
 		}
 	}
-	l.name(ref, l.blob(v1.MediaTypeImageIndex, l.json(index)))
+	l.Name(ref, l.Index(images...))
 }
 
-func layoutOf(s *script, where string) (layout, string) {
+func layoutOf(s *script, where string) (imagetest.Layout, string) {
 	dir, ref, ok := strings.Cut(where, ":")
 	if !ok {
 		s.Fatalf("%q is no DIR:REF", where)
 	}
-	return layout{s.Value(testKey{}).(testing.TB), s.MkAbs(dir)}, ref
-}
-
-// index reads the index of a layout, which may not be there yet.
-func (l layout) index() v1.Index {
-	l.t.Helper()
-	index := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}}
-	text, err := os.ReadFile(filepath.Join(l.dir, v1.ImageIndexFile))
-	if err == nil {
-		err = json.Unmarshal(text, &index)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.t.Fatal(err)
-	}
-	return index
-}
-
-// name gives a manifest or an index a name in the layout, which it takes from
-// whatever has it.
-func (l layout) name(ref string, d v1.Descriptor) {
-	l.t.Helper()
-	index := l.index()
-	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[v1.AnnotationRefName] == ref })
-	d.Annotations = map[string]string{v1.AnnotationRefName: ref}
-	index.Manifests = append(index.Manifests, d)
-	l.write(v1.ImageIndexFile, l.json(index))
-	l.write(v1.ImageLayoutFile, l.json(v1.ImageLayout{Version: v1.ImageLayoutVersion}))
+	return imagetest.NewLayout(s.Value(testKey{}).(testing.TB), s.MkAbs(dir)), ref
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
 	"cfs/lib/dumpfile"
 	"cfs/lib/tree"
 	"cfs/lib/verity"
@@ -40,7 +42,7 @@ func needComposefs(t *testing.T) {
 func mounted(t *testing.T, repo, args string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	must(t, repo, "cfs-mount "+args+" "+quote(dir))
+	must(t, repo, "cfs-mount "+args+" "+cmdtest.Quote(dir))
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	return dir
 }
@@ -207,7 +209,7 @@ func TestMountVectors(t *testing.T) {
 	for _, a := range []verity.Algorithm{verity.SHA256, verity.SHA512} {
 		repo := filepath.Join(t.TempDir(), "repo")
 		for i, layout := range cases {
-			if i%2 != int(a)%2 && soak(0, 1) == 0 {
+			if i%2 != int(a)%2 && cmdtest.Soak(0, 1) == 0 {
 				continue // each with one algorithm
 			}
 			dir, err := filepath.Abs(filepath.Dir(layout))
@@ -220,7 +222,7 @@ func TestMountVectors(t *testing.T) {
 			}
 			name := filepath.Base(dir)
 			t.Run(a.Name()+" "+name, func(t *testing.T) {
-				must(t, repo, "cfs-pull --init --insecure --algorithm fsverity-"+a.Name()+"-12 --platform linux/amd64 oci:"+quote(dir)+"/layout "+name)
+				must(t, repo, "cfs-pull --init --insecure --algorithm fsverity-"+a.Name()+"-12 --platform linux/amd64 oci:"+cmdtest.Quote(dir)+"/layout "+name)
 				got := dumpMounted(t, mounted(t, repo, name), a)
 				if diff := cmp.Diff(strings.Split(mountable(string(want)), "\n"), strings.Split(got, "\n")); diff != "" {
 					t.Error(diff)
@@ -234,10 +236,10 @@ func TestMountVectors(t *testing.T) {
 // TestMount names an image in each way there is.
 func TestMount(t *testing.T) {
 	needComposefs(t)
-	p := undisturbed(t, manyFiles(t))
+	p := undisturbed(t, imagetest.ManyFiles(t))
 	// On a file system on which the kernel takes the image for a file of its own, and
 	// on one where it does not.
-	for _, base := range []string{t.TempDir(), scratch(t)} {
+	for _, base := range []string{t.TempDir(), cmdtest.Scratch(t)} {
 		repo := base + "/repo"
 		must(t, repo, p.code)
 		image, manifest, config := p.digest(t, "image"), p.digest(t, "manifest"), p.digest(t, "config")
@@ -263,7 +265,7 @@ func TestMount(t *testing.T) {
 // TestMountReadWrite writes, renames and removes above an image, which stays as it is.
 func TestMountReadWrite(t *testing.T) {
 	needComposefs(t)
-	p := undisturbed(t, smallLayers(t))
+	p := undisturbed(t, imagetest.SmallLayers(t))
 	base := t.TempDir()
 	var st unix.Statfs_t
 	if err := unix.Statfs(base, &st); err == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC {
@@ -304,10 +306,10 @@ func TestMountReadWrite(t *testing.T) {
 // TestMountErrors: what cannot be mounted is told, and nothing is left mounted.
 func TestMountErrors(t *testing.T) {
 	needComposefs(t)
-	p := undisturbed(t, smallLayers(t))
+	p := undisturbed(t, imagetest.SmallLayers(t))
 	base := t.TempDir()
 	repo, dir, artifact := base+"/repo", base+"/dir", t.TempDir()
-	makeArtifact(t, artifact, "some blob")
+	imagetest.MakeArtifact(t, artifact, "some blob")
 	must(t, repo, p.code+" && cfs-pull oci:"+artifact+" artifact && mkdir "+dir)
 	image := p.digest(t, "image")
 	garbage := verity.SHA512.Sum([]byte("garbage"))
@@ -359,8 +361,8 @@ func TestMountErrors(t *testing.T) {
 
 // TestMountAsNobody: who may not mount is told so.
 func TestMountAsNobody(t *testing.T) {
-	p := undisturbed(t, smallLayers(t))
-	base := scratch(t)
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	base := cmdtest.Scratch(t)
 	must(t, base+"/repo", p.code+" && chmod 755 "+base+" $COMPOSEFS_REPO && mkdir "+base+"/dir")
 	wantError(t, shellAsNobody(t, base+"/repo", "cfs-mount "+tagName+" "+base+"/dir"), 1, "operation not permitted", "hint: ", "root")
 }
@@ -368,7 +370,7 @@ func TestMountAsNobody(t *testing.T) {
 // TestMountKeeps: what is mounted outlives its tag, until it is unmounted.
 func TestMountKeeps(t *testing.T) {
 	needComposefs(t)
-	p := undisturbed(t, manyFiles(t))
+	p := undisturbed(t, imagetest.ManyFiles(t))
 	repo := filepath.Join(t.TempDir(), "repo")
 	must(t, repo, p.code)
 	dir := mounted(t, repo, tagName)

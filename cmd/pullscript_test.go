@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cfs/cmd/cmdtest"
 )
 
 // TestPullsOfOneImage: several pulls of one image through one spool all succeed, though
@@ -43,13 +45,13 @@ func TestPullIsKilled(t *testing.T) {
 			}
 			c := f.command("exec " + strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --init --insecure", 1) + " a")
 			done := make(chan result, 1)
-			go func() { done <- finish(t, c) }()
+			go func() { done <- cmdtest.Run(t, c) }()
 			<-begun
 			if err := c.Process.Signal(s); err != nil {
 				t.Fatal(err)
 			}
-			if r := <-done; r.status != 128+int(s) {
-				t.Errorf("exit status %d, want %d\n%s", r.status, 128+int(s), r.stderr)
+			if r := <-done; r.Status != 128+int(s) {
+				t.Errorf("exit status %d, want %d\n%s", r.Status, 128+int(s), r.Stderr)
 			}
 			for range 100 {
 				if exec.Command("pgrep", "-f", f.dir+"/repo").Run() != nil {

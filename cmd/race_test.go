@@ -7,15 +7,18 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 // TestTwoLinks: of two cfs-link that give one config different images at once, neither
 // loses what the other has given it.
 func TestTwoLinks(t *testing.T) {
-	base, layout := scratch(t), t.TempDir()
+	base, layout := cmdtest.Scratch(t), t.TempDir()
 	fresh := filepath.Join(base, "fresh")
-	makeLayout(t, layout, makeTar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))))
+	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))))
 	must(t, fresh, "cfs-pull --init --insecure --progress none oci:"+layout+" t")
 	store := func(options string) string {
 		return strings.TrimSpace(must(t, fresh, "cfs-mkerofs dump t | sed 's/ 40755 / 40700 /' | cfs-mkerofs --store --dumpfile - "+options))
@@ -51,8 +54,8 @@ func TestTwoLinks(t *testing.T) {
 // TestTwoPulls: two pulls of one image at once, into a repository that is not there
 // yet, are as good as one.
 func TestTwoPulls(t *testing.T) {
-	base, layout := scratch(t), t.TempDir()
-	makeLayout(t, layout, manyFiles(t)...)
+	base, layout := cmdtest.Scratch(t), t.TempDir()
+	imagetest.Make(t, layout, imagetest.ManyFiles(t)...)
 	pull := "cfs-pull --init --insecure --progress none oci:" + layout
 	one := filepath.Join(base, "one")
 	must(t, one, pull+" a")
@@ -74,8 +77,8 @@ func TestTwoPulls(t *testing.T) {
 // TestPullsAndCollections: collections that run again and again while images are
 // pulled make a pull start anew at worst, and break nothing.
 func TestPullsAndCollections(t *testing.T) {
-	base, layout := scratch(t), t.TempDir()
-	makeLayout(t, layout, makeTar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))), makeTar(t, file("usr/b", strings.Repeat("y", 100))))
+	base, layout := cmdtest.Scratch(t), t.TempDir()
+	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))), imagetest.Tar(t, file("usr/b", strings.Repeat("y", 100))))
 	repo := filepath.Join(base, "repo")
 	must(t, repo, "cfs-import --init --insecure")
 	out := must(t, repo, fmt.Sprintf(`cd %s
@@ -99,8 +102,8 @@ func TestPullsAndCollections(t *testing.T) {
 // TestLeasesOfAnother: a pull that ends takes all leases for its manifest with it, also
 // those of another pull of the same image, which then goes on all the same.
 func TestLeasesOfAnother(t *testing.T) {
-	base, layout := scratch(t), t.TempDir()
-	makeLayout(t, layout, makeTar(t, dir("usr", 0o755)), makeTar(t, file("usr/a", "")), makeTar(t, file("usr/b", "")))
+	base, layout := cmdtest.Scratch(t), t.TempDir()
+	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755)), imagetest.Tar(t, file("usr/a", "")), imagetest.Tar(t, file("usr/b", "")))
 	repo := filepath.Join(base, "repo")
 	must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+" t")
 	out := must(t, repo, fmt.Sprintf(`cd %s

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cfs/cmd/cmdtest"
 	"cfs/lib/splitstream"
 	"cfs/lib/verity"
 )
@@ -19,7 +20,7 @@ import (
 // untarSmall unpacks the repository that the reference's first pull has made.
 func untarSmall(t *testing.T) (repo string) {
 	t.Helper()
-	repo = filepath.Join(scratch(t), "repo")
+	repo = filepath.Join(cmdtest.Scratch(t), "repo")
 	in := tar.NewReader(strings.NewReader(readSmall(t, "repo-first-pull.tar")))
 	for {
 		h, err := in.Next()
@@ -115,7 +116,7 @@ func TestReferencePull(t *testing.T) {
 	must(t, repo, "cfs-gc")
 	clean := list(t, repo)
 	for _, lost := range []string{"rm -r images", "rm objects/b4/*", "rm -r images objects/b4"} {
-		must(t, repo, "cd "+quote(repo)+" && "+lost)
+		must(t, repo, "cd "+cmdtest.Quote(repo)+" && "+lost)
 		if again := must(t, repo, smallPull); again != first {
 			t.Errorf("pulled again after %s:\n%swas\n%s", lost, again, first)
 		}
@@ -166,6 +167,18 @@ func TestOldHeader(t *testing.T) {
 	}
 }
 
+// writeObject puts an object into a repository.
+func writeObject(t *testing.T, repo string, id verity.ID, data []byte) {
+	t.Helper()
+	path := filepath.Join(repo, "objects", id.ObjectPath())
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // ageHeader rewrites the stream that a name leads to, under its new digest, with the
 // old header and with the new digests of the streams that it refers to.
 func ageHeader(t *testing.T, repo, link string, renamed map[string]verity.ID) {
@@ -197,8 +210,8 @@ func ageHeader(t *testing.T, repo, link string, renamed map[string]verity.ID) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	layout{t, repo}.write("objects/"+id.ObjectPath(), file)
-	must(t, repo, "ln -sfn ../objects/"+id.ObjectPath()+" "+quote(link))
+	writeObject(t, repo, id, file)
+	must(t, repo, "ln -sfn ../objects/"+id.ObjectPath()+" "+cmdtest.Quote(link))
 }
 
 // TestNoMetadata: a repository from before there was meta.json is one of format 2, which
@@ -262,8 +275,8 @@ func TestLaterReferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := r.Algorithm.Sum(out.Bytes())
-	layout{t, repo}.write("objects/"+id.ObjectPath(), out.Bytes())
-	must(t, repo, "ln -sfn ../objects/"+id.ObjectPath()+" "+quote(link))
+	writeObject(t, repo, id, out.Bytes())
+	must(t, repo, "ln -sfn ../objects/"+id.ObjectPath()+" "+cmdtest.Quote(link))
 
 	records := must(t, repo, smallPull)
 	if strings.Count(records, "\nimage ") != 1 {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"cfs/cmd/internal/imagetest"
+
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
@@ -35,7 +37,7 @@ func TestRegistries(t *testing.T) {
 			layout, r := randomImage(t, 1, 100_000, 200_000), start(t)
 			r.push(t, layout, "some/image:1")
 			repo := r.repository(t, "some/image")
-			want := manifestOf(t, layout)
+			want := imagetest.Top(t, layout)
 			got, err := oras.Copy(context.Background(), repo, "1", memory.New(), "1", oras.DefaultCopyOptions)
 			if err != nil || got.Digest != want.Digest {
 				t.Errorf("oras-go gets %s, want %s: %v", got.Digest, want.Digest, err)
@@ -112,7 +114,7 @@ func TestRegistryProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		want := blobOf(t, "../testdata/demo-image", digest.NewDigestFromEncoded(digest.SHA256, e.Name()))
+		want := imagetest.Blob(t, "../testdata/demo-image", digest.NewDigestFromEncoded(digest.SHA256, e.Name()))
 		got := do(t, request(t, "http://"+r.addr+"/v2/demo/blobs/sha256:"+e.Name(), "Range", "bytes=100-"))
 		if got.StatusCode != http.StatusPartialContent || !bytes.Equal(got.body, want[100:]) {
 			t.Errorf("a range of %s: %s, %d bytes", e.Name(), got.Status, len(got.body))

@@ -3,7 +3,6 @@ package cmd
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -16,8 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+
 	library "github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content/oci"
@@ -59,7 +60,7 @@ func debian(t testing.TB, http, top string) *registry {
 	if err != nil {
 		t.Skip("SKIPPED: no registry that others wrote is here: ", err)
 	}
-	dir := scratch(t)
+	dir := cmdtest.Scratch(t)
 	config := fmt.Sprintf("version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\n"+
 		"storage: {filesystem: {rootdirectory: %s}}\nhttp:\n  addr: 127.0.0.1:0\n%s\n%s\n", dir, http, top)
 	name := filepath.Join(dir, "config.yml")
@@ -129,7 +130,7 @@ func (r *registry) push(t testing.TB, layout, name string) {
 		t.Fatal(err)
 	}
 	repo := r.repository(t, name)
-	if _, err := oras.Copy(ctx, store, manifestOf(t, layout).Digest.String(), repo, repo.Reference.Reference, oras.DefaultCopyOptions); err != nil {
+	if _, err := oras.Copy(ctx, store, imagetest.Top(t, layout).Digest.String(), repo, repo.Reference.Reference, oras.DefaultCopyOptions); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -152,23 +153,6 @@ func (r *registry) repository(t testing.TB, name string) *remote.Repository {
 	return repo
 }
 
-// manifestOf returns the only manifest, or index, that a layout names.
-func manifestOf(t testing.TB, layout string) v1.Descriptor {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(layout, v1.ImageIndexFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var index v1.Index
-	if err := json.Unmarshal(text, &index); err != nil {
-		t.Fatal(err)
-	}
-	if len(index.Manifests) != 1 {
-		t.Fatalf("%s names %d manifests, want 1", layout, len(index.Manifests))
-	}
-	return index.Manifests[0]
-}
-
 // skopeo runs skopeo, and skips the test where there is none.
 func skopeo(t testing.TB, h *home, args string) {
 	t.Helper()
@@ -176,15 +160,6 @@ func skopeo(t testing.TB, h *home, args string) {
 		t.Skip("SKIPPED: ", err)
 	}
 	h.must("skopeo --insecure-policy " + args)
-}
-
-// imageOf returns the manifest of the only image of a layout.
-func imageOf(t testing.TB, layout string) (m v1.Manifest) {
-	t.Helper()
-	if err := json.Unmarshal(blobOf(t, layout, manifestOf(t, layout).Digest), &m); err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 // putManifest puts any text in the place of a manifest, NAME:TAG.

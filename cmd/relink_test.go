@@ -7,13 +7,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/trap"
 )
 
 // TestKillRelink kills a cfs-link that adds an EROFS image to what is tagged.
 func TestKillRelink(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	template := filepath.Join(scratch(t), "repo")
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	template := filepath.Join(cmdtest.Scratch(t), "repo")
 	must(t, template, p.code)
 	p.code = "cfs-link show " + tagName + " | cfs-mkerofs --erofs-version 2 | cfs-link --tag " + tagName
 	p.killRelink(t, template)
@@ -22,8 +26,8 @@ func TestKillRelink(t *testing.T) {
 // TestKillRepull kills a pull of what is tagged, but has no EROFS image yet.
 func TestKillRepull(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	template := filepath.Join(scratch(t), "repo")
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	template := filepath.Join(cmdtest.Scratch(t), "repo")
 	must(t, template, "cfs-fetch "+p.source()+" | cfs-import --init --insecure --progress none | cfs-link --tag "+tagName)
 	p.shown = []string{must(t, template, "cfs-link show "+tagName)}
 	p.killRelink(t, template)
@@ -34,26 +38,18 @@ func TestKillRepull(t *testing.T) {
 // led to before must outlive the next collection.
 func (p *pulled) killRelink(t *testing.T, template string) {
 	linked := copyOf(t, template)
-	calls, linking := 0, ofTool("cfs-link")
-	r := trapped(t, linked, p.code, linking(func(call) error {
-		calls++
-		return nil
-	}))
-	p.records = r.stdout
+	calls := 0
+	r := trapped(t, linked, p.code, trap.Only(ofLink, trap.Count(&calls)))
+	p.records = r.Stdout
 	p.shown = append(p.shown, must(t, linked, "cfs-link show "+tagName))
-	if r.status != 0 || p.shown[0] == p.shown[1] {
-		t.Fatalf("exit status %d, records\n%s\n%s", r.status, r.stdout, r.stderr)
+	if r.Status != 0 || p.shown[0] == p.shown[1] {
+		t.Fatalf("exit status %d, records\n%s\n%s", r.Status, r.Stdout, r.Stderr)
 	}
 	windows := 0
-	for n := 1; n <= calls; n += soak(2, 1) {
+	for n := 1; n <= calls; n += cmdtest.Soak(2, 1) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			repo, count := copyOf(t, template), 0
-			trapped(t, repo, p.code, linking(func(c call) error {
-				if count++; count < n {
-					return nil
-				}
-				return killGroup(c.group)
-			}))
+			repo := copyOf(t, template)
+			trapped(t, repo, p.code, trap.Only(ofLink, trap.From(n, trap.Kill)))
 			if inWindow(t, repo) {
 				windows++
 			}
@@ -68,22 +64,12 @@ func (p *pulled) killRelink(t *testing.T, template string) {
 
 func copyOf(t *testing.T, repo string) string {
 	t.Helper()
-	dir := filepath.Join(scratch(t), "repo")
-	must(t, "", "cp -a "+quote(repo)+" "+quote(dir))
+	dir := filepath.Join(cmdtest.Scratch(t), "repo")
+	must(t, "", "cp -a "+cmdtest.Quote(repo)+" "+cmdtest.Quote(dir))
 	return dir
 }
 
-// ofTool returns what narrows an answer to the calls of one tool.
-func ofTool(name string) func(func(call) error) func(call) error {
-	return func(before func(call) error) func(call) error {
-		return func(c call) error {
-			if c.tool != name {
-				return nil
-			}
-			return before(c)
-		}
-	}
-}
+var ofLink = trap.Of("cfs-link")
 
 // inWindow reports whether the config that the tagged manifest refers to is not the
 // one that has the config's name.
@@ -107,27 +93,19 @@ func inWindow(t *testing.T, repo string) bool {
 // taken for whole by the next pull.
 func TestKillCollect(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	template := filepath.Join(scratch(t), "repo")
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	template := filepath.Join(cmdtest.Scratch(t), "repo")
 	must(t, template, p.code)
 	other := t.TempDir()
-	makeLayout(t, other, smallLayers(t)[:2]...)
+	imagetest.Make(t, other, imagetest.SmallLayers(t)[:2]...)
 	must(t, template, "cfs-pull oci:"+other+" other && cfs-link untag "+tagName)
 	calls := 0
-	trapped(t, copyOf(t, template), "cfs-gc", func(call) error {
-		calls++
-		return nil
-	})
+	trapped(t, copyOf(t, template), "cfs-gc", trap.Count(&calls))
 	for n := 1; n <= calls; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			repo, count := copyOf(t, template), 0
-			trapped(t, repo, "cfs-gc", func(c call) error {
-				if count++; count < n {
-					return nil
-				}
-				return killGroup(c.group)
-			})
+			repo := copyOf(t, template)
+			trapped(t, repo, "cfs-gc", trap.From(n, trap.Kill))
 			p.sound(t, repo)
 			must(t, repo, "cfs-gc check other")
 			must(t, repo, "cfs-link untag other")
@@ -140,30 +118,22 @@ func TestKillCollect(t *testing.T) {
 // pull makes all whole again.
 func TestKillRepair(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	template := filepath.Join(scratch(t), "repo")
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	template := filepath.Join(cmdtest.Scratch(t), "repo")
 	must(t, template, p.code)
 	if err := flipByte(template+"/objects/"+objectOf(t, p.dump, "/usr/file1"), 7); err != nil {
 		t.Fatal(err)
 	}
 	const repair = "cfs-gc check --repair"
 	calls := 0
-	trapped(t, copyOf(t, template), repair, func(call) error {
-		calls++
-		return nil
-	})
+	trapped(t, copyOf(t, template), repair, trap.Count(&calls))
 	for n := 1; n <= calls; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			repo, count := copyOf(t, template), 0
-			trapped(t, repo, repair, func(c call) error {
-				if count++; count < n {
-					return nil
-				}
-				return killGroup(c.group)
-			})
-			if r := shell(t, repo, repair); r.status != 4 && r.status != 0 {
-				t.Errorf("repair: exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+			repo := copyOf(t, template)
+			trapped(t, repo, repair, trap.From(n, trap.Kill))
+			if r := shell(t, repo, repair); r.Status != 4 && r.Status != 0 {
+				t.Errorf("repair: exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 			}
 			p.pullAgain(t, repo)
 		})
@@ -174,25 +144,20 @@ func TestKillRepair(t *testing.T) {
 // EROFS image to the same config, and both stay.
 func TestLinkTogether(t *testing.T) {
 	t.Parallel()
-	p := undisturbed(t, smallLayers(t))
-	template := filepath.Join(scratch(t), "repo")
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	template := filepath.Join(cmdtest.Scratch(t), "repo")
 	must(t, template, "cfs-fetch "+p.source()+" | cfs-import --init --insecure --progress none | cfs-link --tag "+tagName)
 	add := func(version int) string {
 		return fmt.Sprintf("cfs-link show %s | cfs-mkerofs --erofs-version %d | cfs-link --tag %s", tagName, version, tagName)
 	}
-	linking, calls := ofTool("cfs-link"), 0
-	trapped(t, copyOf(t, template), add(1), linking(func(call) error {
-		calls++
-		return nil
-	}))
-	for n := 1; n <= calls; n += soak(4, 1) {
+	calls := 0
+	trapped(t, copyOf(t, template), add(1), trap.Only(ofLink, trap.Count(&calls)))
+	for n := 1; n <= calls; n += cmdtest.Soak(4, 1) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			repo, count, ended := copyOf(t, template), 0, make(chan result, 1)
-			first := trapped(t, repo, add(1), linking(func(call) error {
-				if count++; count != n {
-					return nil
-				}
+			repo, begun, ended := copyOf(t, template), false, make(chan result, 1)
+			first := trapped(t, repo, add(1), trap.Only(ofLink, trap.Nth(n, func(trap.Call) error {
+				begun = true
 				go func() { ended <- shell(t, repo, add(2)) }()
 				select {
 				case r := <-ended:
@@ -200,13 +165,13 @@ func TestLinkTogether(t *testing.T) {
 				case <-time.After(300 * time.Millisecond): // it waits for the lock of the first
 				}
 				return nil
-			}))
-			if count < n {
-				t.Fatalf("only %d calls", count)
+			})))
+			if !begun {
+				t.Fatalf("there were fewer than %d calls", n)
 			}
 			second := <-ended
-			if first.status != 0 || second.status != 0 {
-				t.Errorf("exit status %d and %d\n%s%s", first.status, second.status, first.stderr, second.stderr)
+			if first.Status != 0 || second.Status != 0 {
+				t.Errorf("exit status %d and %d\n%s%s", first.Status, second.Status, first.Stderr, second.Stderr)
 			}
 			if shown := must(t, repo, "cfs-gc check --content && cfs-link show "+tagName); strings.Count(shown, "\nimage ") != 2 {
 				t.Errorf("an image is lost:\n%s", shown)

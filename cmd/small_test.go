@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cfs/cmd/cmdtest"
 	"cfs/lib/splitstream"
 )
 
@@ -41,7 +42,7 @@ func readSmall(t *testing.T, name string) string {
 // their own digests.
 func TestSmall(t *testing.T) {
 	want := newSnapshot(readSmall(t, "listing-after-gc.txt"))
-	repo := filepath.Join(scratch(t), "repo")
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
 	must(t, repo, smallPull+" --init --insecure --algorithm fsverity-sha256-12")
 	got := newSnapshot(list(t, repo))
 	if diff := cmp.Diff(want.lines, got.lines); diff != "" {

@@ -1,79 +1,30 @@
 package cmd
 
 import (
-	"archive/tar"
-	"bytes"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
 )
 
-// member is a member of a tar.
-type member struct {
-	tar.Header
-	content string
-}
+type member = imagetest.Member
 
-func file(name, content string) member {
-	return member{tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644}, content}
-}
-
-func dir(name string, mode int64) member {
-	return member{Header: tar.Header{Name: name + "/", Typeflag: tar.TypeDir, Mode: mode}}
-}
-
-func symlink(name, target string) member {
-	return member{Header: tar.Header{Name: name, Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: target}}
-}
-
-func hardlink(name, target string) member {
-	return member{Header: tar.Header{Name: name, Typeflag: tar.TypeLink, Linkname: target}}
-}
-
-// at gives a member a time.
-func (m member) at(sec, nsec int64) member {
-	m.ModTime = time.Unix(sec, nsec)
-	if nsec != 0 {
-		m.Format = tar.FormatPAX
-	}
-	return m
-}
-
-// makeTar makes the tar of a layer. Whatever a member does not say is 0.
-func makeTar(t testing.TB, members ...member) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	out := tar.NewWriter(&b)
-	for _, m := range members {
-		m.Size = int64(len(m.content))
-		if m.ModTime.IsZero() {
-			m.ModTime = time.Unix(0, 0)
-		}
-		if err := out.WriteHeader(&m.Header); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := out.Write([]byte(m.content)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
+// The members of which the layers in tables are made.
+var file, dir, symlink, hardlink = imagetest.File, imagetest.Dir, imagetest.Symlink, imagetest.Hardlink
 
 // pullTars pulls an image of layers and returns what the pull left, and the dumpfile of
 // the image if it was made.
 func pullTars(t testing.TB, repo string, strict bool, tars ...[]byte) (r result, dump string) {
 	t.Helper()
 	layout := t.TempDir()
-	makeLayout(t, layout, tars...)
+	imagetest.Make(t, layout, tars...)
 	code := "cfs-pull --init --insecure --progress none oci:" + layout + " t"
 	if strict {
 		code += " --strict"
 	}
-	if r = shell(t, repo, code); r.status == 0 {
+	if r = shell(t, repo, code); r.Status == 0 {
 		dump = must(t, repo, "cfs-mkerofs dump t")
 	}
 	return r, dump
@@ -94,7 +45,7 @@ var tolerance = map[string]struct {
 		says:   `"usr/a/b/c"`,
 	},
 	"a later entry sets the metadata of a parent": {
-		layers: [][]member{{dir("usr", 0o755), file("usr/a/b", "x")}, {dir("usr/a", 0o700).at(5, 0)}},
+		layers: [][]member{{dir("usr", 0o755), file("usr/a/b", "x")}, {dir("usr/a", 0o700).At(5, 0)}},
 		want:   root + "/usr 0 40755 3 0 0 0 0.0 - - -\n/usr/a 0 40700 2 0 0 0 5.0 - - -\n/usr/a/b 1 100644 1 0 0 0 0.0 - x -\n",
 		says:   `"usr/a/b"`,
 	},
@@ -119,18 +70,18 @@ var tolerance = map[string]struct {
 	"a symbolic link to a file":          {layers: [][]member{{dir("usr", 0o755), file("usr/b", ""), symlink("usr/a", "b")}, {file("usr/a/x", "")}}, says: "usr/a/x"},
 	"a name of 256 bytes":                {layers: [][]member{{dir("usr", 0o755), file("usr/"+strings.Repeat("a", 256), "")}}, says: "256 bytes"},
 	"a target of 4096 bytes":             {layers: [][]member{{dir("usr", 0o755), symlink("usr/a", strings.Repeat("a", 4096))}}, says: "4096 bytes"},
-	"without /usr the root is as it was": {layers: [][]member{{dir(".", 0o750).at(7, 0), file("a", "x")}}, want: "/ 0 40750 2 0 0 0 7.0 - - -\n/a 1 100644 1 0 0 0 0.0 - x -\n", says: "/usr"},
-	"without /usr and ./ it is plain":    {layers: [][]member{{file("a", "x").at(9, 0)}}, want: "/ 0 40755 2 0 0 0 0.0 - - -\n/a 1 100644 1 0 0 0 9.0 - x -\n", says: "/usr"},
+	"without /usr the root is as it was": {layers: [][]member{{dir(".", 0o750).At(7, 0), file("a", "x")}}, want: "/ 0 40750 2 0 0 0 7.0 - - -\n/a 1 100644 1 0 0 0 0.0 - x -\n", says: "/usr"},
+	"without /usr and ./ it is plain":    {layers: [][]member{{file("a", "x").At(9, 0)}}, want: "/ 0 40755 2 0 0 0 0.0 - - -\n/a 1 100644 1 0 0 0 9.0 - x -\n", says: "/usr"},
 	"then /run is as old as the root": {
-		layers: [][]member{{dir(".", 0o750).at(7, 0), dir("run", 0o700).at(8, 0), file("run/x", "")}},
+		layers: [][]member{{dir(".", 0o750).At(7, 0), dir("run", 0o700).At(8, 0), file("run/x", "")}},
 		want:   "/ 0 40750 3 0 0 0 7.0 - - -\n/run 0 40700 2 0 0 0 7.0 - - -\n", says: "/usr",
 	},
 	"/run that is a symbolic link": {
-		layers: [][]member{{dir("usr", 0o755).at(3, 0), symlink("run", "usr").at(4, 0)}},
+		layers: [][]member{{dir("usr", 0o755).At(3, 0), symlink("run", "usr").At(4, 0)}},
 		want:   "/ 0 40755 3 0 0 0 3.0 - - -\n/run 3 120777 1 0 0 0 4.0 usr - -\n/usr 0 40755 2 0 0 0 3.0 - - -\n", says: "/run",
 	},
 	"a time before 1970": {
-		layers: [][]member{{dir("usr", 0o755), file("usr/a", "").at(-2, 500000000), file("usr/b", "").at(-3, 0)}},
+		layers: [][]member{{dir("usr", 0o755), file("usr/a", "").At(-2, 500000000), file("usr/b", "").At(-3, 0)}},
 		want:   root + "/usr 0 40755 2 0 0 0 0.0 - - -\n/usr/a 0 100644 1 0 0 0 -2.500000000 - - -\n/usr/b 0 100644 1 0 0 0 -3.0 - - -\n",
 		says:   "1970",
 	},
@@ -155,25 +106,25 @@ func TestTolerance(t *testing.T) {
 			t.Parallel()
 			var tars [][]byte
 			for _, l := range c.layers {
-				tars = append(tars, makeTar(t, l...))
+				tars = append(tars, imagetest.Tar(t, l...))
 			}
-			repo := filepath.Join(scratch(t), "repo")
+			repo := filepath.Join(cmdtest.Scratch(t), "repo")
 			r, dump := pullTars(t, repo, false, tars...)
 			switch {
 			case c.want == "":
 				wantError(t, r, 4, c.says)
-			case r.status != 0:
-				t.Errorf("status %d: %s", r.status, r.stderr)
+			case r.Status != 0:
+				t.Errorf("status %d: %s", r.Status, r.Stderr)
 			case dump != c.want:
 				t.Errorf("dumpfile\n%swant\n%s", dump, c.want)
 			}
 			r, _ = pullTars(t, repo, true, tars...)
 			switch {
-			case c.strict && r.status != 0:
-				t.Errorf("with --strict: %s", r.stderr)
+			case c.strict && r.Status != 0:
+				t.Errorf("with --strict: %s", r.Stderr)
 			case !c.strict && c.want != "":
 				wantError(t, r, 1, c.says, "refused by --strict")
-			case !c.strict && r.status != 1:
+			case !c.strict && r.Status != 1:
 				wantError(t, r, 4, c.says)
 			}
 		})
@@ -188,9 +139,9 @@ func TestParentsWrittenOut(t *testing.T) {
 	for _, name := range []string{"usr", "usr/share", "usr/share/doc", "usr/bin", "usr/bin/deep", "usr/bin/deep/down", "etc", "var", "var/lib"} {
 		dirs = append(dirs, dir(name, 0o755))
 	}
-	repo := filepath.Join(scratch(t), "repo")
-	_, bare := pullTars(t, repo, false, makeTar(t, files...))
-	_, full := pullTars(t, repo, true, makeTar(t, append(dirs, files...)...))
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	_, bare := pullTars(t, repo, false, imagetest.Tar(t, files...))
+	_, full := pullTars(t, repo, true, imagetest.Tar(t, append(dirs, files...)...))
 	if bare == "" || bare != full {
 		t.Errorf("without parents\n%swith them\n%s", bare, full)
 	}

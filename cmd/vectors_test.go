@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 )
@@ -61,7 +63,7 @@ func readVectors(t *testing.T, patterns ...string) []vector {
 }
 
 // source returns what cfs-fetch takes for the vector, as a word of sh code.
-func (v vector) source() string { return quote("oci:" + filepath.Join(v.dir, "layout")) }
+func (v vector) source() string { return cmdtest.Quote("oci:" + filepath.Join(v.dir, "layout")) }
 
 // vectorPlatform is what the vectors' images are for.
 const vectorPlatform = "--platform linux/amd64"
@@ -72,20 +74,20 @@ func TestVectors(t *testing.T) {
 		for _, hash := range hashes {
 			t.Run(v.name+"/"+hash, func(t *testing.T) {
 				t.Parallel()
-				repo := filepath.Join(scratch(t), "repo")
+				repo := filepath.Join(cmdtest.Scratch(t), "repo")
 				code := fmt.Sprintf("cfs-pull --init --insecure --algorithm fsverity-%s-12 --progress none %s %s t", hash, vectorPlatform, v.source())
 				if hash == hashes[1] {
 					code += " --strict" // makes no difference to what the reference takes
 				}
 				r := shell(t, repo, code)
-				if r.status != 0 || r.stderr != "" {
-					t.Fatalf("cfs-pull: status %d, %s", r.status, r.stderr)
+				if r.Status != 0 || r.Stderr != "" {
+					t.Fatalf("cfs-pull: status %d, %s", r.Status, r.Stderr)
 				}
-				if want := "\nimage " + v.Erofs["v1"][hash] + " variant=plain erofs-version=1\n"; strings.Count(r.stdout, "\nimage ") != 1 || !strings.Contains(r.stdout, want) {
-					t.Errorf("cfs-pull printed\n%swant%s", r.stdout, want)
+				if want := "\nimage " + v.Erofs["v1"][hash] + " variant=plain erofs-version=1\n"; strings.Count(r.Stdout, "\nimage ") != 1 || !strings.Contains(r.Stdout, want) {
+					t.Errorf("cfs-pull printed\n%swant%s", r.Stdout, want)
 				}
-				if !strings.Contains(r.stdout, "\nmanifest "+v.Manifest+" ") || !strings.Contains(r.stdout, "\nconfig "+v.Config+" ") {
-					t.Errorf("cfs-pull printed\n%swant manifest %s and config %s", r.stdout, v.Manifest, v.Config)
+				if !strings.Contains(r.Stdout, "\nmanifest "+v.Manifest+" ") || !strings.Contains(r.Stdout, "\nconfig "+v.Config+" ") {
+					t.Errorf("cfs-pull printed\n%swant manifest %s and config %s", r.Stdout, v.Manifest, v.Config)
 				}
 				v.checkDump(t, repo, hash)
 				if hash == hashes[0] { // once is enough of what does not depend on it
@@ -151,7 +153,7 @@ func TestVectorFormats(t *testing.T) {
 		for _, hash := range hashes {
 			t.Run(formats+"/"+hash, func(t *testing.T) {
 				t.Parallel()
-				repo := filepath.Join(scratch(t), "repo")
+				repo := filepath.Join(cmdtest.Scratch(t), "repo")
 				var fetch strings.Builder
 				for _, v := range list {
 					fmt.Fprintf(&fetch, "cfs-fetch %s %s\n", vectorPlatform, v.source())

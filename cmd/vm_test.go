@@ -12,11 +12,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/trap"
 	"cfs/lib/verity"
 )
-
-// toolsEnv names, in the virtual machine, the folder of the tools.
-const toolsEnv = "CFS_TEST_TOOLS"
 
 // TestInVM runs the tests of secure repositories in a virtual machine whose kernel has
 // fs-verity, and is not the newest; in a long test also others that mount.
@@ -30,20 +30,20 @@ func TestInVM(t *testing.T) {
 		t.Skipf("SKIPPED, and so secure repositories are not tested: %s --prepare: %v\n%s", script, err, out)
 	}
 	share, tests := t.TempDir(), []string{"TestSecure", "TestInsecureAnyway", "TestInitWithoutVerity"}
-	if soak(0, 1) == 1 {
+	if cmdtest.Soak(0, 1) == 1 {
 		tests = append(tests, "TestSecureKilled", "TestMount", "TestMountReadWrite", "TestMountKeeps")
 	}
-	must(t, "", "cp -r "+buildTools(t)+" "+share+"/tools && CGO_ENABLED=0 go test -c -o "+share+"/cmd.test .")
+	must(t, "", "cp -r "+cmdtest.Tools(t)+" "+share+"/tools && CGO_ENABLED=0 go test -c -o "+share+"/cmd.test .")
 	// A second CPU, which is emulated too, makes it slower.
-	vm := exec.Command(script, "--share", share, "--cpus", "1", "--timeout", "900", "--env", toolsEnv+"=/share/tools", "--env", "TMPDIR=/scratch", "--env", "CFS_SOAK="+os.Getenv("CFS_SOAK"),
+	vm := exec.Command(script, "--share", share, "--cpus", "1", "--timeout", "900", "--env", cmdtest.ToolsEnv+"=/share/tools", "--env", "TMPDIR=/scratch", "--env", "CFS_SOAK="+os.Getenv("CFS_SOAK"),
 		"--", "/share/cmd.test", "-test.v", "-test.run", "^("+strings.Join(tests, "|")+")$")
-	r := finish(t, vm)
-	t.Logf("in the virtual machine: exit status %d\n%s%s", r.status, r.stdout, r.stderr)
-	if r.status != 0 {
+	r := cmdtest.Run(t, vm)
+	t.Logf("in the virtual machine: exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
+	if r.Status != 0 {
 		t.Error("a test failed there")
 	}
 	for _, name := range tests {
-		if !strings.Contains(r.stdout, "--- PASS: "+name+" ") {
+		if !strings.Contains(r.Stdout, "--- PASS: "+name+" ") {
 			t.Errorf("%s did not pass there", name)
 		}
 	}
@@ -72,7 +72,7 @@ func needVerity(t *testing.T) string {
 func secure(t *testing.T, a verity.Algorithm) (p pulled, repo string) {
 	t.Helper()
 	repo = needVerity(t) + "/repo"
-	p = undisturbed(t, smallLayers(t), "--algorithm", a.String())
+	p = undisturbed(t, imagetest.SmallLayers(t), "--algorithm", a.String())
 	p.code = strings.Replace(p.code, "--insecure ", "", 1)
 	if got := must(t, repo, p.code); got != p.records {
 		t.Errorf("in a secure repository other records come:\n%s\nthan in an insecure one:\n%s", got, p.records)
@@ -88,7 +88,7 @@ func TestSecure(t *testing.T) {
 			s := secureRepo{p, repo, a}
 			t.Run("whole", s.whole)
 			t.Run("damaged objects", s.damagedObjects)
-			if a == verity.SHA256 && soak(0, 1) == 0 {
+			if a == verity.SHA256 && cmdtest.Soak(0, 1) == 0 {
 				return
 			}
 			t.Run("damaged image", s.damagedImage)
@@ -214,8 +214,8 @@ func (s *secureRepo) damagedObjects(t *testing.T) {
 			}
 		},
 		"": func() {
-			if r := shell(t, s.repo, "cfs-gc check --repair"); r.status != 4 {
-				t.Errorf("repair: exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+			if r := shell(t, s.repo, "cfs-gc check --repair"); r.Status != 4 {
+				t.Errorf("repair: exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 			}
 		},
 	} {
@@ -224,15 +224,15 @@ func (s *secureRepo) damagedObjects(t *testing.T) {
 		}
 		dir := mounted(t, s.repo, option+tagName)
 		check := shell(t, s.repo, "cfs-gc check")
-		if check.status != 4 {
-			t.Errorf("check: exit status %d", check.status)
+		if check.Status != 4 {
+			t.Errorf("check: exit status %d", check.Status)
 		}
 		for how, file := range files {
 			if _, err := os.ReadFile(dir + file); !errors.Is(err, unix.EIO) {
 				t.Errorf("%s: reading the file: got %v, want EIO", damages[how].name, err)
 			}
-			if object := "objects/" + objectOf(t, s.dump, file); !strings.Contains(check.stdout, object) {
-				t.Errorf("%s: the check does not tell %s:\n%s", damages[how].name, object, check.stdout)
+			if object := "objects/" + objectOf(t, s.dump, file); !strings.Contains(check.Stdout, object) {
+				t.Errorf("%s: the check does not tell %s:\n%s", damages[how].name, object, check.Stdout)
 			}
 		}
 		unmount(t, dir)
@@ -287,7 +287,7 @@ func (s *secureRepo) damagedStreams(t *testing.T) {
 func (s *secureRepo) anotherImage(t *testing.T) {
 	path, id := s.image(t)
 	other := t.TempDir()
-	makeLayout(t, other, smallLayers(t)[:1]...)
+	imagetest.Make(t, other, imagetest.SmallLayers(t)[:1]...)
 	records := pulled{records: must(t, s.repo, "cfs-pull oci:"+other+" other && cfs-link untag other")}
 	another, err := verity.ParseID(records.digest(t, "image"))
 	if err != nil || another == id {
@@ -319,7 +319,7 @@ func objectOf(t *testing.T, dump, file string) string {
 func layerTar(t *testing.T, n int) string {
 	t.Helper()
 	name := t.TempDir() + "/tar"
-	if err := os.WriteFile(name, smallLayers(t)[n], 0o644); err != nil {
+	if err := os.WriteFile(name, imagetest.SmallLayers(t)[n], 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -328,7 +328,7 @@ func layerTar(t *testing.T, n int) string {
 // TestInsecureAnyway: what is made with --insecure is insecure, also where it need not.
 func TestInsecureAnyway(t *testing.T) {
 	repo := needVerity(t) + "/repo"
-	p := undisturbed(t, smallLayers(t))
+	p := undisturbed(t, imagetest.SmallLayers(t))
 	must(t, repo, p.code)
 	if id, err := measure(repo + "/meta.json"); err != verity.ErrNotEnabled {
 		t.Errorf("meta.json is protected: %s, %v", id, err)
@@ -343,7 +343,7 @@ func TestInsecureAnyway(t *testing.T) {
 
 // TestInitWithoutVerity: without --insecure nothing is made where there is no fs-verity.
 func TestInitWithoutVerity(t *testing.T) {
-	dir := scratch(t)
+	dir := cmdtest.Scratch(t)
 	must(t, "", "mkdir "+dir+"/empty && echo x > "+dir+"/file")
 	if _, err := measure(dir + "/file"); err != verity.ErrUnsupported {
 		t.Skipf("SKIPPED: there may be fs-verity in %s: %v", dir, err)
@@ -360,18 +360,12 @@ func TestInitWithoutVerity(t *testing.T) {
 // TestSecureKilled is TestKillAtEachCall for a secure repository.
 func TestSecureKilled(t *testing.T) {
 	p, _ := secure(t, verity.SHA256)
-	calls := p.countCalls(t, needVerity(t)+"/repo", func(call) bool { return true })
-	step := max(1, calls/25)
-	for n := 1; n <= calls; n += step {
+	calls := p.countCalls(t, needVerity(t)+"/repo", trap.Any)
+	for i, n := range cmdtest.Sample(calls, 25) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			repo, count := t.TempDir()+"/repo", 0
-			trapped(t, repo, p.code, func(c call) error {
-				if count++; count < n {
-					return nil
-				}
-				return killGroup(c.group)
-			})
-			p.recovers(t, repo, n/step)
+			repo := t.TempDir() + "/repo"
+			trapped(t, repo, p.code, trap.From(n, trap.Kill))
+			p.recovers(t, repo, i)
 		})
 	}
 }

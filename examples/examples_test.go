@@ -9,16 +9,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"cfs/cmd/cmdtest"
 )
+
+func TestMain(m *testing.M) { cmdtest.Main(m) }
 
 // yard is a folder with inputs for the Makefile.
 type yard struct {
 	t   *testing.T
 	dir string
-	env []string
 }
 
 func newYard(t *testing.T) *yard {
@@ -28,61 +30,13 @@ func newYard(t *testing.T) *yard {
 			t.Skipf("NOT TESTED: the Makefile needs %s: %v", program, err)
 		}
 	}
-	bin, err := tools()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// In memory where there is one: the tools flush what they write.
-	dir, err := os.MkdirTemp("/dev/shm", "cfs-examples-")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return &yard{t, dir, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "MAKEFLAGS=")}
-}
-
-// tools builds the tools once, and returns the folder in which they are.
-var tools = sync.OnceValues(func() (string, error) {
-	// The go command runs tests again if files that they looked at have changed.
-	for _, root := range []string{".", "../cmd", "../lib"} {
-		err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
-			if err == nil {
-				_, err = os.Stat(name)
-			}
-			return err
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	dir, err := os.MkdirTemp("", "cfs-examples-")
-	if err != nil {
-		return "", err
-	}
-	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/...").CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return dir, nil
-})
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if dir, _ := tools(); dir != "" {
-		os.RemoveAll(dir)
-	}
-	os.Exit(status)
+	return &yard{t, cmdtest.Scratch(t)}
 }
 
 // run runs shell code in the yard and returns what it prints.
 func (y *yard) run(code string) string {
 	y.t.Helper()
-	c := exec.Command("sh", "-e", "-c", code)
-	c.Dir, c.Env = y.dir, y.env
-	out, err := c.CombinedOutput()
-	if err != nil {
-		y.t.Fatalf("%s: %v\n%s", code, err, out)
-	}
-	return string(out)
+	return cmdtest.Must(y.t, y.dir, "set -e; "+code, "MAKEFLAGS=")
 }
 
 // make runs the Makefile, several jobs at once.

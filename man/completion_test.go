@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cfs/cmd/cmdtest"
 )
 
 // complete returns what bash offers for a command line with the cursor at its end. Bash
@@ -24,7 +26,7 @@ func complete(t *testing.T, repo, line string) []string {
 		_cfs "${COMP_WORDS[0]}" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
 		printf '%s\n' "${COMPREPLY[@]}"`
 	bash := exec.Command("bash", "--norc", "-c", script, "bash", line)
-	bash.Env = append(os.Environ(), "PATH="+buildTools(t)+":"+os.Getenv("PATH"), "COMPOSEFS_REPO="+repo)
+	bash.Env = cmdtest.Env(t, "COMPOSEFS_REPO="+repo)
 	bash.Stderr = os.Stderr
 	out, err := bash.Output()
 	if err != nil {
@@ -43,7 +45,7 @@ func TestCompletion(t *testing.T) {
 	repo, other, trap := filepath.Join(t.TempDir(), "repo"), filepath.Join(t.TempDir(), "other"), filepath.Join(t.TempDir(), "trap")
 	pull := func(args ...string) {
 		t.Helper()
-		c := exec.Command(buildTools(t)+"/cfs-pull", append([]string{"--init", "--insecure", "--platform", "linux/amd64"}, args...)...)
+		c := exec.Command(cmdtest.Tools(t)+"/cfs-pull", append([]string{"--init", "--insecure", "--platform", "linux/amd64"}, args...)...)
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", c.Args, err, out)
 		}
@@ -103,7 +105,7 @@ func TestCompletionRunsNothing(t *testing.T) {
 		{"cfs-gc", "inhibit", "touch", file},
 		{"cfs-mkerofs", "--dumpfile", "/dev/null", "-o", file},
 	} {
-		out, err := exec.Command(buildTools(t)+"/"+args[0], append(args[1:], "--generate-bash-completion")...).CombinedOutput()
+		out, err := exec.Command(cmdtest.Tools(t)+"/"+args[0], append(args[1:], "--generate-bash-completion")...).CombinedOutput()
 		if err != nil {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cfs/cmd/cmdtest"
 )
 
 var (
@@ -56,7 +58,7 @@ func TestPages(t *testing.T) {
 		}
 		want := tool.all()
 		if name == "cfs-pull" { // its page sends to the one of cfs-fetch for others
-			want = ask(t, filepath.Join(buildTools(t), name)).flags
+			want = ask(t, filepath.Join(cmdtest.Tools(t), name)).flags
 			want["--help"] = true
 		}
 		if got := sorted(flags); !slices.Equal(got, sorted(want)) {

@@ -4,67 +4,18 @@
 package man
 
 import (
-	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+
+	"cfs/cmd/cmdtest"
 )
 
-// bin is the folder of the tools, built once.
-var bin struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if bin.dir != "" {
-		os.RemoveAll(bin.dir)
-	}
-	os.Exit(status)
-}
-
-// buildTools returns the folder in which the tools are, cfs-pull among them.
-func buildTools(t *testing.T) (dir string) {
-	t.Helper()
-	// The go command runs tests again if files that they looked at have changed.
-	for _, root := range []string{"../cmd", "../lib", "../scripts", "../examples", "../testdata"} {
-		err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
-			if err == nil {
-				_, err = os.Stat(name)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	bin.once.Do(func() {
-		if bin.dir, bin.err = os.MkdirTemp("", "cfs-man-"); bin.err != nil {
-			return
-		}
-		if out, err := exec.Command("go", "build", "-o", bin.dir, "../cmd/...").CombinedOutput(); err != nil {
-			bin.err = fmt.Errorf("go build: %w\n%s", err, out)
-			return
-		}
-		var script []byte
-		if script, bin.err = os.ReadFile("../scripts/cfs-pull"); bin.err == nil {
-			bin.err = os.WriteFile(bin.dir+"/cfs-pull", script, 0o755)
-		}
-	})
-	if bin.err != nil {
-		t.Fatal(bin.err)
-	}
-	return bin.dir
-}
+func TestMain(m *testing.M) { cmdtest.Main(m) }
 
 // command is what --help tells of a tool, or of one of its commands.
 type command struct {
@@ -84,18 +35,17 @@ func (c *command) all() map[string]bool {
 // help reads what each tool says about itself.
 func help(t *testing.T) map[string]*command {
 	t.Helper()
-	dir := buildTools(t)
-	entries, err := os.ReadDir(dir)
+	paths, err := filepath.Glob(cmdtest.Tools(t) + "/cfs-*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tools := make(map[string]*command)
-	for _, e := range entries {
-		tool := ask(t, filepath.Join(dir, e.Name()))
+	for _, path := range paths {
+		tool := ask(t, path)
 		for sub := range tool.subs {
-			tool.subs[sub] = ask(t, filepath.Join(dir, e.Name()), sub)
+			tool.subs[sub] = ask(t, path, sub)
 		}
-		tools[e.Name()] = tool
+		tools[filepath.Base(path)] = tool
 	}
 	if len(tools) != 7 {
 		t.Fatalf("there are %d tools, want six and cfs-pull", len(tools))

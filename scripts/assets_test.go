@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cfs/cmd/cmdtest"
 )
 
 const vectors = "../../shared/vectors/erofs"
@@ -102,9 +104,9 @@ func TestRefused(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "in.dump"), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		r := shell(t, dir, "mkcomposefs --from-file in.dump image")
-		if r.status != 1 || r.stdout != "" || r.stderr == "" {
-			t.Errorf("%s: exit status %d, %q, %q", name, r.status, r.stdout, r.stderr)
+		r := cmdtest.Shell(t, dir, "mkcomposefs --from-file in.dump image")
+		if r.Status != 1 || r.Stdout != "" || r.Stderr == "" {
+			t.Errorf("%s: exit status %d, %q, %q", name, r.Status, r.Stdout, r.Stderr)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "image")); err == nil {
 			t.Errorf("%s: there is an image", name)

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cfs/cmd/cmdtest"
 )
 
 // dumpText is a small file system, with the object of one file.
@@ -116,9 +118,9 @@ func TestVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			// composefs_version is at byte 12 of an image.
-			r := shell(t, dir, "mkcomposefs --from-file "+c.options+" in.dump image && od -An -tu1 -j12 -N1 image")
-			if got := strings.TrimSpace(r.stdout); got != want || (r.status == 0) != (want != "") {
-				t.Errorf("%s: version %q, not %q; exit status %d", c.options, got, want, r.status)
+			r := cmdtest.Shell(t, dir, "mkcomposefs --from-file "+c.options+" in.dump image && od -An -tu1 -j12 -N1 image")
+			if got := strings.TrimSpace(r.Stdout); got != want || (r.Status == 0) != (want != "") {
+				t.Errorf("%s: version %q, not %q; exit status %d", c.options, got, want, r.Status)
 			}
 		}
 	}
@@ -138,9 +140,9 @@ func TestWrong(t *testing.T) {
 		"composefs-info measure-file nowhere", "composefs-info missing-objects in.dump",
 		"composefs-dump", "composefs-dump image", "composefs-dump nowhere a", "composefs-dump in.dump a",
 	} {
-		r := shell(t, dir, code+"; status=$?; [ ! -e a ] || echo a file; exit $status")
-		if r.status != 1 || r.stdout != "" || r.stderr == "" {
-			t.Errorf("%s: exit status %d, %q, %q", code, r.status, r.stdout, r.stderr)
+		r := cmdtest.Shell(t, dir, code+"; status=$?; [ ! -e a ] || echo a file; exit $status")
+		if r.Status != 1 || r.Stdout != "" || r.Stderr == "" {
+			t.Errorf("%s: exit status %d, %q, %q", code, r.Status, r.Stdout, r.Stderr)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package scripts
 import (
 	"strings"
 	"testing"
+
+	"cfs/cmd/cmdtest"
 )
 
 // makeTree makes a tree with each kind of file that anybody can make.
@@ -42,8 +44,8 @@ func TestTreeOptions(t *testing.T) {
 			t.Errorf("with --use-epoch: %s", line)
 		}
 	}
-	if r := shell(t, dir, "setfattr -n user.mine -v x tree/inline && mknod tree/device b 7 0"); r.status != 0 {
-		t.Skipf("NOT TESTED: --skip-devices, --skip-xattrs and --user-xattrs: %s", r.stderr)
+	if r := cmdtest.Shell(t, dir, "setfattr -n user.mine -v x tree/inline && mknod tree/device b 7 0"); r.Status != 0 {
+		t.Skipf("NOT TESTED: --skip-devices, --skip-xattrs and --user-xattrs: %s", r.Stderr)
 	}
 	// What runs the test may give files xattrs of its own, as labels.
 	all := must(t, dir, "mkcomposefs tree image && composefs-info dump image")

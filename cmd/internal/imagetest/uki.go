@@ -1,4 +1,4 @@
-package cmd
+package imagetest
 
 import (
 	"bytes"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// makeUKI returns a unified kernel image with a kernel command line, as the vectors have
+// UKI returns a unified kernel image with a kernel command line, as the vectors have
 // it: a Portable Executable whose sections are aligned to 512 bytes.
-func makeUKI(cmdline string) string {
+func UKI(cmdline string) string {
 	sections := [][2]string{
 		{".osrel", "ID=test\nPRETTY_NAME=\"Test OS\"\nVERSION_ID=1.0\n"}, {".cmdline", cmdline}, {".uname", "6.1.0"},
 		{".linux", "fake-kernel-6.1.0"}, {".initrd", "fake-initramfs-6.1.0"},
@@ -42,6 +42,6 @@ func makeUKI(cmdline string) string {
 // align rounds up.
 func align(n, to int) int { return (n + to - 1) / to * to }
 
-// firstBoot is the digest of the boot image of the first image that boots, in format 1
+// FirstBoot is the digest of the boot image of BootableLayers(t, 1, ""), in format 1
 // by SHA-512: what the reference computes.
-const firstBoot = "c8cc682ae9647caacdf169fbe43ada9568264909a78f30f3bcf05861701b2e6cc6b05d00f2d395506b9238396e57ead4f5a6ee6ba92602e3fa50949b425dc2cd"
+const FirstBoot = "c8cc682ae9647caacdf169fbe43ada9568264909a78f30f3bcf05861701b2e6cc6b05d00f2d395506b9238396e57ead4f5a6ee6ba92602e3fa50949b425dc2cd"

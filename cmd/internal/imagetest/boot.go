@@ -1,4 +1,4 @@
-package cmd
+package imagetest
 
 import (
 	"archive/tar"
@@ -83,12 +83,12 @@ const (
 `
 )
 
-// baseImage returns the five layers of an image that does not boot.
-func baseImage(t testing.TB) [][]byte { return layersOf(t, baseLayers) }
+// BaseLayers returns the five layers of an image that does not boot.
+func BaseLayers(t testing.TB) [][]byte { return DumpLayers(t, baseLayers) }
 
-// bootableImage returns the 20 layers of the first or the second version of an image
+// BootableLayers returns the 20 layers of the first or the second version of an image
 // that boots; they share 16. The unified kernel image in it is uki, if that is not empty.
-func bootableImage(t testing.TB, n int, uki string) [][]byte {
+func BootableLayers(t testing.TB, n int, uki string) [][]byte {
 	t.Helper()
 	kernel := fmt.Sprintf("6.%d.0", n)
 	if uki == "" {
@@ -96,20 +96,20 @@ func bootableImage(t testing.TB, n int, uki string) [][]byte {
 	}
 	fill := strings.NewReplacer("KERNEL", kernel, "NUMBER", fmt.Sprint(n),
 		"UKI", fmt.Sprintf("%d 100755 1 0 0 0 0.0 - %s", len(uki), dumpfile.Escape(uki)))
-	return append(baseImage(t), layersOf(t, fill.Replace(bootLayers))...)
+	return append(BaseLayers(t), DumpLayers(t, fill.Replace(bootLayers))...)
 }
 
-// layersOf makes the tar of each layer of dumpfiles that empty lines part.
-func layersOf(t testing.TB, dumps string) (layers [][]byte) {
+// DumpLayers makes the tar of each layer of dumpfiles that empty lines part.
+func DumpLayers(t testing.TB, dumps string) (layers [][]byte) {
 	t.Helper()
 	for _, dump := range strings.Split(strings.Trim(dumps, "\n"), "\n\n") {
-		layers = append(layers, makeTar(t, membersOf(t, dump)...))
+		layers = append(layers, Tar(t, membersOf(t, dump)...))
 	}
 	return layers
 }
 
 // membersOf returns what a dumpfile without its directories describes, in its order.
-func membersOf(t testing.TB, dump string) (members []member) {
+func membersOf(t testing.TB, dump string) (members []Member) {
 	t.Helper()
 	const directory = " 0 40755 2 0 0 0 0.0 - - -\n"
 	text, there := "/"+directory, map[string]bool{"/": true}
@@ -133,9 +133,9 @@ func membersOf(t testing.TB, dump string) (members []member) {
 	return members
 }
 
-func memberOf(t testing.TB, name string, n *tree.Inode) member {
+func memberOf(t testing.TB, name string, n *tree.Inode) Member {
 	t.Helper()
-	m := member{tar.Header{Name: name, Mode: int64(n.Mode & 0o7777), Linkname: n.Target}, n.Inline}
+	m := Member{tar.Header{Name: name, Mode: int64(n.Mode & 0o7777), Linkname: n.Target}, n.Inline}
 	switch n.Type() {
 	case unix.S_IFDIR:
 		m.Typeflag, m.Name = tar.TypeDir, name+"/"
@@ -143,8 +143,8 @@ func memberOf(t testing.TB, name string, n *tree.Inode) member {
 		m.Typeflag = tar.TypeSymlink
 	case unix.S_IFREG:
 		m.Typeflag = tar.TypeReg
-		if m.content == "" {
-			m.content = bySize(int(n.Size))
+		if m.Content == "" {
+			m.Content = bySize(int(n.Size))
 		}
 	default:
 		t.Fatalf("%s: mode %o", name, n.Mode)
