@@ -132,6 +132,7 @@ tar czf layers/web/2-app.tar.gz -C content .
 `
 
 func TestMakefile(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	y.run(inputs)
 	names := []string{"small", "other", "one", "two", "web", "db"}
@@ -163,6 +164,7 @@ func TestMakefile(t *testing.T) {
 }
 
 func TestMakefileDumpfiles(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	y.run(inputs)
 	y.make()
@@ -178,6 +180,7 @@ func TestMakefileDumpfiles(t *testing.T) {
 }
 
 func TestMakefileTrees(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	y.run(inputs)
 	y.make()
@@ -194,6 +197,7 @@ func TestMakefileTrees(t *testing.T) {
 }
 
 func TestMakefileLayers(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	y.run(inputs)
 	y.make()
@@ -212,6 +216,7 @@ func TestMakefileLayers(t *testing.T) {
 
 // A failure leaves no digest and no image, and does not keep the others from being made.
 func TestMakefileFailure(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	y.run(inputs)
 	y.run("echo broken >dumps/broken.dump")

@@ -60,6 +60,7 @@ func fenced(text string) string {
 // TestCommands checks that the commands in documents have options that there are, and
 // commands of tools that there are.
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	tools := help(t)
 	checked := 0
 	for _, name := range documents(t) {
@@ -106,6 +107,7 @@ var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
 // TestLinks checks that the files to which documents link exist.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	for _, name := range documents(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {

@@ -38,6 +38,7 @@ func complete(t *testing.T, repo, line string) []string {
 }
 
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
@@ -99,6 +100,7 @@ func TestCompletion(t *testing.T) {
 // TestCompletionRunsNothing checks that a tool which is asked what can come next does
 // nothing else, whatever stands before.
 func TestCompletionRunsNothing(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	for _, args := range [][]string{
 		{"cfs-gc", "inhibit", "--", "touch", file},

@@ -35,6 +35,7 @@ func (s sandbox) must(code string) string {
 const pullFirst = `cfs-pull --init --insecure --progress none --platform linux/amd64 $IMAGE first >/dev/null`
 
 func TestStages(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	s.must(pullFirst)
 	s.must(`"$EXAMPLES/stages.sh" "$IMAGE" second records`)
@@ -45,6 +46,7 @@ func TestStages(t *testing.T) {
 }
 
 func TestMirror(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	s.must(pullFirst)
 	s.must(`printf '%s a b\n%s c:d\n' "$IMAGE" "$IMAGE" >list && "$EXAMPLES/mirror.sh" list`)
@@ -61,6 +63,7 @@ func TestMirror(t *testing.T) {
 }
 
 func TestImage(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	got := s.must(`cp "$EXAMPLES/tree.dump" "$EXAMPLES/image.mk" . && make -s -f image.mk check && cat tree.digest`)
 	if want := s.must(`cfs-mkerofs --dumpfile tree.dump --hash sha256`); got != want {
@@ -75,6 +78,7 @@ func TestImage(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	out := s.must(`TMPDIR=$PWD "$EXAMPLES/../scripts/demo"`)
 	for _, want := range []string{"status: ok", "This is the image that the demo pulls.", "Objects: 12 removed"} {

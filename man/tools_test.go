@@ -4,12 +4,14 @@
 package man
 
 import (
+	"fmt"
 	"maps"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"cfs/cmd/cmdtest"
@@ -20,6 +22,7 @@ func TestMain(m *testing.M) { cmdtest.Main(m) }
 // command is what --help tells of a tool, or of one of its commands.
 type command struct {
 	flags map[string]bool // "--long"
+	own   map[string]bool // those that it does not hand on to another tool
 	subs  map[string]*command
 }
 
@@ -32,27 +35,41 @@ func (c *command) all() map[string]bool {
 	return list
 }
 
-// help reads what each tool says about itself.
+// asked is what the tools say about themselves, read once.
+var asked struct {
+	once  sync.Once
+	tools map[string]*command
+	err   error
+}
+
+// help returns what each tool says about itself. It is not to be changed.
 func help(t *testing.T) map[string]*command {
 	t.Helper()
-	paths, err := filepath.Glob(cmdtest.Tools(t) + "/cfs-*")
-	if err != nil {
-		t.Fatal(err)
+	dir := cmdtest.Tools(t)
+	asked.once.Do(func() { asked.tools, asked.err = askAll(dir) })
+	if asked.err != nil {
+		t.Fatal(asked.err)
 	}
+	return asked.tools
+}
+
+func askAll(dir string) (map[string]*command, error) {
 	tools := make(map[string]*command)
-	for _, path := range paths {
-		tool := ask(t, path)
-		for sub := range tool.subs {
-			tool.subs[sub] = ask(t, path, sub)
+	for _, name := range []string{"cfs-fetch", "cfs-import", "cfs-mkerofs", "cfs-link", "cfs-gc", "cfs-mount", "cfs-pull"} {
+		tool, err := ask(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
 		}
-		tools[filepath.Base(path)] = tool
-	}
-	if len(tools) != 7 {
-		t.Fatalf("there are %d tools, want six and cfs-pull", len(tools))
+		for sub := range tool.subs {
+			if tool.subs[sub], err = ask(filepath.Join(dir, name), sub); err != nil {
+				return nil, err
+			}
+		}
+		tools[name] = tool
 	}
 	// It hands on what it does not know.
 	maps.Copy(tools["cfs-pull"].flags, tools["cfs-fetch"].flags)
-	return tools
+	return tools, nil
 }
 
 var (
@@ -62,14 +79,13 @@ var (
 
 // ask reads the output of --help: options and commands stand at the start of indented
 // lines, two spaces before what is said about them.
-func ask(t *testing.T, args ...string) *command {
-	t.Helper()
+func ask(args ...string) (*command, error) {
 	args = append(args, "--help")
 	out, err := exec.Command(args[0], args[1:]...).Output()
 	if err != nil {
-		t.Fatalf("%v: %v", args, err)
+		return nil, fmt.Errorf("%v: %w", args, err)
 	}
-	c := &command{map[string]bool{}, map[string]*command{}}
+	c := &command{flags: map[string]bool{}, subs: map[string]*command{}}
 	section := ""
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimRight(line, "\n")
@@ -88,9 +104,10 @@ func ask(t *testing.T, args ...string) *command {
 		}
 	}
 	if len(c.flags) == 0 {
-		t.Fatalf("%v: no options found in:\n%s", args, out)
+		return nil, fmt.Errorf("%v: no options found in:\n%s", args, out)
 	}
-	return c
+	c.own = maps.Clone(c.flags)
+	return c, nil
 }
 
 func sorted(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }

@@ -67,8 +67,10 @@ func unpack(t *testing.T, name, dir string) {
 // TestAssets makes the images that the C project publishes, and makes them again from
 // what the scripts read in them.
 func TestAssets(t *testing.T) {
+	t.Parallel()
 	for name, a := range readAssets(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			unpack(t, name, dir)
 			version := ""
@@ -91,6 +93,7 @@ func TestAssets(t *testing.T) {
 
 // TestRefused checks that what the C project refuses is refused, and leaves no image.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	list, err := filepath.Glob(filepath.Join(vectors, "assets", "should-fail-*"))
 	if err != nil || len(list) < 14 {
 		t.Skipf("NOT TESTED: the vectors are not there: %d files", len(list))
@@ -117,6 +120,7 @@ func TestRefused(t *testing.T) {
 // TestLikeC compares what is shown of the assets with what the tools of the C project
 // show, where they are installed.
 func TestLikeC(t *testing.T) {
+	t.Parallel()
 	const theirs = "/usr/bin/composefs-info"
 	if _, err := os.Stat(theirs); err != nil {
 		t.Skipf("NOT TESTED: there is no composefs-info of the C project: %v", err)

@@ -38,6 +38,7 @@ func smallImage(t *testing.T) (dir string) {
 // lines of hard links and the sizes of directories: 12 bytes for each entry, and its
 // name, of which "." and ".." are two.
 func TestInfo(t *testing.T) {
+	t.Parallel()
 	dir := smallImage(t)
 	for command, want := range map[string]string{
 		"ls image": "/a dir/\t\n" +
@@ -68,6 +69,7 @@ func TestInfo(t *testing.T) {
 // TestMeasureFile has the digests that the C project's own tests expect, and the one
 // that the kernel has for an empty file.
 func TestMeasureFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	got := must(t, dir, "echo hello world >a; echo foo bar baz >-b; : >c; composefs-info measure-file -- a -b c")
 	want := "37061ef2ac4c21bec68489b56138c5780306a4ad7fe6676236ecdf2c9027cd92\n" +
@@ -80,6 +82,7 @@ func TestMeasureFile(t *testing.T) {
 
 // TestOutput checks the ways in which an image can be asked for, against each other.
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	dir := smallImage(t)
 	id := must(t, dir, "composefs-info measure-file image")
 	for code, want := range map[string]string{
@@ -100,6 +103,7 @@ func TestOutput(t *testing.T) {
 
 // TestVersions checks how two versions become one: a whiteout raises the lesser one.
 func TestVersions(t *testing.T) {
+	t.Parallel()
 	const root, whiteout = "/ 0 40755 2 0 0 0 1.0 - - -\n", "/gone 0 20644 1 0 0 0 1.0 - - -\n"
 	for _, c := range []struct{ options, plain, white string }{
 		{"", "0", "1"},
@@ -129,6 +133,7 @@ func TestVersions(t *testing.T) {
 // TestWrong checks that wrong uses and what cannot be read have the exit status 1, as
 // with the tools of the C project, a message, and no output.
 func TestWrong(t *testing.T) {
+	t.Parallel()
 	dir := smallImage(t)
 	for _, code := range []string{
 		"mkcomposefs", "mkcomposefs .", "mkcomposefs . a b", "mkcomposefs '' a", "mkcomposefs --bogus . a",

@@ -14,6 +14,7 @@ const makeTree = `mkdir -p tree/sub && cd tree &&
 
 // TestTree checks that an image of a tree holds it, and its objects are stored.
 func TestTree(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	must(t, dir, makeTree)
 	id := must(t, dir, "mkcomposefs --print-digest --digest-store=store/new tree image")
@@ -37,6 +38,7 @@ func TestTree(t *testing.T) {
 
 // TestTreeOptions checks what each option takes away.
 func TestTreeOptions(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	must(t, dir, makeTree)
 	for _, line := range strings.Split(strings.TrimSpace(must(t, dir, "mkcomposefs --use-epoch tree - | composefs-info dump /dev/stdin")), "\n") {
