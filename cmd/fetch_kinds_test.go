@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -24,10 +25,10 @@ func smallImage(t *testing.T, l imagetest.Layout, p v1.Platform) v1.Descriptor {
 // customImage pushes what make adds to a layout.
 func customImage(t *testing.T, make func(l imagetest.Layout) v1.Descriptor) *fetching {
 	t.Helper()
-	r, dir := inProcess(t), t.TempDir()
+	r, dir := registrytest.InProcess(t), t.TempDir()
 	l := imagetest.NewLayout(t, dir)
 	l.Finish(make(l))
-	r.push(t, dir, "some/image:1")
+	r.Push(t, dir, "some/image:1")
 	return fetchingOf(t, r, dir, "some/image:1")
 }
 
@@ -107,9 +108,9 @@ func TestFetchByDigest(t *testing.T) {
 // TestFetchLatest: without a tag it is "latest".
 func TestFetchLatest(t *testing.T) {
 	t.Parallel()
-	r := inProcess(t)
+	r := registrytest.InProcess(t)
 	layout := randomImage(t, 20, 2000)
-	r.push(t, layout, "some/image:latest")
+	r.Push(t, layout, "some/image:latest")
 	fetchingOf(t, r, layout, "some/image").succeeds()
 }
 
@@ -139,11 +140,11 @@ func TestFetchArtifact(t *testing.T) {
 // TestFetchSchema1: the manifests of old are refused by their name.
 func TestFetchSchema1(t *testing.T) {
 	t.Parallel()
-	r := inProcess(t)
+	r := registrytest.InProcess(t)
 	for _, mediaType := range []string{"application/vnd.docker.distribution.manifest.v1+prettyjws", "application/vnd.docker.distribution.manifest.v1+json"} {
 		text := `{"schemaVersion": 1, "name": "some/old", "tag": "1", "architecture": "amd64", "fsLayers": [{"blobSum": "` + digest.FromString("x").String() + `"}], "history": [{"v1Compatibility": "{}"}]}`
-		putManifest(t, r, "some/old:1", mediaType, text)
-		newHome(t).fails(1, "cfs-fetch --tls-verify=false --spool=spool "+r.source("some/old:1"), "schema 1")
+		r.PutManifest(t, "some/old:1", mediaType, text)
+		newHome(t).fails(1, "cfs-fetch --tls-verify=false --spool=spool "+r.Source("some/old:1"), "schema 1")
 	}
 }
 
@@ -152,15 +153,15 @@ func TestFetchSchema1(t *testing.T) {
 func TestFetchForeignLayers(t *testing.T) {
 	t.Parallel()
 	for _, mediaType := range []string{"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"} {
-		r, dir := inProcess(t), t.TempDir()
+		r, dir := registrytest.InProcess(t), t.TempDir()
 		l := imagetest.NewLayout(t, dir)
 		data := []byte("it is elsewhere")
 		missing := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
 		l.Finish(l.Manifest(l.Config(imagetest.HostPlatform(), data), "", missing))
 		// Who pushes leaves such layers out.
-		r.push(t, dir, "some/foreign:1")
+		r.Push(t, dir, "some/foreign:1")
 		h := newHome(t)
-		got := h.run("cfs-fetch --tls-verify=false --spool=spool " + r.source("some/foreign:1"))
+		got := h.run("cfs-fetch --tls-verify=false --spool=spool " + r.Source("some/foreign:1"))
 		if got.Status != 1 && got.Status != 3 {
 			t.Errorf("exit status %d, want 1 or 3", got.Status)
 		}
@@ -171,7 +172,7 @@ func TestFetchForeignLayers(t *testing.T) {
 // TestFetchBadManifests: what a registry says is not believed.
 func TestFetchBadManifests(t *testing.T) {
 	t.Parallel()
-	r := inProcess(t)
+	r := registrytest.InProcess(t)
 	valid := digest.FromString("x").String()
 	for name, text := range map[string]string{
 		"empty":      ``,
@@ -181,14 +182,14 @@ func TestFetchBadManifests(t *testing.T) {
 		"bad-digest": `{"schemaVersion": 2, "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "sha256:../../x", "size": 2}, "layers": []}`,
 		"negative":   `{"schemaVersion": 2, "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "` + valid + `", "size": -2}, "layers": []}`,
 	} {
-		putManifest(t, r, "some/"+name+":1", v1.MediaTypeImageManifest, text)
+		r.PutManifest(t, "some/"+name+":1", v1.MediaTypeImageManifest, text)
 		h := newHome(t)
-		h.fails(4, "cfs-fetch --tls-verify=false --retry-times=1 --spool=spool "+r.source("some/"+name+":1"), "manifest")
+		h.fails(4, "cfs-fetch --tls-verify=false --retry-times=1 --spool=spool "+r.Source("some/"+name+":1"), "manifest")
 	}
 	// A config that claims to be larger than anybody's memory.
 	huge := fmt.Sprintf(`{"schemaVersion": 2, "config": {"mediaType": %q, "digest": %q, "size": %d}, "layers": []}`, v1.MediaTypeImageConfig, valid, int64(1)<<50)
-	putManifest(t, r, "some/huge:1", v1.MediaTypeImageManifest, huge)
-	got := newHome(t).run("ulimit -v 8000000; cfs-fetch --tls-verify=false --retry-times=1 --spool=spool " + r.source("some/huge:1"))
+	r.PutManifest(t, "some/huge:1", v1.MediaTypeImageManifest, huge)
+	got := newHome(t).run("ulimit -v 8000000; cfs-fetch --tls-verify=false --retry-times=1 --spool=spool " + r.Source("some/huge:1"))
 	if got.Status == 0 {
 		t.Error("a config of 1 PiB was fetched")
 	}

@@ -2,15 +2,18 @@ package cmd
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 )
 
 // numbers returns the whole numbers in a text, those with a unit or a point left out.
@@ -26,13 +29,13 @@ func numbers(text string) (list []int64) {
 // TestPlan: --plan says how much there is to get, before it gets any of it.
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	r := inProcess(t)
+	r := registrytest.InProcess(t)
 	base, more := t.TempDir(), t.TempDir()
 	layers := imagetest.NoiseLayers(t, 21, 200_000, 300_000, 100_000)
 	imagetest.Make(t, base, layers[:2]...)
 	imagetest.Make(t, more, layers...)
-	r.push(t, base, "image:base")
-	r.push(t, more, "image:more")
+	r.Push(t, base, "image:base")
+	r.Push(t, more, "image:more")
 	f := fetchingOf(t, r, more, "image:more")
 	all := f.layers()
 	small := imagetest.Manifest(t, more).Config.Size + imagetest.Top(t, more).Size
@@ -52,14 +55,14 @@ func TestPlan(t *testing.T) {
 			}
 		}
 		for _, l := range all {
-			if f.proxy.of(l.Digest.String()).delivered > 0 {
+			if f.proxy.Of(l.Digest.String()).Delivered > 0 {
 				t.Errorf("layer %s was fetched", l.Digest)
 			}
 		}
 	}
 	plan(f.size(), 0)
 	pull := newHome(t)
-	pull.must("cfs-pull --init --insecure --progress=none --tls-verify=false --repo=" + f.dir + "/repo --spool=$HOME/spool " + r.source("image:base") + " " + tagName)
+	pull.must("cfs-pull --init --insecure --progress=none --tls-verify=false --repo=" + f.dir + "/repo --spool=$HOME/spool " + r.Source("image:base") + " " + tagName)
 	plan(all[2].Size, all[0].Size+all[1].Size)
 }
 
@@ -85,7 +88,7 @@ func wantJSONLines(t *testing.T, text string) {
 // --plan knows.
 func TestPlanInSpool(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 900_000, 300_000)
+	f := newFetching(t, registrytest.InProcess(t), 900_000, 300_000)
 	if r := f.killedAfter(600_000, f.code+" --jobs=1"); r.Status != -1 {
 		t.Fatalf("exit status %d\n%s", r.Status, r.Stderr)
 	}
@@ -102,15 +105,15 @@ func TestPlanInSpool(t *testing.T) {
 // TestFetchProgress: progress goes to stderr, in the form that was asked for.
 func TestFetchProgress(t *testing.T) {
 	t.Parallel()
-	r := inProcess(t)
+	r := registrytest.InProcess(t)
 	layout := randomImage(t, 22, 200_000, 300_000)
-	r.push(t, layout, "some/image:1")
+	r.Push(t, layout, "some/image:1")
 	records := ""
 	for _, form := range []string{"none", "plain", "json", "auto"} {
 		f := fetchingOf(t, r, layout, "some/image:1")
 		f.code = strings.Replace(f.code, "--progress=none", "--progress="+form, 1)
 		got := f.succeeds()
-		if same := sortedLines(strings.NewReplacer(f.dir, "", f.proxy.addr, "").Replace(got.Stdout)); records == "" {
+		if same := sortedLines(strings.NewReplacer(f.dir, "", f.proxy.Addr, "").Replace(got.Stdout)); records == "" {
 			records = same
 		} else if same != records {
 			t.Errorf("%s: records\n%s\nwant\n%s", form, same, records)
@@ -137,28 +140,31 @@ func TestFetchProgress(t *testing.T) {
 	f.fails(2, strings.Replace(f.code, "--progress=none", "--progress=much", 1), "progress")
 }
 
-// TestFetchJobs: as many blobs come at once as was said.
+// TestFetchJobs: as many layers come at once as was said.
 func TestFetchJobs(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 60_000, 61_000, 62_000, 63_000)
-	var mu sync.Mutex
-	for jobs, most := range map[string]int{"1": 1, "2": 2} {
-		now, peak := 0, 0
-		f.proxy.fault = func(e *exchange) {
-			mu.Lock()
-			now++
-			peak = max(peak, now)
-			mu.Unlock()
-			time.Sleep(50 * time.Millisecond)
-			mu.Lock()
-			now--
-			mu.Unlock()
-			pass(e)
+	f := newFetching(t, registrytest.InProcess(t), 60_000, 61_000, 62_000, 63_000)
+	config := imagetest.Manifest(t, f.layout).Config.Digest.String()
+	for jobs := range 2 {
+		jobs++
+		var now, peak atomic.Int32
+		f.proxy.Blobs = func(e *faultproxy.Exchange) {
+			if e.Blob == config {
+				faultproxy.Pass(e)
+				return
+			}
+			n := now.Add(1)
+			for old := peak.Load(); n > old && !peak.CompareAndSwap(old, n); old = peak.Load() {
+			}
+			eventually(t, fmt.Sprintf("--jobs=%d has as many under way", jobs), func() bool { return int(peak.Load()) >= jobs })
+			time.Sleep(50 * time.Millisecond) // for one more to come, if it were wrong
+			now.Add(-1)
+			faultproxy.Pass(e)
 		}
 		f.must("rm -rf spool")
-		f.must(f.code + " --jobs=" + jobs)
-		if peak != most {
-			t.Errorf("--jobs=%s: %d came at once", jobs, peak)
+		f.must(fmt.Sprint(f.code, " --jobs=", jobs))
+		if n := int(peak.Load()); n != jobs {
+			t.Errorf("--jobs=%d: %d came at once", jobs, n)
 		}
 	}
 	f.fails(2, f.code+" --jobs=0", "jobs")

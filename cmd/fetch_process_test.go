@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
@@ -20,16 +22,16 @@ import (
 // TestFetchGoesOn: a layer's record is written while another layer is still on its way.
 func TestFetchGoesOn(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 50_000, 60_000)
+	f := newFetching(t, registrytest.InProcess(t), 50_000, 60_000)
 	layers := f.layers()
 	seen := make(chan bool)
-	f.proxy.fault = to(layers[0].Digest.String(), func(e *exchange) {
+	f.proxy.Blobs = faultproxy.To(layers[0].Digest.String(), func(e *faultproxy.Exchange) {
 		select {
 		case <-seen:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Error("no record came while a layer was on its way")
 		}
-		pass(e)
+		faultproxy.Pass(e)
 	})
 	c := f.command("exec " + f.code + " --jobs=2")
 	stdout, err := c.StdoutPipe()
@@ -67,17 +69,17 @@ func TestFetchInterrupted(t *testing.T) {
 	for _, signal := range []syscall.Signal{unix.SIGINT, unix.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			f := newFetching(t, inProcess(t), 900_000)
+			f := newFetching(t, registrytest.InProcess(t), 900_000)
 			layer := f.layers()[0]
-			c := f.command("exec " + f.code)
-			f.proxy.fault = to(layer.Digest.String(), once(func(e *exchange) {
-				time.AfterFunc(300*time.Millisecond, func() { c.Process.Signal(signal) })
-				breaks(endStall, 600_000)(e)
-			}))
-			start := time.Now()
+			c := f.command("exec " + f.code + " --idle-timeout=1h")
+			f.proxy.Blobs = faultproxy.To(layer.Digest.String(), faultproxy.Once(faultproxy.Breaks(faultproxy.Stall, 600_000)))
+			go func() {
+				eventually(t, "the layer has stalled", func() bool { return f.proxy.Of(layer.Digest.String()).Cuts == 1 })
+				c.Process.Signal(signal)
+			}()
 			r := cmdtest.Run(t, c)
-			if r.Status == 0 || time.Since(start) > 5*time.Second {
-				t.Errorf("exit status %d after %v", r.Status, time.Since(start))
+			if got := c.ProcessState.Sys().(syscall.WaitStatus); !got.Signaled() || got.Signal() != signal {
+				t.Errorf("it ended with %v", c.ProcessState)
 			}
 			if strings.Contains(r.Stdout, "layer ") {
 				t.Errorf("records:\n%s", r.Stdout)
@@ -92,7 +94,7 @@ func TestFetchInterrupted(t *testing.T) {
 // TestFetchBrokenPipe: who reads no records any more ends it.
 func TestFetchBrokenPipe(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 1000, 2000, 3000)
+	f := newFetching(t, registrytest.InProcess(t), 1000, 2000, 3000)
 	if got := f.must(f.code + " | head -n 1"); strings.Count(got, "\n") != 1 {
 		t.Errorf("records:\n%s", got)
 	}
@@ -102,11 +104,11 @@ func TestFetchBrokenPipe(t *testing.T) {
 // TestFetchMemory: a large blob takes no more memory than a small one.
 func TestFetchMemory(t *testing.T) {
 	t.Parallel()
-	r, dir := debianOpen(t), cmdtest.Scratch(t)
+	r, dir := registrytest.DebianOpen(t), cmdtest.Scratch(t)
 	l := imagetest.NewLayout(t, dir)
 	tar := imagetest.Tar(t, imagetest.File("large", imagetest.Noise(23, 150_000_000)))
 	l.Finish(l.Manifest(l.Config(imagetest.HostPlatform(), tar), "", l.Blob(v1.MediaTypeImageLayer, tar)))
-	r.push(t, dir, "some/image:1")
+	r.Push(t, dir, "some/image:1")
 	f := fetchingOf(t, r, dir, "some/image:1")
 	cat := "cfs-fetch cat --tls-verify=false " + f.source + " " + f.layers()[0].Digest.String() + " > /dev/null"
 	for _, code := range []string{f.code, cat} {
@@ -143,22 +145,22 @@ func peakMemory(pid int) (peak int) {
 // TestFetchEndless: a body without an end is given up at the size that the manifest says.
 func TestFetchEndless(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 100_000)
+	f := newFetching(t, registrytest.InProcess(t), 100_000)
 	layer := f.layers()[0]
-	f.proxy.fault = to(layer.Digest.String(), once(lengthens(1<<40)))
+	f.proxy.Blobs = faultproxy.To(layer.Digest.String(), faultproxy.Once(faultproxy.Lengthens(1<<40)))
 	f.succeeds()
 	// What lies in the buffers of the connection was delivered too.
-	if got := f.proxy.of(layer.Digest.String()).delivered; got > 32<<20 {
+	if got := f.proxy.Of(layer.Digest.String()).Delivered; got > 32<<20 {
 		t.Errorf("%d bytes came of a layer of %d", got, layer.Size)
 	}
-	f.proxy.manifest = lengthens(1 << 40)
+	f.proxy.Manifests = faultproxy.Lengthens(1 << 40)
 	f.fails(4, strings.Replace(f.code, "/spool", "/new-spool", 1)+" --retry-times=0", "manifest")
 }
 
 // TestDefaultSpool: without --spool the user's cache is it.
 func TestDefaultSpool(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 1000)
+	f := newFetching(t, registrytest.InProcess(t), 1000)
 	code := strings.Replace(f.code, "--spool=$HOME/spool", "", 1)
 	if got := f.must(code); strings.Count(got, " path="+f.dir+"/.cache/") != 3 {
 		t.Errorf("records:\n%s\nwant paths below %s/.cache", got, f.dir)
@@ -177,16 +179,16 @@ func TestFetchTerminal(t *testing.T) {
 	if _, err := exec.LookPath("script"); err != nil {
 		t.Skip("SKIPPED: no terminal can be had: ", err)
 	}
-	r := inProcess(t)
+	r := registrytest.InProcess(t)
 	layout := randomImage(t, 25, 700_000, 800_000)
-	r.push(t, layout, "some/image:1")
+	r.Push(t, layout, "some/image:1")
 	for name, size := range map[string]string{"usual": "rows 25 cols 80", "narrow": "rows 5 cols 30", "of unknown size": "rows 0 cols 0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := fetchingOf(t, r, layout, "some/image:1")
-			f.proxy.fault = func(e *exchange) {
+			f.proxy.Blobs = func(e *faultproxy.Exchange) {
 				time.Sleep(300 * time.Millisecond)
-				pass(e)
+				faultproxy.Pass(e)
 			}
 			code := f.write("fetch.sh", "#!/bin/sh\nstty "+size+" <&2\n"+strings.Replace(f.code, "--progress=none", "", 1)+" > records\n")
 			seen := f.must("TERM=xterm script -qec " + code + " /dev/null < /dev/null")

@@ -4,42 +4,45 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"cfs/cmd/internal/faultproxy"
+	"cfs/cmd/internal/registrytest"
 )
 
 // TestFetchRedirect: a registry may send its clients elsewhere for blobs. There no
 // password and no token goes.
 func TestFetchRedirect(t *testing.T) {
 	t.Parallel()
-	tokens, _ := debianTokens(t)
-	for name, r := range map[string]*registry{"htpasswd": debianHtpasswd(t, nil), "tokens": tokens} {
+	tokens, _ := registrytest.DebianTokens(t)
+	for name, r := range map[string]*registrytest.Registry{"htpasswd": registrytest.DebianHtpasswd(t, nil), "tokens": tokens} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFetching(t, r, 200_000, 300_000)
-			other := newElsewhere(t, f.layout)
-			f.proxy.fault = func(e *exchange) {
-				if e.r.Header.Get("Authorization") == "" {
-					pass(e) // the registry says what it wants
+			other := faultproxy.NewElsewhere(t, f.layout)
+			f.proxy.Blobs = func(e *faultproxy.Exchange) {
+				if e.R.Header.Get("Authorization") == "" {
+					faultproxy.Pass(e) // the registry says what it wants
 					return
 				}
-				other.redirect(e)
+				other.Redirect(e)
 			}
 			f.succeeds()
-			other.wantNoSecrets()
-			if len(other.seen()) < len(f.layers()) {
-				t.Errorf("only %d requests went elsewhere", len(other.seen()))
+			wantNoSecrets(t, other)
+			if len(other.Seen()) < len(f.layers()) {
+				t.Errorf("only %d requests went elsewhere", len(other.Seen()))
 			}
 		})
 	}
 }
 
 // wantNoSecrets checks that no request that came held what is for the registry alone.
-func (s *elsewhere) wantNoSecrets() {
-	s.t.Helper()
-	for _, q := range s.seen() {
+func wantNoSecrets(t *testing.T, s *faultproxy.Elsewhere) {
+	t.Helper()
+	for _, q := range s.Seen() {
 		for header, values := range q.Header {
 			text := strings.Join(values, " ")
-			if header == "Authorization" || header == "Cookie" || strings.Contains(text, secret) || strings.Contains(text, "Bearer") {
-				s.t.Errorf("%s %s came with %s: %s", q.Method, q.URL, header, text)
+			if header == "Authorization" || header == "Cookie" || strings.Contains(text, registrytest.Secret) || strings.Contains(text, "Bearer") {
+				t.Errorf("%s %s came with %s: %s", q.Method, q.URL, header, text)
 			}
 		}
 	}
@@ -49,9 +52,9 @@ func (s *elsewhere) wantNoSecrets() {
 // are, also by a token server of its own. It is not told.
 func TestFetchRedirectAsks(t *testing.T) {
 	t.Parallel()
-	r := debianHtpasswd(t, nil)
+	r := registrytest.DebianHtpasswd(t, nil)
 	layout := randomImage(t, 24, 20_000)
-	r.push(t, layout, "some/image:1")
+	r.Push(t, layout, "some/image:1")
 	for name, asks := range map[string]string{
 		"basic":  `Basic realm="elsewhere"`,
 		"bearer": `Bearer realm="REALM/token",service="elsewhere",scope="repository:some/image:pull"`,
@@ -59,22 +62,22 @@ func TestFetchRedirectAsks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := fetchingOf(t, r, layout, "some/image:1")
-			other := newElsewhere(t, layout)
-			other.asks = strings.Replace(asks, "REALM", other.URL, 1)
-			f.proxy.fault = func(e *exchange) {
-				if e.r.Header.Get("Authorization") == "" {
-					pass(e)
+			other := faultproxy.NewElsewhere(t, layout)
+			other.Asks = strings.Replace(asks, "REALM", other.URL, 1)
+			f.proxy.Blobs = func(e *faultproxy.Exchange) {
+				if e.R.Header.Get("Authorization") == "" {
+					faultproxy.Pass(e)
 					return
 				}
-				other.redirect(e)
+				other.Redirect(e)
 			}
 			if got := f.run(f.code + " --retry-times=1"); got.Status == 0 || strings.Contains(got.Stdout, "manifest ") {
 				t.Errorf("exit status %d\n%s", got.Status, got.Stdout)
 			}
-			if len(other.seen()) == 0 {
+			if len(other.Seen()) == 0 {
 				t.Error("nobody came")
 			}
-			other.wantNoSecrets()
+			wantNoSecrets(t, other)
 		})
 	}
 }
@@ -83,12 +86,12 @@ func TestFetchRedirectAsks(t *testing.T) {
 // and the rest of it comes from there.
 func TestFetchRedirectResumes(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 700_000)
-	other := newElsewhere(t, f.layout)
+	f := newFetching(t, registrytest.InProcess(t), 700_000)
+	other := faultproxy.NewElsewhere(t, f.layout)
 	layer := f.layers()[0]
-	f.proxy.fault = to(layer.Digest.String(), then(breaks(endCut, 500_000), other.redirect))
+	f.proxy.Blobs = faultproxy.To(layer.Digest.String(), faultproxy.Then(faultproxy.Breaks(faultproxy.Cut, 500_000), other.Redirect))
 	f.succeeds()
-	seen := other.seen()
+	seen := other.Seen()
 	if len(seen) != 1 || !strings.HasPrefix(seen[0].Header.Get("Range"), "bytes=") || strings.HasPrefix(seen[0].Header.Get("Range"), "bytes=0-") {
 		t.Errorf("elsewhere saw %v, want one request for the rest", seen)
 	}
@@ -98,17 +101,18 @@ func TestFetchRedirectResumes(t *testing.T) {
 // up: the registry knows another one. It is never printed.
 func TestFetchRedirectExpires(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 100_000)
-	other := newElsewhere(t, f.layout)
+	f := newFetching(t, registrytest.InProcess(t), 100_000)
+	other := faultproxy.NewElsewhere(t, f.layout)
 	layer := f.layers()[0].Digest.String()
-	f.proxy.fault, other.refused = to(layer, other.redirect), 1
+	f.proxy.Blobs = faultproxy.To(layer, other.Redirect)
+	other.Refuse(1)
 	f.succeeds()
-	if n := f.proxy.of(layer).requests; n != 2 {
+	if n := f.proxy.Of(layer).Requests; n != 2 {
 		t.Errorf("the registry was asked %d times, want 2", n)
 	}
-	other.refused = 1000
+	other.Refuse(1000)
 	r := f.run(strings.Replace(f.code, "/spool", "/new-spool", 1) + " --retry-times=1 --progress=plain")
-	if r.Status == 0 || strings.Contains(r.Stderr, signature) {
+	if r.Status == 0 || strings.Contains(r.Stderr, faultproxy.Signature) {
 		t.Errorf("exit status %d\n%s", r.Status, r.Stderr)
 	}
 	wantError(t, r, r.Status, layer)
@@ -117,15 +121,15 @@ func TestFetchRedirectExpires(t *testing.T) {
 // TestFetchRedirectLoop: going round in a circle ends.
 func TestFetchRedirectLoop(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 1000)
+	f := newFetching(t, registrytest.InProcess(t), 1000)
 	layer := f.layers()[0].Digest.String()
-	f.proxy.fault = to(layer, func(e *exchange) {
-		http.Redirect(e.w, e.r, e.r.URL.Path, http.StatusTemporaryRedirect)
+	f.proxy.Blobs = faultproxy.To(layer, func(e *faultproxy.Exchange) {
+		http.Redirect(e.W, e.R, e.R.URL.Path, http.StatusTemporaryRedirect)
 	})
 	if r := f.run(f.code + " --retry-times=1"); r.Status != 1 && r.Status != 75 {
 		t.Errorf("exit status %d\n%s", r.Status, r.Stderr)
 	}
-	if n := f.proxy.of(layer).requests; n > 40 {
+	if n := f.proxy.Of(layer).Requests; n > 40 {
 		t.Errorf("it asked %d times", n)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 )
 
 // TestReferenceChecksPulled: the reference finds nothing wrong with what was pulled,
@@ -15,11 +16,11 @@ func TestReferenceChecksPulled(t *testing.T) {
 	if _, err := exec.LookPath("cfsctl"); err != nil {
 		t.Skip("SKIPPED: the reference is not here: ", err)
 	}
-	r, h := debianOpen(t), newHome(t)
+	r, h := registrytest.DebianOpen(t), newHome(t)
 	imagetest.MakeGzip(t, h.dir+"/layout", imagetest.SmallLayers(t)...)
 	for tag, c := range map[string]struct{ source, options string }{
-		"oci":            {r.source("pushed/oci:1"), "--preserve-digests"},
-		"docker":         {r.source("pushed/docker:1"), "--format v2s2"},
+		"oci":            {r.Source("pushed/oci:1"), "--preserve-digests"},
+		"docker":         {r.Source("pushed/docker:1"), "--format v2s2"},
 		"archive":        {"oci-archive:archive.tar", ""},
 		"docker-archive": {"docker-archive:docker.tar:some/image:1", ""},
 		"dir":            {"dir:folder", "--format v2s2"},
@@ -41,13 +42,13 @@ func TestReferencePullsSame(t *testing.T) {
 	if _, err := exec.LookPath("cfsctl"); err != nil {
 		t.Skip("SKIPPED: the reference is not here: ", err)
 	}
-	r, h := debianOpen(t), newHome(t)
+	r, h := registrytest.DebianOpen(t), newHome(t)
 	imagetest.MakeGzip(t, h.dir+"/layout", imagetest.SmallLayers(t)...)
-	skopeo(t, h, "copy -q --dest-tls-verify=false --preserve-digests oci:layout "+r.source("some/image:1"))
-	ours := h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + r.source("some/image:1") + " " + tagName)
-	h.write(".config/containers/registries.conf", "[[registry]]\nlocation = \""+r.addr+"\"\ninsecure = true\n")
+	skopeo(t, h, "copy -q --dest-tls-verify=false --preserve-digests oci:layout "+r.Source("some/image:1"))
+	ours := h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + r.Source("some/image:1") + " " + tagName)
+	h.write(".config/containers/registries.conf", "[[registry]]\nlocation = \""+r.Addr+"\"\ninsecure = true\n")
 	h.must("cfsctl --repo theirs init --insecure")
-	theirs := h.run("cfsctl --repo theirs oci pull " + r.source("some/image:1") + " " + tagName)
+	theirs := h.run("cfsctl --repo theirs oci pull " + r.Source("some/image:1") + " " + tagName)
 	if theirs.Status != 0 {
 		t.Skipf("SKIPPED: the reference cannot pull here: %s", theirs.Stderr)
 	}

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
@@ -22,23 +24,23 @@ import (
 // whatever form.
 func TestSources(t *testing.T) {
 	t.Parallel()
-	r, h := debianOpen(t), newHome(t)
+	r, h := registrytest.DebianOpen(t), newHome(t)
 	layers := imagetest.SmallLayers(t)
 	imagetest.MakeGzip(t, h.dir+"/layout", layers...)
-	r.push(t, h.dir+"/layout", "pushed/oras:1")
+	r.Push(t, h.dir+"/layout", "pushed/oras:1")
 	const same = "--preserve-digests"
 	images := map[string][]string{}
 	for _, c := range []struct {
 		source, from, options string // how skopeo makes it; "" for what is there
 	}{
 		{"oci:layout", "", ""},
-		{r.source("pushed/oras:1"), "", ""},
-		{r.source("pushed/skopeo:1"), "oci:layout", same},
-		{r.source("pushed/v2s2:1"), "oci:layout", "--format v2s2"},
+		{r.Source("pushed/oras:1"), "", ""},
+		{r.Source("pushed/skopeo:1"), "oci:layout", same},
+		{r.Source("pushed/v2s2:1"), "oci:layout", "--format v2s2"},
 		{"oci:zstd:1", "oci:layout", "--dest-compress-format zstd"},
-		{r.source("pushed/zstd:1"), "oci:zstd:1", same},
+		{r.Source("pushed/zstd:1"), "oci:zstd:1", same},
 		{"oci:chunked:1", "oci:layout", "--dest-compress-format zstd:chunked"},
-		{r.source("pushed/chunked:1"), "oci:chunked:1", same},
+		{r.Source("pushed/chunked:1"), "oci:chunked:1", same},
 		{"oci-archive:archive.tar:some/image:1", "oci:layout", ""},
 		{"oci-archive:digests.tar", "oci:zstd:1", same},
 		{"docker-archive:docker.tar:some/image:1", "oci:layout", ""},
@@ -47,7 +49,7 @@ func TestSources(t *testing.T) {
 		{"dir:unpacked", "oci:layout", "--dest-decompress"},
 		{"dir:dockerfolder", "oci:layout", "--format v2s2"},
 	} {
-		t.Run(strings.Replace(c.source, r.addr, "REGISTRY", 1), func(t *testing.T) {
+		t.Run(strings.Replace(c.source, r.Addr, "REGISTRY", 1), func(t *testing.T) {
 			h := *h
 			h.t = t
 			if c.from != "" {
@@ -221,7 +223,7 @@ func TestFetchMultiMember(t *testing.T) {
 // TestFetchCat: a blob of an image in a registry, verified.
 func TestFetchCat(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, debianOpen(t), 300_000, 200_000)
+	f := newFetching(t, registrytest.DebianOpen(t), 300_000, 200_000)
 	m, options := imagetest.Manifest(t, f.layout), "--tls-verify=false "
 	for _, d := range append(m.Layers, m.Config, imagetest.Top(t, f.layout)) {
 		if got := f.must("cfs-fetch cat " + options + f.source + " " + d.Digest.String()); digest.FromString(got) != d.Digest {
@@ -237,9 +239,9 @@ func TestFetchCat(t *testing.T) {
 	}
 	f.fails(3, "cfs-fetch cat "+options+f.source+" sha256:"+strings.Repeat("0", 64), "sha256:000")
 	bad := m.Layers[0].Digest.String()
-	f.proxy.fault = to(bad, flips(1000))
+	f.proxy.Blobs = faultproxy.To(bad, faultproxy.Flips(1000))
 	f.fails(4, "cfs-fetch cat "+options+f.source+" "+bad+" > /dev/null", bad)
-	f.proxy.fault = once(breaks(endCut, 100_000))
+	f.proxy.Blobs = faultproxy.Once(faultproxy.Breaks(faultproxy.Cut, 100_000))
 	if got := f.must("cfs-fetch cat " + options + f.source + " " + m.Layers[1].Digest.String()); digest.FromString(got) != m.Layers[1].Digest {
 		t.Errorf("cat over a cut: %d bytes", len(got))
 	}

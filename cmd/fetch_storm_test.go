@@ -14,7 +14,9 @@ import (
 	"testing"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -38,19 +40,19 @@ func (s storm) random(blob string, nth int) *rand.Rand {
 }
 
 // fault is that of the proxy.
-func (s storm) fault(e *exchange) {
-	r := s.random(e.blob, e.nth)
-	if e.nth >= worst || r.IntN(3) == 0 {
-		pass(e)
+func (s storm) fault(e *faultproxy.Exchange) {
+	r := s.random(e.Blob, e.Nth)
+	if e.Nth >= worst || r.IntN(3) == 0 {
+		faultproxy.Pass(e)
 		return
 	}
 	at := r.Int64N(1_500_000)
-	kinds := []fault{breaks(endCut, at), breaks(endReset, at)}
+	kinds := []faultproxy.Fault{faultproxy.Breaks(faultproxy.Cut, at), faultproxy.Breaks(faultproxy.Reset, at)}
 	if s.lies {
 		kinds = append(kinds,
-			truncates(at), flips(at), ignoresRange, wrongOffset(1+at%1000, false), wrongOffset(1+at%1000, true),
-			says(http.StatusTooManyRequests, "Retry-After", "0"), says(http.StatusServiceUnavailable),
-			says(http.StatusInternalServerError), says(http.StatusRequestedRangeNotSatisfiable))
+			faultproxy.Truncates(at), faultproxy.Flips(at), faultproxy.IgnoresRange, faultproxy.WrongOffset(1+at%1000, false), faultproxy.WrongOffset(1+at%1000, true),
+			faultproxy.Says(http.StatusTooManyRequests, "Retry-After", "0"), faultproxy.Says(http.StatusServiceUnavailable),
+			faultproxy.Says(http.StatusInternalServerError), faultproxy.Says(http.StatusRequestedRangeNotSatisfiable))
 	}
 	kinds[r.IntN(len(kinds))](e)
 }
@@ -61,9 +63,9 @@ func (s storm) fault(e *exchange) {
 // bytes come than must.
 func TestFetchStorm(t *testing.T) {
 	t.Parallel()
-	r := debianOpen(t)
+	r := registrytest.DebianOpen(t)
 	layout := randomImage(t, 7, 1_000_000, 1_600_000, 1_100_000, 2_500_000, 1_200_000)
-	r.push(t, layout, "some/image:1")
+	r.Push(t, layout, "some/image:1")
 	want := fetchingOf(t, r, layout, "some/image:1").outcome()
 	want.shown = pullWhole(t, r)
 	var all errgroup.Group
@@ -73,9 +75,9 @@ func TestFetchStorm(t *testing.T) {
 			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				s := storm{seed: uint64(n), lies: n%2 == 1}
 				f := fetchingOf(t, r, layout, "some/image:1")
-				f.proxy.fault = s.fault
+				f.proxy.Blobs = s.fault
 				f.weather(s)
-				f.proxy.fault = pass
+				f.proxy.Blobs = faultproxy.Pass
 				f.wantOutcome(want, n%10 < 2)
 				if t.Failed() {
 					t.Logf("the storm was %+v", s)
@@ -128,7 +130,7 @@ func (f *fetching) outcome() outcome {
 	f.t.Helper()
 	r := f.succeeds()
 	// Paths and where it came from are another user's, and another proxy's.
-	records := strings.NewReplacer(f.dir, "HOME", f.proxy.addr, "REGISTRY").Replace(r.Stdout)
+	records := strings.NewReplacer(f.dir, "HOME", f.proxy.Addr, "REGISTRY").Replace(r.Stdout)
 	return outcome{records: sortedLines(records), spool: files(f.t, f.dir+"/spool/blobs")}
 }
 
@@ -145,22 +147,22 @@ func (f *fetching) wantOutcome(want outcome, pull bool) {
 	if !pull {
 		return
 	}
-	before := f.proxy.total()
+	before := f.proxy.Total()
 	f.must(strings.Replace(f.code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
 	if shown := f.must("cfs-link show " + tagName); withoutSource(shown) != want.shown {
 		f.t.Errorf("the tag shows\n%s\nwant\n%s", shown, want.shown)
 	}
-	if after := f.proxy.total(); after.delivered > before.delivered+imagetest.Manifest(f.t, f.layout).Config.Size {
-		f.t.Errorf("%d bytes came though all was in the spool", after.delivered-before.delivered)
+	if after := f.proxy.Total(); after.Delivered > before.Delivered+imagetest.Manifest(f.t, f.layout).Config.Size {
+		f.t.Errorf("%d bytes came though all was in the spool", after.Delivered-before.Delivered)
 	}
 	f.wantEmptySpool()
 }
 
 // pullWhole returns what a tag shows after an undisturbed pull.
-func pullWhole(t *testing.T, r *registry) string {
+func pullWhole(t *testing.T, r *registrytest.Registry) string {
 	t.Helper()
 	h := newHome(t)
-	h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + r.source("some/image:1") + " " + tagName)
+	h.must("cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + r.Source("some/image:1") + " " + tagName)
 	return withoutSource(h.must("cfs-link show " + tagName))
 }
 

@@ -5,12 +5,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"cfs/cmd/internal/registrytest"
 )
 
 // certsOf copies what a --cert-dir has into the user's folder, and returns where.
-func certsOf(h *home, a *authority, name string) (dir string) {
+func certsOf(h *home, a *registrytest.Authority, name string) (dir string) {
 	h.t.Helper()
-	text, err := os.ReadFile(a.dir + "/ca.crt")
+	text, err := os.ReadFile(a.Dir + "/ca.crt")
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -22,15 +24,15 @@ func certsOf(h *home, a *authority, name string) (dir string) {
 // of another does not.
 func TestFetchTLS(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
-	r := debianHtpasswd(t, a)
-	r.push(t, randomImage(t, 13, 2000), "some/image:1")
+	a := registrytest.NewAuthority(t)
+	r := registrytest.DebianHtpasswd(t, a)
+	r.Push(t, randomImage(t, 13, 2000), "some/image:1")
 	user := func(t *testing.T) *home {
 		h := newHome(t)
-		h.write("run/containers/auth.json", login(r.addr, secret))
+		h.write("run/containers/auth.json", login(r.Addr, registrytest.Secret))
 		return h
 	}
-	fetch := "cfs-fetch --spool=spool " + r.source("some/image:1")
+	fetch := "cfs-fetch --spool=spool " + r.Source("some/image:1")
 	t.Run("unknown", func(t *testing.T) {
 		h := user(t)
 		got := h.run(fetch)
@@ -40,7 +42,7 @@ func TestFetchTLS(t *testing.T) {
 	})
 	t.Run("of another", func(t *testing.T) {
 		h := user(t)
-		got := h.run(fetch + " --cert-dir=" + certsOf(h, newAuthority(t), "certs"))
+		got := h.run(fetch + " --cert-dir=" + certsOf(h, registrytest.NewAuthority(t), "certs"))
 		if got.Status == 0 || !strings.Contains(got.Stderr, "certificate") {
 			t.Errorf("exit status %d\n%s", got.Status, got.Stderr)
 		}
@@ -51,7 +53,7 @@ func TestFetchTLS(t *testing.T) {
 	})
 	t.Run("certs.d", func(t *testing.T) {
 		h := user(t)
-		certsOf(h, a, ".config/containers/certs.d/"+r.addr)
+		certsOf(h, a, ".config/containers/certs.d/"+r.Addr)
 		h.must(fetch)
 	})
 	t.Run("--tls-verify=false", func(t *testing.T) {
@@ -59,12 +61,12 @@ func TestFetchTLS(t *testing.T) {
 	})
 	t.Run("insecure", func(t *testing.T) {
 		h := user(t)
-		h.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", r.addr))
+		h.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", r.Addr))
 		h.must(fetch)
 	})
 	t.Run("SSL_CERT_FILE", func(t *testing.T) {
 		h := user(t)
-		h.setenv("SSL_CERT_FILE", a.dir+"/ca.crt")
+		h.setenv("SSL_CERT_FILE", a.Dir+"/ca.crt")
 		h.must(fetch)
 	})
 }
@@ -72,28 +74,28 @@ func TestFetchTLS(t *testing.T) {
 // TestFetchPlainHTTP: without being told so, nothing goes to a registry in plain.
 func TestFetchPlainHTTP(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 2000)
+	f := newFetching(t, registrytest.InProcess(t), 2000)
 	r := f.run(strings.Replace(f.code, "--tls-verify=false", "--retry-times=0", 1))
-	if n := f.proxy.total().requests + f.proxy.of(manifests).requests; r.Status == 0 || n != 0 {
+	if n := f.proxy.Total().Requests + f.proxy.ManifestRequests(); r.Status == 0 || n != 0 {
 		t.Errorf("exit status %d, %d requests\n%s", r.Status, n, r.Stderr)
 	}
-	f.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", f.proxy.addr))
+	f.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", f.proxy.Addr))
 	f.must(strings.Replace(f.code, "--tls-verify=false", "", 1))
 }
 
 // TestFetchClientCertificate: a registry may want to know who comes.
 func TestFetchClientCertificate(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
-	tls := strings.TrimSuffix(a.serverConfig(t), "}")
-	r := debian(t, tls+", clientcas: ["+a.dir+"/ca.crt]}", "")
+	a := registrytest.NewAuthority(t)
+	tls := strings.TrimSuffix(a.ServerConfig(t), "}")
+	r := registrytest.Debian(t, tls+", clientcas: ["+a.Dir+"/ca.crt]}", "")
 	h := newHome(t)
 	certs := certsOf(h, a, "certs")
-	fetch := "cfs-fetch --retry-times=0 --spool=spool --cert-dir=" + certs + " " + r.source("missing:1")
+	fetch := "cfs-fetch --retry-times=0 --spool=spool --cert-dir=" + certs + " " + r.Source("missing:1")
 	if got := h.run(fetch); got.Status == 0 || got.Status == 3 {
 		t.Errorf("without a certificate: exit status %d\n%s", got.Status, got.Stderr)
 	}
-	a.save(t, certs+"/client")
+	a.Save(t, certs+"/client")
 	// It came in, and found nothing.
 	h.fails(3, fetch, "missing")
 }

@@ -8,6 +8,7 @@ import (
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 	"cfs/cmd/internal/trap"
 
 	"golang.org/x/sys/unix"
@@ -15,12 +16,12 @@ import (
 
 // pulledFrom is undisturbed for an image in a registry. The word SPOOL of the command
 // stands for where the spool is.
-func pulledFrom(t *testing.T, r *registry, layers [][]byte) pulled {
+func pulledFrom(t *testing.T, r *registrytest.Registry, layers [][]byte) pulled {
 	t.Helper()
 	dir, base := t.TempDir(), cmdtest.Scratch(t)
 	imagetest.Make(t, dir, layers...)
-	r.push(t, dir, "some/image:1")
-	p := pulled{code: "cfs-pull --init --insecure --progress=none --tls-verify=false --spool=SPOOL " + r.source("some/image:1") + " " + tagName}
+	r.Push(t, dir, "some/image:1")
+	p := pulled{code: "cfs-pull --init --insecure --progress=none --tls-verify=false --spool=SPOOL " + r.Source("some/image:1") + " " + tagName}
 	p = p.spooling(base)
 	p.records = must(t, base+"/repo", p.code)
 	p.shown = []string{must(t, base+"/repo", "cfs-link show "+tagName)}
@@ -40,14 +41,14 @@ func (p pulled) spooling(base string) pulled {
 // and leaves nothing in the spool.
 func TestPullKillAtEachCall(t *testing.T) {
 	t.Parallel()
-	p := pulledFrom(t, inProcess(t), imagetest.SmallLayers(t))
+	p := pulledFrom(t, registrytest.InProcess(t), imagetest.SmallLayers(t))
 	eachCall(t, p, ofFetch, trap.Kill)
 }
 
 // TestPullFullAtEachCall fails such a call as a full disk does.
 func TestPullFullAtEachCall(t *testing.T) {
 	t.Parallel()
-	p := pulledFrom(t, inProcess(t), imagetest.SmallLayers(t))
+	p := pulledFrom(t, registrytest.InProcess(t), imagetest.SmallLayers(t))
 	eachCall(t, p, func(c trap.Call) bool { return ofFetch(c) && trap.Changes(c) }, trap.Fail(unix.ENOSPC))
 }
 

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-)
 
-// proxiedHost is a name that only the proxy of a test resolves.
-const proxiedHost = "registry.example.test"
+	"cfs/cmd/internal/registrytest"
+)
 
 // webProxy is an HTTP proxy that knows one host.
 type webProxy struct {
@@ -29,7 +28,7 @@ func newWebProxy(t testing.TB, behind string) *webProxy {
 }
 
 func (p *webProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Hostname() != proxiedHost {
+	if r.URL.Hostname() != registrytest.ProxiedHost {
 		http.Error(w, "unknown host "+r.URL.Host, http.StatusBadGateway)
 		return
 	}
@@ -81,31 +80,31 @@ func TestFetchByProxy(t *testing.T) {
 	layout := randomImage(t, 15, 200_000)
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
-		r := inProcess(t)
-		r.push(t, layout, "some/image:1")
-		h, p := newHome(t), newWebProxy(t, r.addr)
+		r := registrytest.InProcess(t)
+		r.Push(t, layout, "some/image:1")
+		h, p := newHome(t), newWebProxy(t, r.Addr)
 		h.setenv("http_proxy", p.URL)
-		h.must("cfs-fetch --tls-verify=false --spool=spool docker://" + proxiedHost + "/some/image:1")
+		h.must("cfs-fetch --tls-verify=false --spool=spool docker://" + registrytest.ProxiedHost + "/some/image:1")
 		if p.forwards.Load() < 3 {
 			t.Errorf("%d requests by the proxy", p.forwards.Load())
 		}
 	})
 	t.Run("TLS", func(t *testing.T) {
 		t.Parallel()
-		a := newAuthority(t)
-		r := debianHtpasswd(t, a)
-		r.push(t, layout, "some/image:1")
-		h, p := newHome(t), newWebProxy(t, r.addr)
-		fetch := "cfs-fetch --retry-times=0 --spool=spool --cert-dir=" + certsOf(h, a, "certs") + " docker://" + proxiedHost + "/some/image:1"
-		h.write("run/containers/auth.json", login(proxiedHost, secret))
+		a := registrytest.NewAuthority(t)
+		r := registrytest.DebianHtpasswd(t, a)
+		r.Push(t, layout, "some/image:1")
+		h, p := newHome(t), newWebProxy(t, r.Addr)
+		fetch := "cfs-fetch --retry-times=0 --spool=spool --cert-dir=" + certsOf(h, a, "certs") + " docker://" + registrytest.ProxiedHost + "/some/image:1"
+		h.write("run/containers/auth.json", login(registrytest.ProxiedHost, registrytest.Secret))
 		h.setenv("HTTPS_PROXY", p.URL)
 		h.must(fetch)
 		n := p.tunnels.Load()
 		if n == 0 {
 			t.Error("no connection by the proxy")
 		}
-		h.setenv("NO_PROXY", proxiedHost)
-		h.fails(75, strings.Replace(fetch, "=spool", "=new-spool", 1), proxiedHost)
+		h.setenv("NO_PROXY", registrytest.ProxiedHost)
+		h.fails(75, strings.Replace(fetch, "=spool", "=new-spool", 1), registrytest.ProxiedHost)
 		if p.tunnels.Load() != n {
 			t.Error("NO_PROXY is not heeded")
 		}

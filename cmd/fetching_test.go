@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -21,29 +23,40 @@ import (
 // fetching is an image in a registry behind a proxy, and a user who gets it.
 type fetching struct {
 	*home
-	proxy  *faultProxy
-	layout string // what was pushed
-	source string
-	code   string // the command
+	registry *registrytest.Registry // as the user sees it, by the proxy
+	proxy    *faultproxy.Proxy
+	layout   string // what was pushed
+	source   string
+	code     string // the command
+}
+
+// randomImage writes a layout of layers that do not compress.
+func randomImage(t testing.TB, seed uint64, sizes ...int) (dir string) {
+	t.Helper()
+	dir = cmdtest.Scratch(t)
+	imagetest.Make(t, dir, imagetest.NoiseLayers(t, seed, sizes...)...)
+	return dir
 }
 
 // newFetching pushes an image of layers of random content.
-func newFetching(t testing.TB, behind *registry, sizes ...int) *fetching {
+func newFetching(t testing.TB, behind *registrytest.Registry, sizes ...int) *fetching {
 	t.Helper()
 	layout := randomImage(t, 4, sizes...)
-	behind.push(t, layout, "some/image:1")
+	behind.Push(t, layout, "some/image:1")
 	return fetchingOf(t, behind, layout, "some/image:1")
 }
 
 // fetchingOf puts a new proxy and a new user before an image that was pushed.
-func fetchingOf(t testing.TB, behind *registry, layout, name string) *fetching {
+func fetchingOf(t testing.TB, behind *registrytest.Registry, layout, name string) *fetching {
 	t.Helper()
-	f := &fetching{home: newHome(t), proxy: newFaultProxy(t, behind), layout: layout}
-	f.source = f.proxy.source(name)
+	r := *behind
+	f := &fetching{home: newHome(t), registry: &r, proxy: faultproxy.New(t, behind.Addr), layout: layout}
+	r.Addr = f.proxy.Addr
+	f.source = r.Source(name)
 	f.code = "cfs-fetch --tls-verify=false --progress=none --spool=$HOME/spool "
-	if f.proxy.password != "" {
-		f.stdin = f.proxy.password
-		f.code += "--creds=" + userName + " --password-stdin "
+	if r.Password != "" {
+		f.stdin = r.Password
+		f.code += "--creds=" + registrytest.User + " --password-stdin "
 	}
 	f.code += f.source
 	return f
@@ -78,10 +91,10 @@ func (f *fetching) succeeds() result {
 func (f *fetching) killedAfter(n int64, code string) result {
 	f.t.Helper()
 	c := f.command("exec " + code)
-	f.proxy.kill.arm(n, func() { c.Process.Kill() })
+	f.proxy.KillAfter(n, func() { c.Process.Kill() })
 	r := cmdtest.Run(f.t, c)
-	f.proxy.waitIdle()
-	f.proxy.kill.arm(0, nil)
+	f.proxy.WaitIdle()
+	f.proxy.KillAfter(0, nil)
 	return r
 }
 
@@ -143,8 +156,8 @@ func (f *fetching) wantDelivered() {
 	f.t.Helper()
 	const lost = 64 << 10
 	for _, l := range f.layers() {
-		got := f.proxy.of(l.Digest.String())
-		if most := l.Size*int64(1+got.lies) + int64(got.cuts+got.lies)*lost; got.delivered > most {
+		got := f.proxy.Of(l.Digest.String())
+		if most := l.Size*int64(1+got.Lies) + int64(got.Cuts+got.Lies)*lost; got.Delivered > most {
 			f.t.Errorf("%s of %d bytes: %+v, want at most %d bytes", l.Digest, l.Size, got, most)
 		}
 	}

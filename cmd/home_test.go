@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/registrytest"
 	"cfs/cmd/internal/trap"
 
 	"golang.org/x/sys/unix"
@@ -61,8 +62,19 @@ func (h *home) write(name, content string) (path string) {
 	return path
 }
 
-// patience is how long a command may take: one that hangs fails.
-const patience = time.Minute
+// patience is how long a command may take, or a thing to happen: what hangs fails.
+const patience = 3 * time.Minute
+
+// eventually waits until something holds, and fails the test if it takes too long.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("it does not come to this: %s", what)
+			return
+		}
+	}
+}
 
 // command is shell code that the user runs, with the tools in PATH.
 func (h *home) command(code string) *exec.Cmd {
@@ -79,7 +91,7 @@ func (h *home) command(code string) *exec.Cmd {
 func (h *home) run(code string) result {
 	h.t.Helper()
 	r := cmdtest.Run(h.t, h.command(code))
-	if strings.Contains(r.Stdout+r.Stderr, secret) {
+	if strings.Contains(r.Stdout+r.Stderr, registrytest.Secret) {
 		h.t.Errorf("%s: it prints the password:\n%s%s", code, r.Stdout, r.Stderr)
 	}
 	return r
@@ -104,4 +116,13 @@ func (h *home) fails(status int, code string, parts ...string) {
 	if strings.Contains(r.Stdout, "manifest ") {
 		h.t.Errorf("%s: a manifest came:\n%s", code, r.Stdout)
 	}
+}
+
+// skopeo runs skopeo, and skips the test where there is none.
+func skopeo(t testing.TB, h *home, args string) {
+	t.Helper()
+	if _, err := exec.LookPath("skopeo"); err != nil {
+		t.Skip("SKIPPED: ", err)
+	}
+	h.must("skopeo --insecure-policy " + args)
 }

@@ -7,16 +7,17 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/faultproxy"
+	"cfs/cmd/internal/registrytest"
 )
 
 // TestPullsOfOneImage: several pulls of one image through one spool all succeed, though
 // the first that is done removes what all read.
 func TestPullsOfOneImage(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 400_000, 300_000)
+	f := newFetching(t, registrytest.InProcess(t), 400_000, 300_000)
 	pull := strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --init --insecure", 1)
 	f.must(pull + " first")
 	f.must("cfs-link untag first --repo=$HOME/repo; cfs-gc --allow-empty --repo=$HOME/repo; " +
@@ -36,32 +37,19 @@ func TestPullIsKilled(t *testing.T) {
 			if signal.Ignored(s) {
 				t.Skipf("SKIPPED: who runs the tests ignores %s, and so does the shell then", s)
 			}
-			f := newFetching(t, inProcess(t), 400_000)
-			begun := make(chan struct{}, 100)
-			f.proxy.fault = func(e *exchange) {
-				begun <- struct{}{}
-				time.Sleep(2 * time.Second)
-				pass(e)
-			}
+			f := newFetching(t, registrytest.InProcess(t), 400_000)
+			f.proxy.Blobs = faultproxy.Hangs
 			c := f.command("exec " + strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --init --insecure", 1) + " a")
 			done := make(chan result, 1)
 			go func() { done <- cmdtest.Run(t, c) }()
-			<-begun
+			eventually(t, "it fetches", func() bool { return f.proxy.Total().Requests > 0 })
 			if err := c.Process.Signal(s); err != nil {
 				t.Fatal(err)
 			}
 			if r := <-done; r.Status != 128+int(s) {
 				t.Errorf("exit status %d, want %d\n%s", r.Status, 128+int(s), r.Stderr)
 			}
-			for range 100 {
-				if exec.Command("pgrep", "-f", f.dir+"/repo").Run() != nil {
-					break
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-			if out, err := exec.Command("pgrep", "-fa", f.dir+"/repo").Output(); err == nil {
-				t.Errorf("still there:\n%s", out)
-			}
+			eventually(t, "no stage is there any more", func() bool { return exec.Command("pgrep", "-f", f.dir+"/repo").Run() != nil })
 			if tags := f.must("cfs-link ls --repo=" + filepath.Join(f.dir, "repo")); tags != "" {
 				t.Errorf("tags %s", tags)
 			}
@@ -72,7 +60,7 @@ func TestPullIsKilled(t *testing.T) {
 // TestPullPlan: with --plan nothing is pulled.
 func TestPullPlan(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, inProcess(t), 400_000)
+	f := newFetching(t, registrytest.InProcess(t), 400_000)
 	code := strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --plan", 1)
 	if got := f.must(code + " a"); !strings.Contains(got, "to fetch: ") {
 		t.Errorf("printed %s", got)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"cfs/cmd/cmdtest"
@@ -74,48 +75,70 @@ func TestTwoPulls(t *testing.T) {
 	}
 }
 
+// meanwhile runs a command again and again, which must succeed each time, while do runs.
+func meanwhile(t *testing.T, repo, code string, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for n := 1; ; n++ {
+			if r := shell(t, repo, code); r.Status != 0 {
+				t.Errorf("%s, run %d: exit status %d\n%s%s", code, n, r.Status, r.Stdout, r.Stderr)
+				return
+			}
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	do()
+	close(done)
+	others.Wait()
+}
+
 // TestPullsAndCollections: collections that run again and again while images are
 // pulled make a pull start anew at worst, and break nothing.
 func TestPullsAndCollections(t *testing.T) {
-	base, layout := cmdtest.Scratch(t), t.TempDir()
+	t.Parallel()
+	repo, layout := filepath.Join(cmdtest.Scratch(t), "repo"), t.TempDir()
 	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))), imagetest.Tar(t, file("usr/b", strings.Repeat("y", 100))))
-	repo := filepath.Join(base, "repo")
 	must(t, repo, "cfs-import --init --insecure")
-	out := must(t, repo, fmt.Sprintf(`cd %s
-		(until test -e done; do cfs-gc --allow-empty --keep 0s >/dev/null || echo gc $?; done) & gc=$!
-		for i in 1 2 3 4 5 6 7 8 9 10; do
-			until cfs-pull --progress none oci:%s t$i >/dev/null 2>err; do
-				status=$?
-				test $status = 75 || { echo pull $status; cat err; break; }
-			done
-			cfs-link untag t$i
-		done
-		touch done
-		wait $gc
-		cfs-pull --progress none oci:%s t >/dev/null`, base, layout, layout))
-	if out != "" {
-		t.Error(out)
-	}
-	must(t, repo, "cfs-gc check --content")
+	pull := "cfs-pull --progress none oci:" + layout + " t"
+	meanwhile(t, repo, "cfs-gc --allow-empty --keep 0s", func() {
+		for i := range 10 {
+			again := 0
+			for ; ; again++ {
+				r := shell(t, repo, fmt.Sprint(pull, i))
+				if r.Status == 0 {
+					break
+				}
+				if r.Status != 75 || again == 1000 {
+					t.Errorf("pull %d, run %d: exit status %d\n%s%s", i, again+1, r.Status, r.Stdout, r.Stderr)
+					return
+				}
+			}
+			must(t, repo, fmt.Sprint("cfs-link untag t", i))
+		}
+	})
+	must(t, repo, pull+" && cfs-gc check --content")
 }
 
 // TestLeasesOfAnother: a pull that ends takes all leases for its manifest with it, also
 // those of another pull of the same image, which then goes on all the same.
 func TestLeasesOfAnother(t *testing.T) {
+	t.Parallel()
 	base, layout := cmdtest.Scratch(t), t.TempDir()
 	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755)), imagetest.Tar(t, file("usr/a", "")), imagetest.Tar(t, file("usr/b", "")))
-	repo := filepath.Join(base, "repo")
-	must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+" t")
-	out := must(t, repo, fmt.Sprintf(`cd %s
-		cfs-link show t >records
-		(until test -e done; do cfs-link --no-tag <records >/dev/null || echo link $?; done) & link=$!
-		for i in $(seq 100); do
-			cfs-import --progress none <records >/dev/null || echo import $?
-		done
-		touch done
-		wait $link`, base))
-	if out != "" {
-		t.Error(out)
-	}
+	repo, records := filepath.Join(base, "repo"), filepath.Join(base, "records")
+	must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+" t && cfs-link show t >"+records)
+	meanwhile(t, repo, "cfs-link --no-tag <"+records, func() {
+		for i := range 100 {
+			if r := shell(t, repo, "cfs-import --progress none <"+records); r.Status != 0 {
+				t.Errorf("import %d: exit status %d\n%s%s", i, r.Status, r.Stdout, r.Stderr)
+			}
+		}
+	})
 	must(t, repo, "cfs-gc check")
 }

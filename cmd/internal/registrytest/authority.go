@@ -1,4 +1,4 @@
-package cmd
+package registrytest
 
 import (
 	"crypto/ecdsa"
@@ -18,24 +18,29 @@ import (
 	"time"
 )
 
-// authority signs the certificates of a test.
-type authority struct {
+// ProxiedHost is a name that nobody resolves but a proxy of a test. Certificates of
+// servers have it.
+const ProxiedHost = "registry.example.test"
+
+// Authority signs the certificates of a test.
+type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	dir  string // with ca.crt, as --cert-dir takes it
+	Dir  string // with ca.crt, as --cert-dir takes it
 }
 
-func newAuthority(t testing.TB) *authority {
+// NewAuthority makes one that nobody knows yet.
+func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
-	a := &authority{dir: t.TempDir(), key: newKey(t)}
+	a := &Authority{Dir: t.TempDir(), key: newKey(t)}
 	template := &x509.Certificate{Subject: pkix.Name{CommonName: "authority of a test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	a.cert = sign(t, template, template, &a.key.PublicKey, a.key)
-	writePEM(t, filepath.Join(a.dir, "ca.crt"), "CERTIFICATE", a.cert.Raw)
+	writePEM(t, filepath.Join(a.Dir, "ca.crt"), "CERTIFICATE", a.cert.Raw)
 	return a
 }
 
-// issue returns a certificate for one that is called by an IP address and names.
-func (a *authority) issue(t testing.TB, names ...string) (*x509.Certificate, *ecdsa.PrivateKey) {
+// Issue returns a certificate for one that is called by an IP address and names.
+func (a *Authority) Issue(t testing.TB, names ...string) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -48,10 +53,10 @@ func (a *authority) issue(t testing.TB, names ...string) (*x509.Certificate, *ec
 	return sign(t, template, a.cert, &key.PublicKey, a.key), key
 }
 
-// save writes a certificate to NAME.cert and its key to NAME.key.
-func (a *authority) save(t testing.TB, name string, names ...string) {
+// Save writes a certificate to NAME.cert and its key to NAME.key.
+func (a *Authority) Save(t testing.TB, name string, names ...string) {
 	t.Helper()
-	cert, key := a.issue(t, names...)
+	cert, key := a.Issue(t, names...)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -60,17 +65,17 @@ func (a *authority) save(t testing.TB, name string, names ...string) {
 	writePEM(t, name+".key", "PRIVATE KEY", der)
 }
 
-// serverConfig is what a docker-registry must know to serve with TLS, as 127.0.0.1 and
+// ServerConfig is what a docker-registry must know to serve with TLS, as 127.0.0.1 and
 // by the names that only a proxy of a test resolves.
-func (a *authority) serverConfig(t testing.TB) string {
+func (a *Authority) ServerConfig(t testing.TB) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "server")
-	a.save(t, name, proxiedHost)
+	a.Save(t, name, ProxiedHost)
 	return fmt.Sprintf("  tls: {certificate: %s.cert, key: %s.key}", name, name)
 }
 
-// client is one that believes this authority alone.
-func (a *authority) client() *http.Client {
+// Client returns one that believes this authority alone.
+func (a *Authority) Client() *http.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}

@@ -1,4 +1,4 @@
-package cmd
+package registrytest
 
 import (
 	"crypto/ecdsa"
@@ -15,56 +15,62 @@ import (
 	"time"
 )
 
-// tokenServer gives tokens to who knows the password, as the registry's documentation
+// TokenServer gives tokens to who knows the password, as the registry's documentation
 // has it (distribution/docs/spec/auth/token.md and jwt.md).
-type tokenServer struct {
+type TokenServer struct {
 	*httptest.Server
-	lifetime time.Duration // of a token; clients are told five minutes
-	given    atomic.Int32  // tokens
+	Given atomic.Int32 // tokens
 
 	key   *ecdsa.PrivateKey
 	chain []string // of certificates, as in a token's header
 	t     testing.TB
 }
 
-const tokenService, tokenIssuer = "registry of a test", "token server of a test"
+// TokenService is what the token server gives tokens for.
+const TokenService = "registry of a test"
+
+const tokenIssuer = "token server of a test"
+
+// lifetime is that of tokens, and what clients are told.
+const lifetime = 5 * time.Minute
 
 // leeway is for how long docker-registry takes a token that has expired:
 // registry/auth/token/token.go, Leeway.
 const leeway = time.Minute
 
-// debianTokens starts a docker-registry that wants tokens, and who gives them.
-func debianTokens(t testing.TB) (*registry, *tokenServer) {
+// DebianTokens starts a docker-registry that wants tokens, and who gives them.
+func DebianTokens(t testing.TB) (*Registry, *TokenServer) {
 	t.Helper()
-	a := newAuthority(t)
-	cert, key := a.issue(t)
-	s := &tokenServer{t: t, key: key, lifetime: 5 * time.Minute, chain: []string{base64.StdEncoding.EncodeToString(cert.Raw)}}
+	a := NewAuthority(t)
+	cert, key := a.Issue(t)
+	s := &TokenServer{t: t, key: key, chain: []string{base64.StdEncoding.EncodeToString(cert.Raw)}}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.give))
 	t.Cleanup(s.Close)
-	r := debian(t, "", fmt.Sprintf("auth: {token: {realm: %s/token, service: %s, issuer: %s, rootcertbundle: %s/ca.crt}}", s.URL, tokenService, tokenIssuer, a.dir))
-	r.password = secret
+	r := Debian(t, "", fmt.Sprintf("auth: {token: {realm: %s/token, service: %s, issuer: %s, rootcertbundle: %s/ca.crt}}", s.URL, TokenService, tokenIssuer, a.Dir))
+	r.Password = Secret
 	return r, s
 }
 
 // give answers a request for a token.
-func (s *tokenServer) give(w http.ResponseWriter, r *http.Request) {
+func (s *TokenServer) give(w http.ResponseWriter, r *http.Request) {
 	name, password, ok := r.BasicAuth()
-	if r.Method != http.MethodGet || r.FormValue("service") != tokenService {
+	if r.Method != http.MethodGet || r.FormValue("service") != TokenService {
 		http.Error(w, "no such service", http.StatusBadRequest)
 		return
 	}
-	if !ok || name != userName || password != secret {
+	if !ok || name != User || password != Secret {
 		w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
 		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"wrong user or password"}]}`, http.StatusUnauthorized)
 		return
 	}
-	s.given.Add(1)
-	token := s.token(r.URL.Query()["scope"])
-	json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_in": 300})
+	s.Given.Add(1)
+	token := s.Token(r.URL.Query()["scope"], lifetime)
+	json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_in": lifetime / time.Second})
 }
 
-// token makes a token for scopes, "repository:NAME:ACTION,ACTION".
-func (s *tokenServer) token(scopes []string) string {
+// Token makes a token for scopes, "repository:NAME:ACTION,ACTION". Its life, from
+// now, may be over: then it is less than 0.
+func (s *TokenServer) Token(scopes []string, life time.Duration) string {
 	type access struct {
 		Type    string   `json:"type"`
 		Name    string   `json:"name"`
@@ -79,13 +85,13 @@ func (s *tokenServer) token(scopes []string) string {
 	now := time.Now()
 	header := s.segment(map[string]any{"typ": "JWT", "alg": "ES256", "x5c": s.chain})
 	claims := s.segment(map[string]any{
-		"iss": tokenIssuer, "sub": userName, "aud": tokenService, "access": granted, "jti": fmt.Sprint(now.UnixNano()),
-		"iat": now.Add(-time.Hour).Unix(), "nbf": now.Add(-time.Hour).Unix(), "exp": now.Add(s.lifetime - leeway).Unix(),
+		"iss": tokenIssuer, "sub": User, "aud": TokenService, "access": granted, "jti": fmt.Sprint(now.UnixNano()),
+		"iat": now.Add(-time.Hour).Unix(), "nbf": now.Add(-time.Hour).Unix(), "exp": now.Add(life - leeway).Unix(),
 	})
 	return header + "." + claims + "." + s.signature(header+"."+claims)
 }
 
-func (s *tokenServer) segment(v any) string {
+func (s *TokenServer) segment(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // it is made of strings and numbers
@@ -94,7 +100,7 @@ func (s *tokenServer) segment(v any) string {
 }
 
 // signature is that of ES256: both numbers, 32 bytes each (RFC 7518, 3.4).
-func (s *tokenServer) signature(text string) string {
+func (s *TokenServer) signature(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	a, b, err := ecdsa.Sign(rand.Reader, s.key, sum[:])
 	if err != nil {

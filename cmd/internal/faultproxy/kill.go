@@ -1,18 +1,16 @@
-package cmd
+package faultproxy
 
 import (
 	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -27,18 +25,20 @@ type killer struct {
 	done atomic.Bool // it was killed; the system still takes what goes to it, for a while
 }
 
-// arm says which client is killed, after how many bytes from now. There must be no other
-// one: nobody gets anything of a blob from the kill to the next arm.
-func (k *killer) arm(after int64, kill func()) {
+// KillAfter says how the client is killed when it has got n bytes of blobs from now on;
+// kill is nil for one that lives. There must be no other client: nobody gets anything of
+// a blob from the kill to the next KillAfter.
+func (p *Proxy) KillAfter(n int64, kill func()) {
+	k := &p.kill
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.left, k.kill = after, kill
+	k.left, k.kill = n, kill
 	k.done.Store(false)
 }
 
 // before kills, if it is time, when the client has read all that was sent to it: what
 // is on its way is no loss of the client's.
-func (k *killer) before(e *exchange, n int) error {
+func (k *killer) before(e *Exchange, n int) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.kill == nil {
@@ -47,11 +47,11 @@ func (k *killer) before(e *exchange, n int) error {
 	if k.left -= int64(n); k.left > 0 {
 		return nil
 	}
-	e.flow.Lock()
-	defer e.flow.Unlock()
-	for conn, blob := range e.connections() {
+	e.p.flow.Lock()
+	defer e.p.flow.Unlock()
+	for conn, blob := range e.p.connections() {
 		drain(conn)
-		e.note(&exchange{blob: blob}, func(t *traffic) { t.cuts++ })
+		e.p.note(blob, func(t *Traffic) { t.Cuts++ })
 	}
 	k.kill()
 	k.kill = nil
@@ -61,14 +61,14 @@ func (k *killer) before(e *exchange, n int) error {
 
 // connections returns those that live, and the last blob by each: all of it may have
 // been sent, and not been stored by the client yet.
-func (p *faultProxy) connections() map[net.Conn]string {
+func (p *Proxy) connections() map[net.Conn]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.last)
 }
 
-// waitIdle waits until the proxy knows that its clients have gone.
-func (p *faultProxy) waitIdle() {
+// WaitIdle waits until the proxy knows that its clients have gone.
+func (p *Proxy) WaitIdle() {
 	for range 2000 {
 		if len(p.connections()) == 0 {
 			return
@@ -123,41 +123,4 @@ func procAddr(a net.Addr) string {
 		return ""
 	}
 	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(tcp.IP.To4()), tcp.Port)
-}
-
-// TestUnread: what a reader has not read of a connection is known.
-func TestUnread(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	reader, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	writer, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer writer.Close()
-	for _, step := range []struct{ write, read, want int }{{5000, 0, 5000}, {0, 2000, 3000}, {0, 3000, 0}} {
-		if _, err := writer.Write(make([]byte, step.write)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(reader, make([]byte, step.read)); err != nil {
-			t.Fatal(err)
-		}
-		// What has arrived is known a moment later.
-		for range 100 {
-			if n, err := unread(writer); err != nil || n == int64(step.want) {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-		if n, err := unread(writer); err != nil || n != int64(step.want) {
-			t.Errorf("after %+v: %d, %v", step, n, err)
-		}
-	}
 }
