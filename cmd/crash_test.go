@@ -34,10 +34,15 @@ const tagName = "tag:1"
 // undisturbed pulls an image of layers by the pipe of cfs-pull.
 func undisturbed(t *testing.T, layers [][]byte, options ...string) pulled {
 	t.Helper()
-	dir, repo := t.TempDir(), filepath.Join(cmdtest.Scratch(t), "repo")
-	imagetest.Make(t, dir, layers...)
-	options = append([]string{"cfs-pull --init --insecure --progress plain"}, options...)
-	p := pulled{code: strings.Join(options, " ") + " oci:" + dir + " " + tagName}
+	return pulledInto(t, filepath.Join(cmdtest.Scratch(t), "repo"), layers, append([]string{"--insecure"}, options...)...)
+}
+
+// pulledInto is undisturbed in a certain repository, which may be a secure one.
+func pulledInto(t *testing.T, repo string, layers [][]byte, options ...string) pulled {
+	t.Helper()
+	layout := t.TempDir()
+	imagetest.Make(t, layout, layers...)
+	p := pulled{code: "cfs-pull --init --progress plain " + strings.Join(options, " ") + " oci:" + layout + " " + tagName}
 	start := time.Now()
 	p.records = must(t, repo, p.code)
 	p.took = time.Since(start)

@@ -3,18 +3,18 @@ package imagetest
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
+	"strconv"
 	"testing"
 )
 
 // Text returns n bytes of text that a seed gives.
 func Text(seed uint64, n int) string {
 	r := rand.New(rand.NewPCG(seed, 1))
-	var b strings.Builder
-	for b.Len() < n {
-		fmt.Fprintf(&b, "%x\n", r.Uint64())
+	b := make([]byte, 0, n+17)
+	for len(b) < n {
+		b = append(strconv.AppendUint(b, r.Uint64(), 16), '\n')
 	}
-	return b.String()[:n]
+	return string(b[:n])
 }
 
 // Noise returns n bytes that a seed gives and that do not compress.
@@ -38,12 +38,13 @@ func NoiseLayers(t testing.TB, seed uint64, sizes ...int) (layers [][]byte) {
 // tried. One of their files is the same in all.
 func SmallLayers(t testing.TB) (layers [][]byte) {
 	t.Helper()
+	same := Text(99, 300_000)
 	for i := range 3 {
 		layers = append(layers, Tar(t, Aged(
 			Dir("usr", 0o755),
 			File(fmt.Sprintf("usr/small%d", i), "small"),
 			File(fmt.Sprintf("usr/file%d", i), Text(uint64(i), 3000)),
-			File("usr/same", Text(99, 300_000)),
+			File("usr/same", same),
 		)...))
 	}
 	return layers
