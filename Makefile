@@ -1,9 +1,11 @@
 # make           builds the tools into bin/
 # make demo      pulls a shipped image, shows it, and cleans up after itself
 # make test      everything that CI runs; all output goes to bin/test.log
+# make test-fast the same but for what takes long, needs root, or more than loopback: go test
+#                -short; for while one works, a minute on two processors
 # make man       the manual pages, into bin/man/
 # make install   tools, manual pages and completion, into $(DESTDIR)$(PREFIX)
-# make soak      what takes longer than CI has
+# make soak      all cases of the tests of which make test has a sample
 # make bench     Go benchmarks
 
 TOOLS := cfs-fetch cfs-import cfs-mkerofs cfs-link cfs-gc cfs-mount
@@ -12,7 +14,7 @@ PREFIX ?= /usr/local
 GO ?= go
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X cfs/lib/tool.Version=$(VERSION)'
 
-.PHONY: all test check demo soak bench man install clean FORCE
+.PHONY: all test test-fast check demo soak bench man install clean FORCE
 
 all: $(TOOLS:%=bin/%) bin/cfs-pull
 
@@ -27,8 +29,13 @@ FORCE:
 check:
 	scripts/check
 
+# Half of what runs at once waits, for a process or a registry.
 test: all check
-	$(GO) run ./scripts/test bin/test.log -timeout 20m ./...
+	$(GO) run ./scripts/test bin/test.log -timeout 20m -parallel 4 ./...
+
+test-fast:
+	@mkdir -p bin
+	$(GO) run ./scripts/test bin/test.log -short -parallel 4 ./...
 
 demo: all
 	GO="$(GO)" scripts/demo

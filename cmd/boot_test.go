@@ -29,6 +29,8 @@ func (v vector) boot(t *testing.T, format, hash string) string {
 // TestBootVectors: the boot image of every image of the vectors, pulled, is what it is
 // for the reference, and stands beside the plain one.
 func TestBootVectors(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	for _, v := range readVectors(t, "boot/*", "images/bootable-*") {
 		for _, hash := range hashes {
 			t.Run(v.name+"/"+hash, func(t *testing.T) {
@@ -77,6 +79,8 @@ func (v vector) checkBootDump(t *testing.T, repo, hash string) {
 
 // TestBootFormats: the same in repositories of other formats, and added later.
 func TestBootFormats(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	list := readVectors(t, "boot/*", "images/bootable-*")
 	for _, formats := range []string{"0", "2,1"} {
 		for _, hash := range hashes {
@@ -123,6 +127,8 @@ var badPolicy = regexp.MustCompile(`^(bad-regex|bad-type|comment-at-end|missing-
 // TestBootErrors: what has no boot variant for the reference has none here. The plain
 // image is linked and tagged all the same, and the status says that a part is missing.
 func TestBootErrors(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	for _, v := range readVectors(t, "boot/errors/*") {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
@@ -158,6 +164,7 @@ func TestBootErrors(t *testing.T) {
 // TestMountBootable mounts the plain and the boot image of each bootable image of the
 // vectors, by its tag.
 func TestMountBootable(t *testing.T) {
+	t.Parallel()
 	needComposefs(t)
 	for _, v := range readVectors(t, "images/bootable-*") {
 		t.Run(v.name, func(t *testing.T) {

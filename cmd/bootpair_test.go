@@ -90,6 +90,8 @@ func (b bootPull) bothPulled(t *testing.T) (repo string) {
 // TestBootPair: of two images that share most layers each is stored once, and what one
 // needs outlives the other.
 func TestBootPair(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	for _, b := range bootPulls {
 		t.Run(b.name, func(t *testing.T) {
 			template := b.bothPulled(t)
@@ -160,6 +162,7 @@ func (b bootPull) images(t *testing.T, repo, tag string) map[string]string {
 // changes something. The first one stays as it is, and what was stored of the second one
 // makes no difference to the next pull of it, nor to its end.
 func TestKillBootPull(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	for _, b := range bootPulls {
 		t.Run(b.name, func(t *testing.T) {
@@ -169,7 +172,7 @@ func TestKillBootPull(t *testing.T) {
 			must(t, template, "cfs-link untag v2 && cfs-gc")
 			first := b.images(t, template, "v1")
 			calls := p.countCalls(t, copyOf(t, template), trap.Any)
-			for i, n := range cmdtest.Sample(calls, 16) {
+			for i, n := range cmdtest.Sample(calls, 5) {
 				t.Run(fmt.Sprint(n), func(t *testing.T) {
 					t.Parallel()
 					repo := copyOf(t, template)

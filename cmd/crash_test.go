@@ -165,10 +165,11 @@ func wantOnlyMeta(t *testing.T, repo string) {
 // TestKillAtEachCall kills a whole pull before a system call by which it changes
 // something, each of them in a long test.
 func TestKillAtEachCall(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	calls := p.countCalls(t, cmdtest.Scratch(t)+"/repo", trap.Any)
-	for i, n := range cmdtest.Sample(calls, 25) {
+	for i, n := range cmdtest.Sample(calls, 8) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			repo := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -182,23 +183,31 @@ func TestKillAtEachCall(t *testing.T) {
 // write a certain record: the records before it have gone through, the other stages
 // go on. The exit status of the pipe must tell.
 func TestKillStage(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
+	type stage struct {
+		writer string
+		n      int // the record that it is about to write
+		victim string
+	}
+	var all []stage
 	stages := []string{"cfs-fetch", "cfs-import", "cfs-mkerofs", "cfs-link"}
 	// Three layers, config and manifest; then also an image; then also a tag.
 	writes := []int{5, 5, 6, 7}
 	for i, writer := range stages {
 		for n := 1; n <= writes[i]; n++ {
 			for _, victim := range stages[max(0, i-1):min(i+2, len(stages))] {
-				if (n+i)%3 != 0 && victim != writer && cmdtest.Soak(0, 1) == 0 {
-					continue
-				}
-				t.Run(fmt.Sprintf("%s at record %d of %s", victim, n, writer), func(t *testing.T) {
-					t.Parallel()
-					p.killStage(t, writer, n, victim)
-				})
+				all = append(all, stage{writer, n, victim})
 			}
 		}
+	}
+	for _, k := range cmdtest.Sample(len(all), 12) {
+		s := all[k-1]
+		t.Run(fmt.Sprintf("%s at record %d of %s", s.victim, s.n, s.writer), func(t *testing.T) {
+			t.Parallel()
+			p.killStage(t, s.writer, s.n, s.victim)
+		})
 	}
 }
 
@@ -228,10 +237,11 @@ func (p *pulled) killStage(t *testing.T, writer string, n int, victim string) {
 
 // TestKillAnyTime kills whole pulls of some size at random times.
 func TestKillAnyTime(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.ManyFiles(t))
 	random := rand.New(rand.NewPCG(1, 2))
-	for n := range cmdtest.Soak(30, 1000) {
+	for n := range cmdtest.Soak(10, 1000) {
 		after := time.Duration(random.Float64() * 1.2 * float64(p.took))
 		t.Run(fmt.Sprint(n, " after ", after), func(t *testing.T) {
 			t.Parallel()
@@ -253,6 +263,7 @@ func TestKillAnyTime(t *testing.T) {
 // TestResume kills cfs-import after it has said of some layers that they are stored.
 // Those stay over a collection, and a second pull stores nothing of them again.
 func TestResume(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.ManyFiles(t))
 	const layers = 5 // of manyFiles

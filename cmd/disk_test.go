@@ -21,10 +21,11 @@ import (
 // TestFullAtEachCall fails, as a full disk does, a system call of a whole pull, each of
 // them in a long test. What fails says so, and the same command succeeds afterwards.
 func TestFullAtEachCall(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	calls := p.countCalls(t, cmdtest.Scratch(t)+"/repo", trap.Changes)
-	for i, n := range cmdtest.Sample(calls, 20) {
+	for i, n := range cmdtest.Sample(calls, 7) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			repo := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -44,7 +45,7 @@ func TestFullAtEachCall(t *testing.T) {
 // mountImage makes a file system of some MiB and mounts it.
 func mountImage(t *testing.T, mebibytes int, options string) (dir, device string) {
 	t.Helper()
-	base := t.TempDir()
+	base := cmdtest.Scratch(t)
 	dir, device = base+"/mnt", base+"/disk"
 	needMount(t, "mkfs.ext4")
 	must(t, "", fmt.Sprintf("truncate -s %dM %s && mkfs.ext4 -q -m 0 %s && mkdir %s", mebibytes, device, device, dir))
@@ -58,6 +59,7 @@ func mountImage(t *testing.T, mebibytes int, options string) (dir, device string
 // needMount skips a test where nothing can be mounted, or programs are missing.
 func needMount(t *testing.T, programs ...string) {
 	t.Helper()
+	cmdtest.Slow(t)
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: only root can mount")
 	}
@@ -99,6 +101,7 @@ func fill(t *testing.T, dir string, but int64) (filler string) {
 
 // TestFullDisk lets the disk be full at each stage in turn.
 func TestFullDisk(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.ManyFiles(t))
 	source := p.source()
@@ -134,6 +137,7 @@ func TestFullDisk(t *testing.T) {
 
 // What is full can be emptied.
 func TestCollectFullDisk(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.ManyFiles(t))
 	dir, _ := mountImage(t, 32, "rw")
@@ -144,6 +148,7 @@ func TestCollectFullDisk(t *testing.T) {
 }
 
 func TestReadOnlyRepository(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	dir, _ := mountImage(t, 32, "rw")
@@ -170,6 +175,7 @@ func TestReadOnlyRepository(t *testing.T) {
 
 // TestUnwritableRepository lets somebody write who may not.
 func TestUnwritableRepository(t *testing.T) {
+	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	base := cmdtest.Scratch(t)
 	repo := base + "/repo"
@@ -215,6 +221,7 @@ func shellAsNobody(t *testing.T, repo, code string) result {
 
 // TestWithoutTmpfile pulls, and is killed, where files without a name cannot be made.
 func TestWithoutTmpfile(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	without := func(before trap.Before) trap.Before {
@@ -236,7 +243,7 @@ func TestWithoutTmpfile(t *testing.T) {
 	}
 	p.sound(t, repo)
 	wantNothing(t, repo)
-	for i, n := range cmdtest.Sample(calls, 10) {
+	for i, n := range cmdtest.Sample(calls, 4) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			repo := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -249,10 +256,11 @@ func TestWithoutTmpfile(t *testing.T) {
 // TestPowerCut takes away, at a system call of a pull, all that is not on the disk yet.
 // What has a name then is whole, and what a record said to be stored is there.
 func TestPowerCut(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	calls := p.countCalls(t, cmdtest.Scratch(t)+"/repo", trap.Any)
-	for i, n := range cmdtest.Sample(calls+1, 11) {
+	for i, n := range cmdtest.Sample(calls+1, 4) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			dir, device := mountImage(t, 16, "commit=1000")
 			r := trapped(t, dir+"/repo", p.code, trap.From(n, trap.Kill))
@@ -267,9 +275,10 @@ func TestPowerCut(t *testing.T) {
 
 // TestPowerCutAfterRecords cuts the power when cfs-import has written some records.
 func TestPowerCutAfterRecords(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
-	for n := range 4 {
+	for n := cmdtest.Soak(1, 0); n < 4; n += cmdtest.Soak(2, 1) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			dir, device := mountImage(t, 16, "commit=1000")
 			finished := p.importSome(t, dir+"/repo", n)
@@ -286,7 +295,7 @@ func TestPowerCutAfterRecords(t *testing.T) {
 // afterCut mounts what of a mounted image is on the disk now.
 func afterCut(t *testing.T, dir, device string) (repo string) {
 	t.Helper()
-	after := filepath.Join(t.TempDir(), "after")
+	after := filepath.Join(cmdtest.Scratch(t), "after")
 	must(t, "", "cp --sparse=always "+device+" "+after+".disk && mkdir "+after+" && mount -o loop "+after+".disk "+after)
 	t.Cleanup(func() { unix.Unmount(after, unix.MNT_DETACH) })
 	return after + "/repo"

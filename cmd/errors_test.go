@@ -50,6 +50,8 @@ var treeErrors = map[string]bool{
 // for what is tolerated. A refusal says what and where, tags nothing, and leaves a
 // repository that is whole.
 func TestErrors(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	list := readVectors(t, "layers/errors/*")
 	if len(list) != len(whatItSays) {
 		t.Errorf("%d error cases, want %d", len(list), len(whatItSays))
@@ -119,6 +121,7 @@ func (v vector) refuse(t *testing.T, repo string, strict bool) {
 // TestDockerTypes: the image of layers with Docker's media types is that of the same
 // layers with OCI's.
 func TestDockerTypes(t *testing.T) {
+	t.Parallel()
 	docker := readVectors(t, "layers/errors/docker-media-type")[0]
 	for _, v := range readVectors(t, "layers/*") {
 		if v.Config != docker.Config {

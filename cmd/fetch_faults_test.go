@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
@@ -15,6 +16,7 @@ import (
 // TestFetchFaults: what a registry does wrong now and then does not keep an image away,
 // and costs no more than it must.
 func TestFetchFaults(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	r := registrytest.DebianOpen(t)
 	layout := randomImage(t, 5, 900_000, 1_200_000)
@@ -124,6 +126,7 @@ func TestFetchManifestFaults(t *testing.T) {
 
 // TestFetchRetryAfter: a registry is not asked before the time that it says.
 func TestFetchRetryAfter(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	f := newFetching(t, registrytest.InProcess(t), 50_000)
 	var asked []time.Time
@@ -139,6 +142,7 @@ func TestFetchRetryAfter(t *testing.T) {
 
 // TestFetchRetryNextDay: nobody waits for as long as a registry may say.
 func TestFetchRetryNextDay(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	f := newFetching(t, registrytest.InProcess(t), 50_000)
 	f.proxy.Blobs = faultproxy.To(f.layers()[0].Digest.String(), faultproxy.Says(http.StatusTooManyRequests, "Retry-After", "86400"))
@@ -164,6 +168,7 @@ func TestFetchWrongBytes(t *testing.T) {
 // TestFetchTryAgain: what does not get better is given up with exit status 75, and what
 // has come by then stays for the next time.
 func TestFetchTryAgain(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	for name, bad := range map[string]faultproxy.Fault{
 		"503":   faultproxy.Then(faultproxy.Breaks(faultproxy.Cut, 400_000), faultproxy.Says(http.StatusServiceUnavailable)),
@@ -208,6 +213,7 @@ func TestFetchMissingBlob(t *testing.T) {
 
 // TestFetchStall: a body that does not go on is given up, and goes on by another request.
 func TestFetchStall(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	f := newFetching(t, registrytest.InProcess(t), 600_000)
 	var second string

@@ -103,6 +103,7 @@ func TestFetchBrokenPipe(t *testing.T) {
 
 // TestFetchMemory: a large blob takes no more memory than a small one.
 func TestFetchMemory(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	r, dir := registrytest.DebianOpen(t), cmdtest.Scratch(t)
 	l := imagetest.NewLayout(t, dir)
@@ -175,6 +176,7 @@ func TestDefaultSpool(t *testing.T) {
 
 // TestFetchTerminal: on a terminal progress is bars, on stderr, and records stay whole.
 func TestFetchTerminal(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	if _, err := exec.LookPath("script"); err != nil {
 		t.Skip("SKIPPED: no terminal can be had: ", err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
 )
@@ -12,6 +13,7 @@ import (
 // TestReferenceChecksPulled: the reference finds nothing wrong with what was pulled,
 // Docker's manifests and archives among it.
 func TestReferenceChecksPulled(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	if _, err := exec.LookPath("cfsctl"); err != nil {
 		t.Skip("SKIPPED: the reference is not here: ", err)
@@ -38,6 +40,7 @@ func TestReferenceChecksPulled(t *testing.T) {
 // TestReferencePullsSame: the reference, pulling from the same registry, gets the same
 // manifest, and an image of the same digest.
 func TestReferencePullsSame(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	if _, err := exec.LookPath("cfsctl"); err != nil {
 		t.Skip("SKIPPED: the reference is not here: ", err)

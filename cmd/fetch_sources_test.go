@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
@@ -23,6 +24,7 @@ import (
 // TestSources: one image gives the same files, layer by layer, wherever it is and in
 // whatever form.
 func TestSources(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	r, h := registrytest.DebianOpen(t), newHome(t)
 	layers := imagetest.SmallLayers(t)

@@ -62,6 +62,7 @@ func (s storm) fault(e *faultproxy.Exchange) {
 // and tag, after failures that have an exit status for what is to be tried again; and no more
 // bytes come than must.
 func TestFetchStorm(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	r := registrytest.DebianOpen(t)
 	layout := randomImage(t, 7, 1_000_000, 1_600_000, 1_100_000, 2_500_000, 1_200_000)
@@ -70,7 +71,7 @@ func TestFetchStorm(t *testing.T) {
 	want.shown = pullWhole(t, r)
 	var all errgroup.Group
 	all.SetLimit(16) // most of the time they wait
-	for n := range cmdtest.Soak(50, 1000) {
+	for n := range cmdtest.Soak(16, 1000) {
 		all.Go(func() error {
 			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				s := storm{seed: uint64(n), lies: n%2 == 1}

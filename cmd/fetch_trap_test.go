@@ -40,6 +40,7 @@ func (p pulled) spooling(base string) pulled {
 // which it changes something, each of them in a long test. The same command succeeds,
 // and leaves nothing in the spool.
 func TestPullKillAtEachCall(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := pulledFrom(t, registrytest.InProcess(t), imagetest.SmallLayers(t))
 	eachCall(t, p, ofFetch, trap.Kill)
@@ -47,6 +48,7 @@ func TestPullKillAtEachCall(t *testing.T) {
 
 // TestPullFullAtEachCall fails such a call as a full disk does.
 func TestPullFullAtEachCall(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := pulledFrom(t, registrytest.InProcess(t), imagetest.SmallLayers(t))
 	eachCall(t, p, func(c trap.Call) bool { return ofFetch(c) && trap.Changes(c) }, trap.Fail(unix.ENOSPC))
@@ -63,7 +65,7 @@ func eachCall(t *testing.T, p pulled, such func(trap.Call) bool, disturb trap.Be
 	if calls < 10 {
 		t.Fatalf("cfs-fetch does only %d such calls", calls)
 	}
-	for i, n := range cmdtest.Sample(calls, 12) {
+	for i, n := range cmdtest.Sample(calls, 6) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			base := cmdtest.Scratch(t)

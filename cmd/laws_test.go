@@ -62,6 +62,8 @@ func contents(t *testing.T, repo string) []string {
 // others alone: what a removed image alone had goes, and nothing of what another needs.
 // The order in which they are pulled does not matter.
 func TestCollectionLaw(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -118,6 +120,8 @@ func dumpAll(t *testing.T, repo string, tags []string) string {
 // TestSameBytes: nothing that is stored depends on the number of CPUs, the clock, the
 // umask, or whether the records are text or JSON.
 func TestSameBytes(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	base, layout := cmdtest.Scratch(t), t.TempDir()
 	imagetest.Make(t, layout, imagetest.ManyFiles(t)...)
 	var want []string

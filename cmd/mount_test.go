@@ -24,6 +24,7 @@ import (
 // needComposefs skips a test where no composefs can be mounted.
 func needComposefs(t *testing.T) {
 	t.Helper()
+	cmdtest.Slow(t)
 	for _, name := range []string{"erofs", "overlay"} {
 		fd, err := unix.Fsopen(name, unix.FSOPEN_CLOEXEC)
 		if err != nil {
@@ -201,6 +202,7 @@ func isCapability(escaped string) bool {
 // TestMountVectors mounts every image of the vectors and compares all that can be seen
 // of it with the reference's dumpfile.
 func TestMountVectors(t *testing.T) {
+	t.Parallel()
 	needComposefs(t)
 	cases, err := filepath.Glob(vectors + "/*/*/layout")
 	if err != nil || len(cases) == 0 {
@@ -235,6 +237,7 @@ func TestMountVectors(t *testing.T) {
 
 // TestMount names an image in each way there is.
 func TestMount(t *testing.T) {
+	t.Parallel()
 	needComposefs(t)
 	p := undisturbed(t, imagetest.ManyFiles(t))
 	// On a file system on which the kernel takes the image for a file of its own, and
@@ -264,6 +267,7 @@ func TestMount(t *testing.T) {
 
 // TestMountReadWrite writes, renames and removes above an image, which stays as it is.
 func TestMountReadWrite(t *testing.T) {
+	t.Parallel()
 	needComposefs(t)
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	base := t.TempDir()
@@ -305,6 +309,7 @@ func TestMountReadWrite(t *testing.T) {
 
 // TestMountErrors: what cannot be mounted is told, and nothing is left mounted.
 func TestMountErrors(t *testing.T) {
+	t.Parallel()
 	needComposefs(t)
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	base := t.TempDir()
@@ -361,6 +366,7 @@ func TestMountErrors(t *testing.T) {
 
 // TestMountAsNobody: who may not mount is told so.
 func TestMountAsNobody(t *testing.T) {
+	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	base := cmdtest.Scratch(t)
 	must(t, base+"/repo", p.code+" && chmod 755 "+base+" $COMPOSEFS_REPO && mkdir "+base+"/dir")
@@ -369,6 +375,7 @@ func TestMountAsNobody(t *testing.T) {
 
 // TestMountKeeps: what is mounted outlives its tag, until it is unmounted.
 func TestMountKeeps(t *testing.T) {
+	t.Parallel()
 	needComposefs(t)
 	p := undisturbed(t, imagetest.ManyFiles(t))
 	repo := filepath.Join(t.TempDir(), "repo")

@@ -30,6 +30,7 @@ func TestPullsOfOneImage(t *testing.T) {
 
 // TestPullIsKilled: a signal to the script alone ends all stages, and no tag moves.
 func TestPullIsKilled(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {

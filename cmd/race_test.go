@@ -17,6 +17,8 @@ import (
 // TestTwoLinks: of two cfs-link that give one config different images at once, neither
 // loses what the other has given it.
 func TestTwoLinks(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	base, layout := cmdtest.Scratch(t), t.TempDir()
 	fresh := filepath.Join(base, "fresh")
 	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))))
@@ -55,6 +57,8 @@ func TestTwoLinks(t *testing.T) {
 // TestTwoPulls: two pulls of one image at once, into a repository that is not there
 // yet, are as good as one.
 func TestTwoPulls(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	base, layout := cmdtest.Scratch(t), t.TempDir()
 	imagetest.Make(t, layout, imagetest.ManyFiles(t)...)
 	pull := "cfs-pull --init --insecure --progress none oci:" + layout
@@ -101,6 +105,7 @@ func meanwhile(t *testing.T, repo, code string, do func()) {
 // TestPullsAndCollections: collections that run again and again while images are
 // pulled make a pull start anew at worst, and break nothing.
 func TestPullsAndCollections(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	repo, layout := filepath.Join(cmdtest.Scratch(t), "repo"), t.TempDir()
 	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))), imagetest.Tar(t, file("usr/b", strings.Repeat("y", 100))))
@@ -128,6 +133,7 @@ func TestPullsAndCollections(t *testing.T) {
 // TestLeasesOfAnother: a pull that ends takes all leases for its manifest with it, also
 // those of another pull of the same image, which then goes on all the same.
 func TestLeasesOfAnother(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	base, layout := cmdtest.Scratch(t), t.TempDir()
 	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755)), imagetest.Tar(t, file("usr/a", "")), imagetest.Tar(t, file("usr/b", "")))

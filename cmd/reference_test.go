@@ -55,6 +55,7 @@ const (
 
 // TestReference: every tool reads the reference's repository.
 func TestReference(t *testing.T) {
+	t.Parallel()
 	repo := untarSmall(t)
 	readReference(t, repo)
 
@@ -102,6 +103,7 @@ func readReference(t *testing.T, repo string) {
 // TestReferencePull: pulling again what the reference has pulled writes nothing, and
 // an EROFS image that was lost comes back.
 func TestReferencePull(t *testing.T) {
+	t.Parallel()
 	repo := untarSmall(t)
 	before := timedList(t, repo)
 	first := must(t, repo, smallPull)
@@ -141,6 +143,7 @@ func timedList(t *testing.T, repo string) string {
 // TestOldHeader: the same repository with all splitstreams in the layout of the
 // header that earlier versions of the reference wrote.
 func TestOldHeader(t *testing.T) {
+	t.Parallel()
 	repo := untarSmall(t)
 	must(t, repo, "cfs-gc")
 	renamed := map[string]verity.ID{} // objects of streams, by the digest that they had
@@ -217,6 +220,7 @@ func ageHeader(t *testing.T, repo, link string, renamed map[string]verity.ID) {
 // TestNoMetadata: a repository from before there was meta.json is one of format 2, which
 // is only read.
 func TestNoMetadata(t *testing.T) {
+	t.Parallel()
 	repo := untarSmall(t)
 	must(t, repo, "cfs-gc")
 	if err := os.Remove(filepath.Join(repo, "meta.json")); err != nil {
@@ -246,6 +250,7 @@ func TestNoMetadata(t *testing.T) {
 // TestLaterReferences: references to images of kinds that a later writer may have stay
 // with a config that is written again.
 func TestLaterReferences(t *testing.T) {
+	t.Parallel()
 	repo := untarSmall(t)
 	link := filepath.Join(repo, "streams/oci-config-"+smallConfig)
 	file, err := os.ReadFile(link)

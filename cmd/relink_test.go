@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 // TestKillRelink kills a cfs-link that adds an EROFS image to what is tagged.
 func TestKillRelink(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	template := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -25,6 +27,7 @@ func TestKillRelink(t *testing.T) {
 
 // TestKillRepull kills a pull of what is tagged, but has no EROFS image yet.
 func TestKillRepull(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	template := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -33,32 +36,38 @@ func TestKillRepull(t *testing.T) {
 	p.killRelink(t, template)
 }
 
-// killRelink kills a command that links what is tagged anew, before each system call of
-// cfs-link, the window "config rewritten, manifest not yet" among them. All that the tag
-// led to before must outlive the next collection.
+// killRelink kills a command that links what is tagged anew, before system calls of
+// cfs-link, the first of those in the window "config rewritten, manifest not yet" among
+// them. All that the tag led to before must outlive the next collection.
 func (p *pulled) killRelink(t *testing.T, template string) {
-	linked := copyOf(t, template)
-	calls := 0
-	r := trapped(t, linked, p.code, trap.Only(ofLink, trap.Count(&calls)))
+	linked, calls, window := copyOf(t, template), 0, 0
+	r := trapped(t, linked, p.code, trap.Only(ofLink, func(trap.Call) error {
+		if calls++; window == 0 && inWindow(t, linked) {
+			window = calls
+		}
+		return nil
+	}))
 	p.records = r.Stdout
 	p.shown = append(p.shown, must(t, linked, "cfs-link show "+tagName))
 	if r.Status != 0 || p.shown[0] == p.shown[1] {
 		t.Fatalf("exit status %d, records\n%s\n%s", r.Status, r.Stdout, r.Stderr)
 	}
-	windows := 0
-	for n := 1; n <= calls; n += cmdtest.Soak(2, 1) {
+	if window == 0 {
+		t.Error("no call is between rewriting the config and rewriting the manifest")
+	}
+	list := append(cmdtest.Sample(calls, 5), window)
+	slices.Sort(list)
+	for i, n := range slices.Compact(list) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
 			repo := copyOf(t, template)
 			trapped(t, repo, p.code, trap.Only(ofLink, trap.From(n, trap.Kill)))
-			if inWindow(t, repo) {
-				windows++
+			if n == window && !inWindow(t, repo) {
+				t.Error("it was not killed between rewriting the config and rewriting the manifest")
 			}
 			must(t, repo, "cfs-link show "+tagName)
-			p.recovers(t, repo, 1+n/2%2)
+			p.recovers(t, repo, 1+i%2)
 		})
-	}
-	if windows == 0 {
-		t.Error("none was killed between rewriting the config and rewriting the manifest")
 	}
 }
 
@@ -92,6 +101,7 @@ func inWindow(t *testing.T, repo string) bool {
 // call. What stays must be whole, or go with the next collection, and must not be
 // taken for whole by the next pull.
 func TestKillCollect(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	template := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -101,7 +111,7 @@ func TestKillCollect(t *testing.T) {
 	must(t, template, "cfs-pull oci:"+other+" other && cfs-link untag "+tagName)
 	calls := 0
 	trapped(t, copyOf(t, template), "cfs-gc", trap.Count(&calls))
-	for n := 1; n <= calls; n++ {
+	for _, n := range cmdtest.Sample(calls, 5) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			repo := copyOf(t, template)
@@ -117,6 +127,7 @@ func TestKillCollect(t *testing.T) {
 // TestKillRepair kills repairs before each system call. The next one ends it, and a
 // pull makes all whole again.
 func TestKillRepair(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	template := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -127,7 +138,7 @@ func TestKillRepair(t *testing.T) {
 	const repair = "cfs-gc check --repair"
 	calls := 0
 	trapped(t, copyOf(t, template), repair, trap.Count(&calls))
-	for n := 1; n <= calls; n++ {
+	for _, n := range cmdtest.Sample(calls, 5) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			repo := copyOf(t, template)
@@ -143,6 +154,7 @@ func TestKillRepair(t *testing.T) {
 // TestLinkTogether runs a cfs-link while another one is at some system call. Each adds an
 // EROFS image to the same config, and both stay.
 func TestLinkTogether(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	template := filepath.Join(cmdtest.Scratch(t), "repo")
@@ -152,7 +164,7 @@ func TestLinkTogether(t *testing.T) {
 	}
 	calls := 0
 	trapped(t, copyOf(t, template), add(1), trap.Only(ofLink, trap.Count(&calls)))
-	for n := 1; n <= calls; n += cmdtest.Soak(4, 1) {
+	for _, n := range cmdtest.Sample(calls, 4) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			repo, begun, ended := copyOf(t, template), false, make(chan result, 1)

@@ -18,6 +18,7 @@ import (
 // needVerity returns a folder whose file system has fs-verity, or skips the test.
 func needVerity(t *testing.T) string {
 	t.Helper()
+	cmdtest.Slow(t)
 	dir := t.TempDir()
 	name := dir + "/file"
 	must(t, "", "echo x > "+name)

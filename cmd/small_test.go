@@ -41,6 +41,7 @@ func readSmall(t *testing.T, name string) string {
 // collection leave, but for the compressed sections of the splitstreams, and so
 // their own digests.
 func TestSmall(t *testing.T) {
+	t.Parallel()
 	want := newSnapshot(readSmall(t, "listing-after-gc.txt"))
 	repo := filepath.Join(cmdtest.Scratch(t), "repo")
 	must(t, repo, smallPull+" --init --insecure --algorithm fsverity-sha256-12")

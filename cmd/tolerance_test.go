@@ -101,6 +101,7 @@ var tolerance = map[string]struct {
 // TestTolerance: what the reference refuses and we take, by the rules that are written
 // down for it; and what we refuse and it takes.
 func TestTolerance(t *testing.T) {
+	t.Parallel()
 	for name, c := range tolerance {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,6 +135,7 @@ func TestTolerance(t *testing.T) {
 // TestParentsWrittenOut: an image with missing parents is the image of the same files
 // with all of them written out.
 func TestParentsWrittenOut(t *testing.T) {
+	t.Parallel()
 	files := []member{file("usr/share/doc/a", "x"), symlink("usr/bin/deep/down/here", "there"), file("etc/a", strings.Repeat("y", 100)), hardlink("var/lib/b", "etc/a")}
 	var dirs []member
 	for _, name := range []string{"usr", "usr/share", "usr/share/doc", "usr/bin", "usr/bin/deep", "usr/bin/deep/down", "etc", "var", "var/lib"} {

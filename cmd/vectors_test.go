@@ -70,6 +70,8 @@ const vectorPlatform = "--platform linux/amd64"
 
 // TestVectors: every image of the vectors, pulled, is what it is for the reference.
 func TestVectors(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
 	for _, v := range readVectors(t, "layers/*", "images/*") {
 		for _, hash := range hashes {
 			t.Run(v.name+"/"+hash, func(t *testing.T) {
@@ -148,6 +150,7 @@ func (v vector) checkLayers(t *testing.T, repo string) {
 // TestVectorFormats: in repositories of other formats, too, all the vectors' images
 // are what they are for the reference; here in one pipe, one after the other.
 func TestVectorFormats(t *testing.T) {
+	t.Parallel()
 	list := readVectors(t, "layers/*", "images/*", "boot/*")
 	for _, formats := range []string{"0", "2,1"} {
 		for _, hash := range hashes {

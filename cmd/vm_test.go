@@ -13,9 +13,7 @@ import (
 // fs-verity, and is not the newest; in a long test also others that mount.
 func TestInVM(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("SKIPPED: -short, and so secure repositories are not tested")
-	}
+	cmdtest.Slow(t)
 	const script = "../scripts/verity-vm"
 	if out, err := exec.Command(script, "--prepare").CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, and so secure repositories are not tested: %s --prepare: %v\n%s", script, err, out)

@@ -23,6 +23,7 @@ import (
 // TestRegistryProgram: what the demo pulls from serves the demo's image, and ends with
 // its stdin.
 func TestRegistryProgram(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	program, image := filepath.Join(t.TempDir(), "registry"), filepath.Join(cmdtest.Root(t), "testdata/demo-image")
 	cmdtest.Must(t, cmdtest.Root(t), "go build -o "+cmdtest.Quote(program)+" ./testdata/registry")

@@ -19,6 +19,7 @@ import (
 func TestMain(m *testing.M) { cmdtest.Main(m) }
 
 func TestRegistries(t *testing.T) {
+	cmdtest.Slow(t)
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB) *Registry{
 		"in process": func(t testing.TB) *Registry { return InProcess(t) },
