@@ -1,11 +1,9 @@
 package cmd
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/faultproxy"
@@ -124,31 +122,6 @@ func TestFetchManifestFaults(t *testing.T) {
 	})
 }
 
-// TestFetchRetryAfter: a registry is not asked before the time that it says.
-func TestFetchRetryAfter(t *testing.T) {
-	cmdtest.Slow(t)
-	t.Parallel()
-	f := newFetching(t, registrytest.InProcess(t), 50_000)
-	var asked []time.Time
-	f.proxy.Blobs = faultproxy.To(f.layers()[0].Digest.String(), func(e *faultproxy.Exchange) {
-		asked = append(asked, time.Now())
-		faultproxy.Once(faultproxy.Says(http.StatusTooManyRequests, "Retry-After", "2"))(e)
-	})
-	f.succeeds()
-	if len(asked) != 2 || asked[1].Sub(asked[0]) < 2*time.Second {
-		t.Errorf("it asked at %v", asked)
-	}
-}
-
-// TestFetchRetryNextDay: nobody waits for as long as a registry may say.
-func TestFetchRetryNextDay(t *testing.T) {
-	cmdtest.Slow(t)
-	t.Parallel()
-	f := newFetching(t, registrytest.InProcess(t), 50_000)
-	f.proxy.Blobs = faultproxy.To(f.layers()[0].Digest.String(), faultproxy.Says(http.StatusTooManyRequests, "Retry-After", "86400"))
-	f.fails(75, "timeout 30 "+f.code+" --retry-times=2", "429")
-}
-
 // TestFetchWrongBytes: a blob that is not what its digest says is fetched once more,
 // and then given up.
 func TestFetchWrongBytes(t *testing.T) {
@@ -165,40 +138,6 @@ func TestFetchWrongBytes(t *testing.T) {
 	f.succeeds()
 }
 
-// TestFetchTryAgain: what does not get better is given up with exit status 75, and what
-// has come by then stays for the next time.
-func TestFetchTryAgain(t *testing.T) {
-	cmdtest.Slow(t)
-	t.Parallel()
-	for name, bad := range map[string]faultproxy.Fault{
-		"503":   faultproxy.Then(faultproxy.Breaks(faultproxy.Cut, 400_000), faultproxy.Says(http.StatusServiceUnavailable)),
-		"429":   faultproxy.Then(faultproxy.Breaks(faultproxy.Cut, 400_000), faultproxy.Says(http.StatusTooManyRequests)),
-		"reset": faultproxy.Then(faultproxy.Breaks(faultproxy.Cut, 400_000), faultproxy.Breaks(faultproxy.Reset, 0)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := newFetching(t, registrytest.InProcess(t), 900_000)
-			f.proxy.Blobs = faultproxy.To(f.layers()[0].Digest.String(), bad)
-			f.fails(75, f.code+" --retry-times=2", f.layers()[0].Digest.String())
-			if n := f.proxy.Total().Requests; n > 8 {
-				t.Errorf("it asked %d times", n)
-			}
-			f.wantNoBlob(f.layers()[0])
-			f.proxy.Blobs = faultproxy.Pass
-			f.succeeds()
-			f.wantDelivered()
-		})
-	}
-}
-
-func TestFetchNoRegistry(t *testing.T) {
-	t.Parallel()
-	h, r := newHome(t), registrytest.InProcess(t)
-	nobody := "127.0.0.2:1"
-	h.fails(75, "cfs-fetch --tls-verify=false --retry-times=1 --spool=spool docker://"+nobody+"/image:1", nobody)
-	h.fails(3, "cfs-fetch --tls-verify=false --retry-times=1 --spool=spool "+r.Source("missing:1"), "missing")
-}
-
 // TestFetchMissingBlob: a manifest may name what is not there.
 func TestFetchMissingBlob(t *testing.T) {
 	t.Parallel()
@@ -208,90 +147,5 @@ func TestFetchMissingBlob(t *testing.T) {
 	f.fails(3, f.code, missing)
 	if n := f.proxy.Of(missing).Requests; n > 2 {
 		t.Errorf("it asked %d times for what is not there", n)
-	}
-}
-
-// TestFetchStall: a body that does not go on is given up, and goes on by another request.
-func TestFetchStall(t *testing.T) {
-	cmdtest.Slow(t)
-	t.Parallel()
-	f := newFetching(t, registrytest.InProcess(t), 600_000)
-	var second string
-	f.proxy.Blobs = faultproxy.To(f.layers()[0].Digest.String(), func(e *faultproxy.Exchange) {
-		if e.Nth == 1 {
-			second = e.R.Header.Get("Range")
-		}
-		faultproxy.Once(faultproxy.Breaks(faultproxy.Stall, 200_000))(e)
-	})
-	f.code += " --idle-timeout=1s"
-	f.succeeds()
-	// A slow machine may make a second request stall too: it is not counted what came.
-	var from int
-	if n, _ := fmt.Sscanf(second, "bytes=%d-", &from); n != 1 || from < 100_000 || from > 200_000 {
-		t.Errorf("the second request was for %q, want what comes after some 200000 bytes", second)
-	}
-}
-
-// TestFetchKilled kills cfs-fetch in the middle of a blob: the next one goes on there.
-func TestFetchKilled(t *testing.T) {
-	t.Parallel()
-	f := newFetching(t, registrytest.DebianOpen(t), 1_500_000, 700_000, 800_000)
-	for i := range 4 {
-		if r := f.killedAfter(500_000, f.code); r.Status != -1 {
-			t.Fatalf("kill %d: exit status %d\n%s", i, r.Status, r.Stderr)
-		}
-	}
-	f.succeeds()
-	f.wantDelivered()
-}
-
-// TestFetchTokenExpires: a token expires while a blob comes. The rest is fetched by a new
-// one.
-func TestFetchTokenExpires(t *testing.T) {
-	t.Parallel()
-	r, s := registrytest.DebianTokens(t)
-	f := newFetching(t, r, 600_000)
-	before, first := s.Given.Load(), ""
-	f.proxy.Blobs = faultproxy.To(f.layers()[0].Digest.String(), func(e *faultproxy.Exchange) {
-		authorization := e.R.Header.Get("Authorization")
-		switch {
-		case first == "" && authorization != "":
-			first = authorization
-			faultproxy.Breaks(faultproxy.Cut, 200_000)(e)
-		case authorization == first:
-			// By now it has expired: the registry gets one that really has.
-			e.R.Header.Set("Authorization", "Bearer "+s.Token([]string{"repository:some/image:pull"}, -time.Minute))
-			faultproxy.Pass(e)
-		default:
-			faultproxy.Pass(e)
-		}
-	})
-	f.succeeds()
-	f.wantDelivered()
-	if n := s.Given.Load() - before; n != 2 {
-		t.Errorf("%d tokens were given, want 2", n)
-	}
-	if got := f.proxy.Of(f.layers()[0].Digest.String()); got.Requests != 3 || got.Cuts != 1 {
-		t.Errorf("%+v: want one that was cut, one that was refused, one that went through", got)
-	}
-}
-
-// TestFetchUnauthorizedForEver: a registry that takes no token is asked only so often.
-func TestFetchUnauthorizedForEver(t *testing.T) {
-	t.Parallel()
-	r, s := registrytest.DebianTokens(t)
-	f := newFetching(t, r, 50_000)
-	blob := f.layers()[0].Digest.String()
-	f.code += " --retry-times=2"
-	f.proxy.Blobs = faultproxy.To(blob, faultproxy.Says(http.StatusUnauthorized, "WWW-Authenticate",
-		fmt.Sprintf(`Bearer realm="%s/token",service="%s",scope="repository:some/image:pull"`, s.URL, registrytest.TokenService)))
-	got := f.run(f.code)
-	if got.Status != 1 && got.Status != 75 {
-		t.Errorf("exit status %d, want 1 or 75", got.Status)
-	}
-	wantError(t, got, got.Status, blob, "401")
-	// Each time with the token that it has, and with a new one.
-	if n := f.proxy.Of(blob).Requests; n > 2*(2+1) {
-		t.Errorf("it asked %d times", n)
 	}
 }

@@ -2,16 +2,12 @@ package cmd
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
 )
@@ -100,72 +96,4 @@ func TestPlanInSpool(t *testing.T) {
 	if got := numbers(f.must(f.code + " --plan")); !slices.Contains(got, 0) {
 		t.Errorf("all is there; the plan has the numbers %d", got)
 	}
-}
-
-// TestFetchProgress: progress goes to stderr, in the form that was asked for.
-func TestFetchProgress(t *testing.T) {
-	t.Parallel()
-	r := registrytest.InProcess(t)
-	layout := randomImage(t, 22, 200_000, 300_000)
-	r.Push(t, layout, "some/image:1")
-	records := ""
-	for _, form := range []string{"none", "plain", "json", "auto"} {
-		f := fetchingOf(t, r, layout, "some/image:1")
-		f.code = strings.Replace(f.code, "--progress=none", "--progress="+form, 1)
-		got := f.succeeds()
-		if same := sortedLines(strings.NewReplacer(f.dir, "", f.proxy.Addr, "").Replace(got.Stdout)); records == "" {
-			records = same
-		} else if same != records {
-			t.Errorf("%s: records\n%s\nwant\n%s", form, same, records)
-		}
-		switch form {
-		case "none":
-			if got.Stderr != "" {
-				t.Errorf("none: stderr %q", got.Stderr)
-			}
-			continue
-		case "json":
-			wantJSONLines(t, got.Stderr)
-		}
-		for _, l := range f.layers() {
-			if !strings.Contains(got.Stderr, l.Digest.Encoded()[:12]) {
-				t.Errorf("%s: nothing about layer %s in\n%s", form, l.Digest, got.Stderr)
-			}
-		}
-		if strings.ContainsAny(got.Stderr, "\r\x1b") {
-			t.Errorf("%s: it moves the cursor though there is no terminal: %q", form, got.Stderr)
-		}
-	}
-	f := fetchingOf(t, r, layout, "some/image:1")
-	f.fails(2, strings.Replace(f.code, "--progress=none", "--progress=much", 1), "progress")
-}
-
-// TestFetchJobs: as many layers come at once as was said.
-func TestFetchJobs(t *testing.T) {
-	t.Parallel()
-	f := newFetching(t, registrytest.InProcess(t), 60_000, 61_000, 62_000, 63_000)
-	config := imagetest.Manifest(t, f.layout).Config.Digest.String()
-	for jobs := range 2 {
-		jobs++
-		var now, peak atomic.Int32
-		f.proxy.Blobs = func(e *faultproxy.Exchange) {
-			if e.Blob == config {
-				faultproxy.Pass(e)
-				return
-			}
-			n := now.Add(1)
-			for old := peak.Load(); n > old && !peak.CompareAndSwap(old, n); old = peak.Load() {
-			}
-			eventually(t, fmt.Sprintf("--jobs=%d has as many under way", jobs), func() bool { return int(peak.Load()) >= jobs })
-			time.Sleep(50 * time.Millisecond) // for one more to come, if it were wrong
-			now.Add(-1)
-			faultproxy.Pass(e)
-		}
-		f.must("rm -rf spool")
-		f.must(fmt.Sprint(f.code, " --jobs=", jobs))
-		if n := int(peak.Load()); n != jobs {
-			t.Errorf("--jobs=%d: %d came at once", jobs, n)
-		}
-	}
-	f.fails(2, f.code+" --jobs=0", "jobs")
 }

@@ -4,19 +4,17 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
-
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 )
 
 // TestFetchGoesOn: a layer's record is written while another layer is still on its way.
@@ -60,35 +58,6 @@ func TestFetchGoesOn(t *testing.T) {
 		t.Error(err)
 	}
 	f.wantRecords(first + rest)
-}
-
-// TestFetchInterrupted: signals stop it at once, nothing half-written gets a final
-// name, and the next time it goes on.
-func TestFetchInterrupted(t *testing.T) {
-	t.Parallel()
-	for _, signal := range []syscall.Signal{unix.SIGINT, unix.SIGTERM} {
-		t.Run(signal.String(), func(t *testing.T) {
-			t.Parallel()
-			f := newFetching(t, registrytest.InProcess(t), 900_000)
-			layer := f.layers()[0]
-			c := f.command("exec " + f.code + " --idle-timeout=1h")
-			f.proxy.Blobs = faultproxy.To(layer.Digest.String(), faultproxy.Once(faultproxy.Breaks(faultproxy.Stall, 600_000)))
-			go func() {
-				eventually(t, "the layer has stalled", func() bool { return f.proxy.Of(layer.Digest.String()).Cuts == 1 })
-				c.Process.Signal(signal)
-			}()
-			r := cmdtest.Run(t, c)
-			if got := c.ProcessState.Sys().(syscall.WaitStatus); !got.Signaled() || got.Signal() != signal {
-				t.Errorf("it ended with %v", c.ProcessState)
-			}
-			if strings.Contains(r.Stdout, "layer ") {
-				t.Errorf("records:\n%s", r.Stdout)
-			}
-			f.wantNoBlob(layer)
-			f.succeeds()
-			f.wantDelivered()
-		})
-	}
 }
 
 // TestFetchBrokenPipe: who reads no records any more ends it.
@@ -158,50 +127,32 @@ func TestFetchEndless(t *testing.T) {
 	f.fails(4, strings.Replace(f.code, "/spool", "/new-spool", 1)+" --retry-times=0", "manifest")
 }
 
-// TestDefaultSpool: without --spool the user's cache is it.
-func TestDefaultSpool(t *testing.T) {
+// TestFetchJobs: as many layers come at once as was said.
+func TestFetchJobs(t *testing.T) {
 	t.Parallel()
-	f := newFetching(t, registrytest.InProcess(t), 1000)
-	code := strings.Replace(f.code, "--spool=$HOME/spool", "", 1)
-	if got := f.must(code); strings.Count(got, " path="+f.dir+"/.cache/") != 3 {
-		t.Errorf("records:\n%s\nwant paths below %s/.cache", got, f.dir)
-	}
-	f.setenv("XDG_CACHE_HOME", f.dir+"/mine")
-	if got := f.must(code); strings.Count(got, " path="+f.dir+"/mine/") != 3 {
-		t.Errorf("records:\n%s\nwant paths below %s/mine", got, f.dir)
-	}
-	f.must(strings.Replace(code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
-	wantEmptySpool(t, f.dir+"/mine/cfs/spool")
-}
-
-// TestFetchTerminal: on a terminal progress is bars, on stderr, and records stay whole.
-func TestFetchTerminal(t *testing.T) {
-	cmdtest.Slow(t)
-	t.Parallel()
-	if _, err := exec.LookPath("script"); err != nil {
-		t.Skip("SKIPPED: no terminal can be had: ", err)
-	}
-	r := registrytest.InProcess(t)
-	layout := randomImage(t, 25, 700_000, 800_000)
-	r.Push(t, layout, "some/image:1")
-	for name, size := range map[string]string{"usual": "rows 25 cols 80", "narrow": "rows 5 cols 30", "of unknown size": "rows 0 cols 0"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := fetchingOf(t, r, layout, "some/image:1")
-			f.proxy.Blobs = func(e *faultproxy.Exchange) {
-				time.Sleep(300 * time.Millisecond)
+	f := newFetching(t, registrytest.InProcess(t), 60_000, 61_000, 62_000, 63_000)
+	config := imagetest.Manifest(t, f.layout).Config.Digest.String()
+	for jobs := range 2 {
+		jobs++
+		var now, peak atomic.Int32
+		f.proxy.Blobs = func(e *faultproxy.Exchange) {
+			if e.Blob == config {
 				faultproxy.Pass(e)
+				return
 			}
-			code := f.write("fetch.sh", "#!/bin/sh\nstty "+size+" <&2\n"+strings.Replace(f.code, "--progress=none", "", 1)+" > records\n")
-			seen := f.must("TERM=xterm script -qec " + code + " /dev/null < /dev/null")
-			if !strings.ContainsAny(seen, "\r\x1b") {
-				t.Errorf("the terminal shows %q", seen)
+			n := now.Add(1)
+			for old := peak.Load(); n > old && !peak.CompareAndSwap(old, n); old = peak.Load() {
 			}
-			records, err := os.ReadFile(f.dir + "/records")
-			if err != nil {
-				t.Fatal(err)
-			}
-			f.wantRecords(string(records))
-		})
+			eventually(t, fmt.Sprintf("--jobs=%d has as many under way", jobs), func() bool { return int(peak.Load()) >= jobs })
+			time.Sleep(50 * time.Millisecond) // for one more to come, if it were wrong
+			now.Add(-1)
+			faultproxy.Pass(e)
+		}
+		f.must("rm -rf spool")
+		f.must(fmt.Sprint(f.code, " --jobs=", jobs))
+		if n := int(peak.Load()); n != jobs {
+			t.Errorf("--jobs=%d: %d came at once", jobs, n)
+		}
 	}
+	f.fails(2, f.code+" --jobs=0", "jobs")
 }

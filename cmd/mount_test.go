@@ -1,13 +1,9 @@
 package cmd
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -16,8 +12,6 @@ import (
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
-	"cfs/lib/dumpfile"
-	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
 
@@ -53,150 +47,6 @@ func unmount(t *testing.T, dir string) {
 	if err := unix.Unmount(dir, 0); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// readTree reads a directory as a tree: files of one inode number are hard links.
-// What the mounted files are like is all that it knows.
-func readTree(t *testing.T, dir string, a verity.Algorithm) *tree.Inode {
-	t.Helper()
-	r := treeReader{t, a, map[uint64]*tree.Inode{}, map[*tree.Inode]uint32{}}
-	root := r.read(dir)
-	links := tree.Links(root)
-	for n, want := range r.nlink {
-		if got := max(links[n], 1); got != want {
-			t.Errorf("%d names of an inode with %d links: %+v", got, want, n)
-		}
-	}
-	return root
-}
-
-type treeReader struct {
-	t      *testing.T
-	alg    verity.Algorithm
-	inodes map[uint64]*tree.Inode
-	nlink  map[*tree.Inode]uint32
-}
-
-func (r *treeReader) read(path string) *tree.Inode {
-	r.t.Helper()
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		r.t.Fatalf("%s: %v", path, err)
-	}
-	n := &tree.Inode{Mode: st.Mode, UID: st.Uid, GID: st.Gid, Mtime: tree.Time{Sec: st.Mtim.Sec, Nsec: uint32(st.Mtim.Nsec)}}
-	if !n.IsDir() {
-		if again := r.inodes[st.Ino]; again != nil {
-			return again
-		}
-		r.inodes[st.Ino], r.nlink[n] = n, uint32(st.Nlink)
-	}
-	r.xattrs(path, n)
-	switch n.Type() {
-	case unix.S_IFDIR:
-		list, err := os.ReadDir(path)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		for _, e := range list {
-			n.Put(e.Name(), r.read(path+"/"+e.Name()))
-		}
-	case unix.S_IFREG:
-		n.Size = uint64(st.Size)
-		r.content(path, n)
-	case unix.S_IFLNK:
-		var err error
-		if n.Target, err = os.Readlink(path); err != nil && st.Size > 0 {
-			r.t.Errorf("%s: %v", path, err)
-		}
-	case unix.S_IFCHR, unix.S_IFBLK:
-		n.Rdev = uint32(st.Rdev)
-	}
-	return n
-}
-
-func (r *treeReader) content(path string, n *tree.Inode) {
-	r.t.Helper()
-	data, err := os.ReadFile(path)
-	switch {
-	case err != nil:
-		r.t.Error(err)
-	case uint64(len(data)) != n.Size:
-		r.t.Errorf("%s: %d bytes came, its size is %d", path, len(data), n.Size)
-	case len(data) > tree.InlineMax:
-		n.Object = r.alg.Sum(data)
-	default:
-		n.Inline = string(data)
-	}
-}
-
-func (r *treeReader) xattrs(path string, n *tree.Inode) {
-	r.t.Helper()
-	names, value := make([]byte, 65536), make([]byte, 65536)
-	size, err := unix.Llistxattr(path, names)
-	if err != nil {
-		r.t.Fatalf("%s: list xattrs: %v", path, err)
-	}
-	for name := range strings.SplitSeq(string(names[:size]), "\x00") {
-		if name == "" || name == "security.selinux" { // which an SELinux host adds
-			continue
-		}
-		k, err := unix.Lgetxattr(path, name, value)
-		if err == unix.EINVAL && name == "security.capability" {
-			continue // not one that the kernel knows: see mountable
-		}
-		if err != nil {
-			r.t.Errorf("%s: %s: %v", path, name, err)
-			continue
-		}
-		n.SetXattr(name, string(value[:k]))
-	}
-}
-
-// dumpMounted returns the dumpfile of a mounted image as it was before it became one:
-// overlayfs shows a whiteout as a file with marks, and marks its directory too.
-func dumpMounted(t *testing.T, dir string, a verity.Algorithm) string {
-	t.Helper()
-	root := readTree(t, dir, a)
-	for _, n := range tree.Walk(root) {
-		if _, marked := n.Xattr("trusted.overlay.whiteout"); marked && n.IsRegular() && n.Size == 0 {
-			n.Mode = unix.S_IFCHR | n.Mode&0o7777
-		}
-		n.Xattrs = slices.DeleteFunc(n.Xattrs, func(x tree.Xattr) bool {
-			_, rest, ok := strings.Cut(x.Name, ".overlay.")
-			return ok && slices.Contains([]string{"whiteout", "whiteouts", "opaque"}, rest)
-		})
-	}
-	var b bytes.Buffer
-	if err := dumpfile.Write(&b, root); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-// mountable returns a dumpfile less what no mount can show: the owner -1, which is
-// nobody's, and capabilities that are none.
-func mountable(dump string) string {
-	lines := strings.Split(dump, "\n")
-	for i, line := range lines {
-		field := strings.Fields(line)
-		for j, f := range field {
-			if (j == 4 || j == 5) && f == "4294967295" {
-				field[j] = "65534" // /proc/sys/kernel/overflowuid
-			}
-			if value, ok := strings.CutPrefix(f, "security.capability="); ok && !isCapability(value) {
-				field[j] = ""
-			}
-		}
-		lines[i] = strings.TrimSpace(strings.Join(field, " "))
-	}
-	return strings.Join(lines, "\n")
-}
-
-// isCapability reports whether the kernel shows an escaped value: a struct
-// vfs_cap_data of revision 2 or 3 without flags that mean nothing
-// (include/uapi/linux/capability.h).
-func isCapability(escaped string) bool {
-	return regexp.MustCompile(`^\\x0[01]\\x00\\x00\\x0[23]`).MatchString(escaped)
 }
 
 // TestMountVectors mounts every image of the vectors and compares all that can be seen
@@ -305,72 +155,6 @@ func TestMountReadWrite(t *testing.T) {
 		t.Errorf("the image itself has changed:\n%s", got)
 	}
 	must(t, repo, "cfs-gc check --content")
-}
-
-// TestMountErrors: what cannot be mounted is told, and nothing is left mounted.
-func TestMountErrors(t *testing.T) {
-	t.Parallel()
-	needComposefs(t)
-	p := undisturbed(t, imagetest.SmallLayers(t))
-	base := t.TempDir()
-	repo, dir, artifact := base+"/repo", base+"/dir", t.TempDir()
-	imagetest.MakeArtifact(t, artifact, "some blob")
-	must(t, repo, p.code+" && cfs-pull oci:"+artifact+" artifact && mkdir "+dir)
-	image := p.digest(t, "image")
-	garbage := verity.SHA512.Sum([]byte("garbage"))
-	must(t, repo, fmt.Sprintf("cd $COMPOSEFS_REPO && mkdir -p objects/%s && printf garbage > objects/%s && ln -s ../objects/%[2]s images/%s",
-		garbage.ObjectPath()[:2], garbage.ObjectPath(), garbage))
-	none := strings.Repeat("0", 64)
-	for _, v := range []struct {
-		args   string
-		status int
-		says   string
-	}{
-		{"none " + dir, 3, "none"},
-		{"sha256:" + none + " " + dir, 3, "sha256:" + none},
-		{none + none + " " + dir, 3, none},
-		{"artifact " + dir, 1, "artifact is an artifact"},
-		{tagName + " " + base + "/none", 3, base + "/none"},
-		{tagName + " " + base + "/repo/meta.json", 1, "not a directory"},
-		{garbage.String() + " " + dir, 4, garbage.String()},
-		{"--repo " + base + "/none " + tagName + " " + dir, 3, base + "/none"},
-		{"--require-verity " + tagName + " " + dir, 1, "repository " + repo + " is not protected by fs-verity"},
-		{"--none " + tagName + " " + dir, 2, "none"},
-		{"-o none " + tagName + " " + dir, 2, "none"},
-		{"-o basedir= " + tagName + " " + dir, 2, "basedir="},
-		{"-o digest=" + image + " " + tagName + " " + dir, 2, "basedir"},
-		{"-o basedir=" + base + "/none " + repo + "/images/" + image + " " + dir, 3, base + "/none"},
-		{"-o verity,basedir=" + repo + "/objects,digest=" + image + " " + repo + "/images/" + image + " " + dir, 1, "fs-verity"},
-		{"--read-write " + tagName + " " + dir, 2, "--upperdir"},
-		{"--upperdir " + base + " " + tagName + " " + dir, 2, "--workdir"},
-		{"--upperdir " + base + "/none --workdir " + dir + " " + tagName + " " + dir, 3, base + "/none"},
-		{tagName, 2, "DIR"},
-		{tagName + " " + dir + " " + dir, 2, "DIR"},
-	} {
-		r := shell(t, repo, "cfs-mount "+v.args)
-		wantError(t, r, v.status, "cfs-mount: ", v.says)
-		if t.Failed() {
-			t.Fatalf("cfs-mount %s", v.args)
-		}
-	}
-	// The image in which a byte is another one, under its digest.
-	object := repo + "/objects/" + image[:2] + "/" + image[2:]
-	if err := flipByte(object, 2000); err != nil {
-		t.Fatal(err)
-	}
-	wantError(t, shell(t, repo, "cfs-mount "+tagName+" "+dir), 4, image)
-	if left := must(t, "", "grep "+base+" /proc/self/mountinfo || true"); left != "" {
-		t.Errorf("left mounted:\n%s", left)
-	}
-}
-
-// TestMountAsNobody: who may not mount is told so.
-func TestMountAsNobody(t *testing.T) {
-	t.Parallel()
-	p := undisturbed(t, imagetest.SmallLayers(t))
-	base := cmdtest.Scratch(t)
-	must(t, base+"/repo", p.code+" && chmod 755 "+base+" $COMPOSEFS_REPO && mkdir "+base+"/dir")
-	wantError(t, shellAsNobody(t, base+"/repo", "cfs-mount "+tagName+" "+base+"/dir"), 1, "operation not permitted", "hint: ", "root")
 }
 
 // TestMountKeeps: what is mounted outlives its tag, until it is unmounted.

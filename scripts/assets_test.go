@@ -71,6 +71,9 @@ func TestAssets(t *testing.T) {
 	for name, a := range readAssets(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(name, "developer") { // a whole system
+				cmdtest.Slow(t)
+			}
 			dir := t.TempDir()
 			unpack(t, name, dir)
 			version := ""

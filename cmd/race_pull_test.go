@@ -8,51 +8,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-// TestTwoLinks: of two cfs-link that give one config different images at once, neither
-// loses what the other has given it.
-func TestTwoLinks(t *testing.T) {
-	cmdtest.Slow(t)
-	t.Parallel()
-	base, layout := cmdtest.Scratch(t), t.TempDir()
-	fresh := filepath.Join(base, "fresh")
-	imagetest.Make(t, layout, imagetest.Tar(t, dir("usr", 0o755), file("usr/a", strings.Repeat("x", 100))))
-	must(t, fresh, "cfs-pull --init --insecure --progress none oci:"+layout+" t")
-	store := func(options string) string {
-		return strings.TrimSpace(must(t, fresh, "cfs-mkerofs dump t | sed 's/ 40755 / 40700 /' | cfs-mkerofs --store --dumpfile - "+options))
-	}
-	images := []string{
-		"image " + store("--erofs-version 2") + " variant=plain erofs-version=2",
-		"image " + store("") + " variant=boot erofs-version=1",
-	}
-	for i, image := range images {
-		text := must(t, fresh, "cfs-link show t | sed '/^image/d; /^manifest/i "+image+"'")
-		if err := os.WriteFile(fmt.Sprintf("%s/records%d", base, i), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	plain := must(t, fresh, "cfs-link show t | grep ^image")
-	for i := range 20 {
-		repo := filepath.Join(base, fmt.Sprint(i))
-		must(t, repo, fmt.Sprintf(`cp -a %s %s && cd %s
-			cfs-link --tag a <records0 >out0 & first=$!
-			cfs-link --tag b <records1 >out1 && wait $first`, fresh, repo, base))
-		for _, tag := range []string{"t", "a", "b"} {
-			got := must(t, repo, "cfs-link show "+tag+" | grep ^image")
-			if want := images[0] + "\n" + plain + images[1] + "\n"; got != want {
-				t.Fatalf("round %d, %s has the images\n%swant\n%s", i, tag, got, want)
-			}
-		}
-		if i == 0 {
-			must(t, repo, "cfs-gc check")
-		}
-	}
-}
 
 // TestTwoPulls: two pulls of one image at once, into a repository that is not there
 // yet, are as good as one.

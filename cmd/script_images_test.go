@@ -14,11 +14,11 @@ import (
 	"strings"
 	"testing"
 
-	"cfs/cmd/internal/imagetest"
-
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/cmd/internal/imagetest"
 )
 
 // mktar makes a tar of a folder, whose own entry stays out. All of it belongs to

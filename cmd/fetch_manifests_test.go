@@ -1,16 +1,21 @@
 package cmd
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
-	"cfs/cmd/internal/imagetest"
-	"cfs/cmd/internal/registrytest"
-
+	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/registrytest"
 )
 
 // smallImage adds an image for a platform to a layout, with a file that says so.
@@ -194,4 +199,29 @@ func TestFetchBadManifests(t *testing.T) {
 		t.Error("a config of 1 PiB was fetched")
 	}
 	wantError(t, got, got.Status, valid)
+}
+
+// TestFetchMultiMember: a layer of many gzip members, as eStargz has them, with an empty
+// one at its end.
+func TestFetchMultiMember(t *testing.T) {
+	t.Parallel()
+	f := customImage(t, func(l imagetest.Layout) v1.Descriptor {
+		data := imagetest.ManyFiles(t)[0]
+		var b bytes.Buffer
+		for part := range slices.Chunk(data, 10_000) {
+			b.Write(imagetest.Gzip(t, part))
+		}
+		w := gzip.NewWriter(&b)
+		w.Extra = []byte("SG\x16\x000000000000000000STARGZ") // the footer of eStargz
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Manifest(l.Config(imagetest.HostPlatform(), data), "", l.Blob(v1.MediaTypeImageLayerGzip, b.Bytes()))
+	})
+	f.must(strings.Replace(f.code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
+	diffID := digest.FromBytes(imagetest.ManyFiles(t)[0])
+	if err := os.WriteFile(filepath.Join(f.dir, "want"), imagetest.ManyFiles(t)[0], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.must("cfs-import cat " + diffID.String() + " | cmp - want")
 }

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
 	"cfs/cmd/internal/trap"
-
-	"golang.org/x/sys/unix"
 )
 
 // pulledFrom is undisturbed for an image in a registry. The word SPOOL of the command
