@@ -69,11 +69,21 @@ func fill(t *testing.T, dir string, but int64) (filler string) {
 	return filler
 }
 
+// diskLayers are those of the images that do not fit a disk: two large files, or in a
+// long test many of all sizes.
+func diskLayers(t *testing.T) [][]byte {
+	t.Helper()
+	if cmdtest.Long() {
+		return imagetest.ManyFiles(t)
+	}
+	return imagetest.NoiseLayers(t, 3, 900_000, 800_000)
+}
+
 // TestFullDisk lets the disk be full at each stage in turn.
 func TestFullDisk(t *testing.T) {
 	cmdtest.Slow(t)
 	t.Parallel()
-	p := undisturbed(t, imagetest.ManyFiles(t))
+	p := undisturbed(t, diskLayers(t))
 	source := p.source()
 	stages := []string{
 		"cfs-fetch " + source,
@@ -87,7 +97,7 @@ func TestFullDisk(t *testing.T) {
 			continue
 		}
 		t.Run(strings.Fields(stages[full])[0], func(t *testing.T) {
-			dir, _ := mountImage(t, 32, "rw")
+			dir, _ := mountImage(t, cmdtest.Soak(12, 32), "rw")
 			repo, records := dir+"/repo", filepath.Join(t.TempDir(), "records")
 			must(t, repo, strings.Join(stages[:full], " | ")+" > "+records)
 			filler := fill(t, dir, free[full])
@@ -109,8 +119,8 @@ func TestFullDisk(t *testing.T) {
 func TestCollectFullDisk(t *testing.T) {
 	cmdtest.Slow(t)
 	t.Parallel()
-	p := undisturbed(t, imagetest.ManyFiles(t))
-	dir, _ := mountImage(t, 32, "rw")
+	p := undisturbed(t, diskLayers(t))
+	dir, _ := mountImage(t, cmdtest.Soak(12, 32), "rw")
 	repo := dir + "/repo"
 	must(t, repo, p.code)
 	fill(t, dir, 0)

@@ -54,7 +54,7 @@ func damage(t *testing.T, path string, how int) {
 // together, after the last one.
 func (s *secureRepo) heal(t *testing.T, how func(*testing.T)) {
 	t.Helper()
-	if cmdtest.Soak(0, 1) == 1 {
+	if cmdtest.Long() {
 		how(t)
 	}
 }
@@ -125,7 +125,7 @@ func (s *secureRepo) damagedImage(t *testing.T) {
 	for how, d := range damages {
 		damage(t, path, how)
 		for i, args := range []string{tagName, "--require-verity " + id.String()} {
-			if i != how%2 && cmdtest.Soak(0, 1) == 0 {
+			if i != how%2 && !cmdtest.Long() {
 				continue
 			}
 			wantError(t, shell(t, s.repo, "cfs-mount "+args+" "+t.TempDir()), 4, id.String())

@@ -19,10 +19,10 @@ func TestInVM(t *testing.T) {
 		t.Skipf("SKIPPED, and so secure repositories are not tested: %s --prepare: %v\n%s", script, err, out)
 	}
 	share, tests := t.TempDir(), []string{"TestSecure", "TestInsecureAnyway", "TestInitWithoutVerity"}
-	if cmdtest.Soak(0, 1) == 1 {
+	if cmdtest.Long() {
 		tests = append(tests, "TestSecureKilled", "TestMount", "TestMountReadWrite", "TestMountKeeps")
 	}
-	must(t, "", "cp -r "+cmdtest.Tools(t)+" "+share+"/tools && CGO_ENABLED=0 go test -c -o "+share+"/cmd.test .")
+	must(t, "", "cp -r "+cmdtest.Tools(t)+" "+share+"/tools && CGO_ENABLED=0 go test -c -ldflags '-s -w' -o "+share+"/cmd.test .")
 	// A second CPU, which is emulated too, makes it slower.
 	vm := exec.Command(script, "--share", share, "--cpus", "1", "--timeout", "900", "--env", cmdtest.ToolsEnv+"=/share/tools", "--env", "TMPDIR=/scratch", "--env", "CFS_SOAK="+os.Getenv("CFS_SOAK"),
 		"--", "/share/cmd.test", "-test.v", "-test.run", "^("+strings.Join(tests, "|")+")$")

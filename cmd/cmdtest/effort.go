@@ -5,13 +5,17 @@ import (
 	"testing"
 )
 
-// soakEnv is set where tests may take as long as they need; scripts/soak sets it.
+// soakEnv is what scripts/soak sets.
 const soakEnv = "CFS_SOAK"
+
+// Long reports whether this is a test that may take as long as it needs, and so tries all
+// that there is to try.
+func Long() bool { return os.Getenv(soakEnv) != "" }
 
 // Soak returns many in a long test, and few in one for which people and CI wait. Few must
 // choose the same cases each time, and many must hold them.
 func Soak(few, many int) int {
-	if os.Getenv(soakEnv) != "" {
+	if Long() {
 		return many
 	}
 	return few
