@@ -32,7 +32,7 @@ func TestFetchRetryNextDay(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, registrytest.InProcess(t), 50_000)
 	f.proxy.Blobs = faultproxy.To(f.layers()[0].Digest.String(), faultproxy.Says(http.StatusTooManyRequests, "Retry-After", "86400"))
-	f.fails(75, "timeout 30 "+f.code+" --retry-times=2", "429")
+	f.fails(75, "timeout 120 "+f.code+" --retry-times=2", "429")
 }
 
 // TestFetchTryAgain: what does not get better is given up with exit status 75, and what

@@ -67,25 +67,26 @@ func (p *Proxy) connections() map[net.Conn]string {
 	return maps.Clone(p.last)
 }
 
-// WaitIdle waits until the proxy knows that its clients have gone.
-func (p *Proxy) WaitIdle() {
-	for range 2000 {
-		if len(p.connections()) == 0 {
-			return
-		}
+// patience is how long the proxy waits for what happens at once on an idle machine.
+const patience = 30 * time.Second
+
+// wait waits until something holds, but not for ever.
+func wait(holds func() bool) {
+	for end := time.Now().Add(patience); !holds() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
+// WaitIdle waits until the proxy knows that its clients have gone.
+func (p *Proxy) WaitIdle() { wait(func() bool { return len(p.connections()) == 0 }) }
+
 // drain waits until the other end of a connection, which is on this machine, has read
-// all that was sent, but not for long: it may have other things to do.
+// all that was sent.
 func drain(c net.Conn) {
-	for range 500 {
-		if n, err := unread(c); err != nil || n == 0 {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
+	wait(func() bool {
+		n, err := unread(c)
+		return err != nil || n == 0
+	})
 }
 
 // unread returns how many bytes are on their way to the other end, or lie there.

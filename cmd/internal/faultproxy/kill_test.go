@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"testing"
-	"time"
 )
 
 // TestUnread: what a reader has not read of a connection is known.
@@ -32,12 +31,10 @@ func TestUnread(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What has arrived is known a moment later.
-		for range 100 {
-			if n, err := unread(writer); err != nil || n == int64(step.want) {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
+		wait(func() bool {
+			n, err := unread(writer)
+			return err != nil || n == int64(step.want)
+		})
 		if n, err := unread(writer); err != nil || n != int64(step.want) {
 			t.Errorf("after %+v: %d, %v", step, n, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
@@ -73,9 +72,7 @@ func TestFaultKinds(t *testing.T) {
 			}
 			c.tally.Requests, c.tally.Delivered = 1, int64(len(c.body))
 			// The last piece is counted a moment after it has come.
-			for n := 0; p.Of(blob) != c.tally && n < 1000; n++ {
-				time.Sleep(time.Millisecond)
-			}
+			wait(func() bool { return p.Of(blob) == c.tally })
 			if p.Of(blob) != c.tally {
 				t.Errorf("the proxy counted %+v, want %+v", p.Of(blob), c.tally)
 			}
