@@ -54,12 +54,12 @@ func (l Lock) Take(ctx context.Context, f *os.File) error {
 			return fmt.Errorf("flock: %w", err)
 		}
 		waited := time.Since(start)
-		if waited >= l.Timeout {
-			return fmt.Errorf("%w by %s", ErrLocked, holders(f))
-		}
 		if waited >= patience && l.Waiting != nil {
 			l.Waiting(holders(f))
 			l.Waiting = nil
+		}
+		if waited >= l.Timeout {
+			return fmt.Errorf("%w by %s", ErrLocked, holders(f))
 		}
 		select {
 		case <-time.After(min(pause, l.Timeout-waited)):
