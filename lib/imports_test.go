@@ -19,6 +19,7 @@ import (
 var mayImport = map[string][]string{
 	"corrupt":     {},
 	"temporary":   {},
+	"missing":     {},
 	"terminal":    {},
 	"tolerance":   {},
 	"variant":     {},
