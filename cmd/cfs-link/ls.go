@@ -7,8 +7,7 @@ import (
 	"io/fs"
 	"os"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
+	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -65,11 +64,11 @@ func describe(r *repo.Repo, t oci.NamedManifest) (entry, error) {
 	if !e.Container {
 		return e, nil
 	}
-	var config v1.Image
-	if err := json.Unmarshal(image.Config.JSON, &config); err != nil {
+	config, _, err := manifest.ParseStoredConfig(image.Config.JSON)
+	if err != nil {
 		return e, err
 	}
-	e.OS, e.Architecture = config.OS, config.Architecture
+	e.OS, e.Architecture = config.Platform.OS, config.Platform.Architecture
 	for _, boot := range []bool{false, true} {
 		id := image.Config.Images[variant.Variant{Boot: boot, Format: r.Formats[0]}.Key()]
 		if id.IsZero() {

@@ -101,7 +101,7 @@ func (s *store) merge(t *testing.T, layout string) (*tree.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := l.Resolve("", manifest.HostPlatform())
+	d, err := l.Resolve("", nil, false)
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,12 @@
 package fsck
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -107,9 +105,6 @@ func (c *Checker) erofs(name, key string, id verity.ID) {
 }
 
 func label(config []byte) string {
-	var image v1.Image
-	if json.Unmarshal(config, &image) != nil {
-		return ""
-	}
-	return image.Config.Labels[sealLabel]
+	c, _, _ := manifest.ParseStoredConfig(config)
+	return c.Labels[sealLabel]
 }

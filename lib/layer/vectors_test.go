@@ -22,8 +22,6 @@ import (
 
 const vectors = "../../../shared/vectors"
 
-var platform = manifest.HostPlatform()
-
 // cases lists the directories of vectors that have a layout.
 func cases(t *testing.T, pattern string) []string {
 	t.Helper()
@@ -84,7 +82,7 @@ func image(t *testing.T, dir string) (tars [][]byte, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := l.Resolve("", platform)
+	d, err := l.Resolve("", nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

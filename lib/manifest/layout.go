@@ -1,42 +1,73 @@
 package manifest
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/missing"
+	"cfs/lib/tolerance"
 )
 
 // Layout is a directory in the OCI image layout.
 type Layout struct{ path string }
 
-// OpenLayout opens the layout at path. The error wraps fs.ErrNotExist if there is
-// none.
+// OpenLayout opens the layout at path. The file oci-layout, which some builders leave out,
+// may be missing if there is an index.json. The error wraps fs.ErrNotExist if there is no
+// layout.
 func OpenLayout(path string) (*Layout, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	l := &Layout{abs}
-	text, err := l.readFile(v1.ImageLayoutFile)
-	if err != nil {
+	if err := l.check(); err != nil {
 		return nil, fmt.Errorf("OCI layout %s: %w", path, err)
 	}
+	return l, nil
+}
+
+// check looks at the file oci-layout.
+func (l *Layout) check() error {
+	text, err := l.readFile(v1.ImageLayoutFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.checkIndex()
+	}
+	if err != nil {
+		return err
+	}
 	var head v1.ImageLayout
-	if err := json.Unmarshal(text, &head); err != nil {
-		return nil, corrupt.Errorf("OCI layout %s: %s: %w", path, v1.ImageLayoutFile, err)
+	if err := readStrictly(text, layoutSchema, &head); err != nil {
+		return corrupt.Errorf("%s: %w", v1.ImageLayoutFile, err)
 	}
 	if head.Version != v1.ImageLayoutVersion {
-		return nil, fmt.Errorf("OCI layout %s: version %q is not known: want %s", path, head.Version, v1.ImageLayoutVersion)
+		return fmt.Errorf("version %q is not known: want %s", head.Version, v1.ImageLayoutVersion)
 	}
-	return l, nil
+	return nil
+}
+
+// checkIndex looks whether index.json is an index where nothing else says that this is a
+// layout.
+func (l *Layout) checkIndex() error {
+	text, err := l.readFile(v1.ImageIndexFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return missing.Errorf("is none: it has neither a file %s nor an %s", v1.ImageLayoutFile, v1.ImageIndexFile)
+	case err != nil:
+		return err
+	case TypeOf(text) != v1.MediaTypeImageIndex && TypeOf(text) != DockerManifestList:
+		return missing.Errorf("is none: it has no file %s, and its %s is no image index", v1.ImageLayoutFile, v1.ImageIndexFile)
+	}
+	return nil
 }
 
 func (l *Layout) readFile(name string) ([]byte, error) {
@@ -88,4 +119,57 @@ func (l *Layout) ReadAll(d v1.Descriptor) ([]byte, error) {
 	}
 	defer r.Close()
 	return io.ReadAll(r)
+}
+
+// Resolve returns the manifest of the image that is called ref in the layout, or of its only
+// image if ref is "", as Find finds it. With strict it must be the one that the reference
+// takes. The error wraps fs.ErrNotExist if there is no such image.
+func (l *Layout) Resolve(ref string, platform *v1.Platform, strict tolerance.Strict) (v1.Descriptor, error) {
+	text, err := l.readFile(v1.ImageIndexFile)
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
+	}
+	list, err := FindNamed(text, ref)
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
+	}
+	if strict {
+		return findStrictly(list, platform, l.ReadAll)
+	}
+	return Find(list, platform, l.ReadAll)
+}
+
+// FindNamed returns what the text of a layout's index.json lists under the name ref, or
+// with the digest ref, or all if ref is "". The error wraps fs.ErrNotExist if that is
+// nothing.
+func FindNamed(indexJSON []byte, ref string) ([]v1.Descriptor, error) {
+	index, err := ParseIndex(indexJSON, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v1.ImageIndexFile, err)
+	}
+	if len(index.Manifests) == 0 {
+		return nil, missing.Errorf("its %s is empty: it lists no image", v1.ImageIndexFile)
+	}
+	var named []v1.Descriptor
+	for _, d := range index.Manifests {
+		if ref == "" || d.Annotations[v1.AnnotationRefName] == ref || d.Digest.String() == strings.TrimPrefix(ref, "@") {
+			named = append(named, d)
+		}
+	}
+	if len(named) == 0 {
+		return nil, missing.Errorf("has no image %q; it has: %s", ref, names(index))
+	}
+	return named, nil
+}
+
+func names(index v1.Index) string {
+	var list []string
+	for _, d := range index.Manifests {
+		if name := d.Annotations[v1.AnnotationRefName]; name != "" {
+			list = append(list, name)
+		} else {
+			list = append(list, "@"+d.Digest.String())
+		}
+	}
+	return strings.Join(unique(list), ", ")
 }

@@ -1,6 +1,12 @@
 // Package manifest reads the documents of OCI: image manifests and indexes, of the image
-// specification and Docker's twins of them; it knows their media types, and finds the
-// manifest for a platform in an index or in an image layout.
+// specification and Docker's twins of them, and configs; it knows their media types, and
+// finds the manifest for a platform in an index or in an image layout.
+//
+// A document has one reading. JSON lets a key stand twice, and many tools ignore the case of
+// keys, so that one text, with one digest, can be two images. Keys are read exactly, and
+// what others would read in another way is refused, but for the keys that the
+// specifications do not define, and those in maps that belong to users, as annotations.
+// What is stored already is read all the same, with a warning.
 //
 // What the blobs hold that a manifest names is not its concern, and where they are only
 // in a layout.
@@ -11,7 +17,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/corrupt"
@@ -19,22 +24,67 @@ import (
 
 // Parse reads an image manifest.
 func Parse(text []byte) (v1.Manifest, error) {
-	var m v1.Manifest
-	if err := unmarshal(text, &m); err != nil {
+	m, odd, err := ParseStored(text)
+	if odd != nil {
+		err = fmt.Errorf("manifest: %w", odd) // the cause of others
+	}
+	return m, err
+}
+
+// ParseAs reads the image manifest that a descriptor refers to, whose media type it must
+// not contradict. That its digest is right the caller verifies.
+func ParseAs(d v1.Descriptor, text []byte) (v1.Manifest, error) {
+	m, err := Parse(text)
+	if err == nil {
+		err = checkMediaType(m.MediaType, d.MediaType)
+	}
+	return m, err
+}
+
+// ParseStored reads an image manifest that was accepted before. odd says what of it not all
+// tools read alike, and Parse refuses; it is nil if there is nothing.
+func ParseStored(text []byte) (m v1.Manifest, odd, err error) {
+	if odd, err = read(text, manifestSchema, &m); err != nil {
+		return m, odd, corrupt.Errorf("manifest: %w", err)
+	}
+	return m, odd, checkManifest(m)
+}
+
+// ParseFolded reads a manifest that was accepted before as encoding/json does, which ignores
+// the case of keys.
+func ParseFolded(text []byte) (m v1.Manifest, err error) {
+	if n := bytes.Count(text, []byte("{")); n > maxObjects {
+		return m, corrupt.Errorf("manifest: %d objects in one document, more than %d", n, maxObjects)
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
 		return m, corrupt.Errorf("manifest: %w", err)
 	}
+	return m, checkManifest(m)
+}
+
+// checkManifest refuses a manifest that cannot be pulled.
+func checkManifest(m v1.Manifest) error {
 	if err := checkDescriptor(m.Config); err != nil {
-		return m, err
+		return err
 	}
 	for _, d := range m.Layers {
 		if err := checkDescriptor(d); err != nil {
-			return m, err
+			return err
 		}
 	}
 	if m.SchemaVersion != 2 {
-		return m, corrupt.Errorf("manifest: schema version %d is not supported", m.SchemaVersion)
+		return corrupt.Errorf("manifest: schema version %d is not supported", m.SchemaVersion)
 	}
-	return m, nil
+	return nil
+}
+
+// checkMediaType compares what a document says that it is, if it does, with what the
+// descriptor says that refers to it.
+func checkMediaType(own, described string) error {
+	if own != "" && own != described {
+		return corrupt.Errorf("its mediaType is %q, but the descriptor that refers to it says %q", own, described)
+	}
+	return nil
 }
 
 // maxSize is the size in bytes of a blob up to which sums of some stay numbers.
@@ -50,30 +100,20 @@ func checkDescriptor(d v1.Descriptor) error {
 	return nil
 }
 
-// maxObjects is how many JSON objects a manifest or an index may hold, of which each takes
-// a hundred times of its shortest text in memory.
-const maxObjects = 20_000
-
-// unmarshal is json.Unmarshal for what others wrote.
-func unmarshal(text []byte, v any) error {
-	if n := bytes.Count(text, []byte("{")); n > maxObjects {
-		return fmt.Errorf("%d objects in one document, more than %d", n, maxObjects)
+// ParseIndex reads an image index. If a descriptor refers to it, its media type must not
+// contradict it; mediaType is "" if none does.
+func ParseIndex(text []byte, mediaType string) (v1.Index, error) {
+	var index v1.Index
+	if err := readStrictly(text, indexSchema, &index); err != nil {
+		return index, corrupt.Errorf("%w", err)
 	}
-	return json.Unmarshal(text, v)
-}
-
-// ParseDiffIDs reads the diff IDs of an image's config.
-func ParseDiffIDs(text []byte) ([]digest.Digest, error) {
-	var image v1.Image
-	if err := json.Unmarshal(text, &image); err != nil {
-		return nil, corrupt.Errorf("config: %w", err)
+	switch own := index.MediaType; {
+	case mediaType != "":
+		return index, checkMediaType(own, mediaType)
+	case own != "" && !isIndex(own):
+		return index, corrupt.Errorf("its mediaType is %q: it can only be an index", own)
 	}
-	for _, d := range image.RootFS.DiffIDs {
-		if err := d.Validate(); err != nil {
-			return nil, corrupt.Errorf("config: diff ID %q: %w", d, err)
-		}
-	}
-	return image.RootFS.DiffIDs, nil
+	return index, nil
 }
 
 // TypeOf returns the media type of a manifest or an index from its bytes: what it
@@ -84,7 +124,7 @@ func TypeOf(text []byte) string {
 		SchemaVersion int             `json:"schemaVersion"`
 		Manifests     json.RawMessage `json:"manifests"`
 	}
-	switch err := json.Unmarshal(text, &m); {
+	switch _, err := read(text, headSchema, &m); {
 	case err != nil:
 		return "" // who parses it says why
 	case m.MediaType != "":
@@ -95,4 +135,35 @@ func TypeOf(text []byte) string {
 		return v1.MediaTypeImageIndex
 	}
 	return v1.MediaTypeImageManifest
+}
+
+// References returns all that a manifest or an index refers to, whether keys are read
+// exactly or not: what belongs to somebody must stay.
+func References(text []byte) []v1.Descriptor {
+	var exact, folded references
+	if _, err := read(text, referencesSchema, &exact); err != nil {
+		return nil
+	}
+	list := exact.list()
+	if json.Unmarshal(text, &folded) == nil {
+		list = append(list, folded.list()...)
+	}
+	return list
+}
+
+type references struct {
+	Config    *v1.Descriptor  `json:"config"`
+	Subject   *v1.Descriptor  `json:"subject"`
+	Layers    []v1.Descriptor `json:"layers"`
+	Manifests []v1.Descriptor `json:"manifests"`
+}
+
+func (r references) list() []v1.Descriptor {
+	list := append(r.Layers, r.Manifests...)
+	for _, d := range []*v1.Descriptor{r.Config, r.Subject} {
+		if d != nil {
+			list = append(list, *d)
+		}
+	}
+	return list
 }

@@ -1,10 +1,8 @@
 package manifest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -12,109 +10,205 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/missing"
 )
 
 // ReadBlob returns the verified bytes of a manifest, an index or a config.
 type ReadBlob func(v1.Descriptor) ([]byte, error)
 
-// Find returns the first manifest of a list that is for a platform, also out of an
-// index, or is of an artifact, which is for none. The error wraps fs.ErrNotExist and
-// says which platforms there are if none is.
-func Find(list []v1.Descriptor, platform v1.Platform, read ReadBlob) (v1.Descriptor, error) {
-	s := search{platform: platform, seen: make(map[digest.Digest]bool)}
-	s.read = func(d v1.Descriptor) ([]byte, error) { return s.readNew(read, d) }
-	found, err := s.first(list)
-	if err == errOtherPlatform {
-		err = fmt.Errorf("no manifest for platform %s: %w; available: %s", platformName(platform), fs.ErrNotExist, strings.Join(unique(s.available), ", "))
+// Find returns the manifest of a list, also out of an index, that is the best one for a
+// platform. If that is nil, it is this machine's, and a manifest that is alone in the list
+// is taken whatever it is for. The error wraps fs.ErrNotExist and says which platforms there
+// are if none will do.
+//
+// Manifests are chosen as podman and skopeo do: by the variant, whatever their order in an
+// index, and of equal ones what is compressed with zstd. Those whose descriptor names no
+// platform come last, by that of their config, and artifacts, which are for none, behind
+// them.
+func Find(list []v1.Descriptor, platform *v1.Platform, read ReadBlob) (v1.Descriptor, error) {
+	if platform == nil && len(list) == 1 && !isIndex(list[0].MediaType) {
+		return list[0], checkType(list[0])
 	}
-	return found, err
-}
-
-// FindAlone is Find for one manifest or index. If no platform is asked for, a manifest is
-// taken whatever it is for, and an index is searched for this machine's.
-func FindAlone(d v1.Descriptor, platform *v1.Platform, read ReadBlob) (v1.Descriptor, error) {
-	if platform == nil {
-		if !isIndex(d.MediaType) {
-			return d, checkType(d)
-		}
-		host := HostPlatform()
-		platform = &host
+	s := newSearch(platform, read)
+	if err := s.search(list); err != nil {
+		return v1.Descriptor{}, err
 	}
-	return Find([]v1.Descriptor{d}, *platform, read)
-}
-
-// Resolve returns the manifest of the image that is called ref in the layout, or
-// of its only image if ref is "", as Find finds it. The error wraps fs.ErrNotExist if
-// there is no such image.
-func (l *Layout) Resolve(ref string, platform v1.Platform) (v1.Descriptor, error) {
-	text, err := l.readFile(v1.ImageIndexFile)
-	if err != nil {
-		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
-	}
-	named, err := FindNamed(text, ref)
-	if err != nil {
-		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
-	}
-	return Find(named, platform, l.ReadAll)
-}
-
-// FindNamed returns what the text of a layout's index.json lists under the name ref, or
-// with the digest ref, or all if ref is "". The error wraps fs.ErrNotExist if that is
-// nothing.
-func FindNamed(indexJSON []byte, ref string) ([]v1.Descriptor, error) {
-	var index v1.Index
-	if err := unmarshal(indexJSON, &index); err != nil {
-		return nil, corrupt.Errorf("%s: %w", v1.ImageIndexFile, err)
-	}
-	var named []v1.Descriptor
-	for _, d := range index.Manifests {
-		if ref == "" || d.Annotations[v1.AnnotationRefName] == ref || d.Digest.String() == strings.TrimPrefix(ref, "@") {
-			named = append(named, d)
-		}
-	}
-	if len(named) == 0 {
-		return nil, fmt.Errorf("has no image %q: %w; it has: %s", ref, fs.ErrNotExist, names(index))
-	}
-	return named, nil
-}
-
-func names(index v1.Index) string {
-	var list []string
-	for _, d := range index.Manifests {
-		if name := d.Annotations[v1.AnnotationRefName]; name != "" {
-			list = append(list, name)
-		} else {
-			list = append(list, "@"+d.Digest.String())
-		}
-	}
-	return strings.Join(unique(list), ", ")
+	return s.result()
 }
 
 // maxDepth is how deep indexes may stand in each other.
 const maxDepth = 8
 
-// search looks for the first manifest that is for a platform.
-type search struct {
-	read      ReadBlob
-	platform  v1.Platform
-	depth     int
-	seen      map[digest.Digest]bool // what was read
-	available []string
-}
-
 // maxRead is how many documents are read in search of one.
 const maxRead = 1000
 
-// readNew reads what was not read yet: what it holds is not looked at twice.
-func (s *search) readNew(read ReadBlob, d v1.Descriptor) ([]byte, error) {
+// search looks for the best manifest for a platform.
+type search struct {
+	read      ReadBlob
+	platform  v1.Platform
+	asked     bool // for the platform
+	wanted    []v1.Platform
+	depth     int
+	seen      map[digest.Digest]bool // what was read
+	unnamed   []v1.Descriptor        // manifests whose descriptors name no platform
+	available []string
+	best      *candidate
+}
+
+// candidate is a manifest that will do.
+type candidate struct {
+	desc v1.Descriptor
+	rank int
+}
+
+func newSearch(platform *v1.Platform, read ReadBlob) *search {
+	s := &search{platform: HostPlatform(), read: read, seen: make(map[digest.Digest]bool)}
+	if platform != nil {
+		s.platform, s.asked = *platform, true
+	}
+	s.wanted = wanted(s.platform)
+	return s
+}
+
+// search considers all that a list leads to, as far as there can be something better.
+func (s *search) search(list []v1.Descriptor) error {
+	if err := s.list(list); err != nil || s.best != nil {
+		return err
+	}
+	for _, d := range s.unnamed {
+		if err := s.config(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zstdAnnotation marks what is the same image as another of an index, but for its compression.
+const zstdAnnotation = "io.github.containers.compression.zstd"
+
+// offer considers a manifest for a platform.
+func (s *search) offer(d v1.Descriptor, p v1.Platform) {
+	s.available = append(s.available, platformName(p))
+	if n := rank(s.wanted, p); n >= 0 {
+		s.take(candidate{d, n})
+	}
+}
+
+func (s *search) take(c candidate) {
+	zstd := func(c candidate) bool { return c.desc.Annotations[zstdAnnotation] == "true" }
+	if s.best == nil || c.rank < s.best.rank || c.rank == s.best.rank && zstd(c) && !zstd(*s.best) {
+		s.best = &c
+	}
+}
+
+// list considers the manifests of a list that need not be read, then its indexes.
+func (s *search) list(list []v1.Descriptor) error {
+	for _, d := range list {
+		if !isIndex(d.MediaType) && named(d.Platform) && checkType(d) == nil {
+			s.offer(d, *d.Platform)
+		}
+	}
+	for _, d := range list {
+		switch {
+		case s.best != nil && s.best.rank == 0:
+			return nil
+		case isIndex(d.MediaType):
+			if err := s.enter(d); err != nil {
+				return err
+			}
+		case checkType(d) != nil:
+			if len(list) == 1 {
+				return checkType(d)
+			}
+			s.available = append(s.available, fmt.Sprintf("@%s of media type %q", d.Digest, d.MediaType))
+		case !named(d.Platform):
+			s.unnamed = append(s.unnamed, d)
+		}
+	}
+	return nil
+}
+
+// enter considers what an index lists, once.
+func (s *search) enter(d v1.Descriptor) error {
+	if s.depth++; s.depth > maxDepth {
+		return corrupt.Errorf("index %s: more than %d indexes in each other", d.Digest, maxDepth)
+	}
+	defer func() { s.depth-- }()
+	text, err := s.readNew(d)
+	if err != nil || text == nil {
+		return err
+	}
+	index, err := ParseIndex(text, d.MediaType)
+	if err != nil {
+		return fmt.Errorf("index %s: %w", d.Digest, err)
+	}
+	return s.list(index.Manifests)
+}
+
+// config considers a manifest whose config has to be asked.
+func (s *search) config(d v1.Descriptor) error {
+	text, err := s.readNew(d)
+	if err != nil || text == nil {
+		return err
+	}
+	p, err := platformOf(d, text, s.read)
+	switch {
+	case err != nil:
+		return err
+	case p == nil || !named(p) && !s.asked:
+		s.take(candidate{d, len(s.wanted)})
+	case named(p):
+		s.offer(d, *p)
+	default:
+		s.available = append(s.available, fmt.Sprintf("@%s, whose config names no platform", d.Digest))
+	}
+	return nil
+}
+
+// readNew reads what was not read yet: what it holds is not looked at twice. It returns nil
+// for what was.
+func (s *search) readNew(d v1.Descriptor) ([]byte, error) {
 	switch {
 	case s.seen[d.Digest]:
-		return nil, errOtherPlatform
+		return nil, nil
 	case len(s.seen) >= maxRead:
 		return nil, corrupt.Errorf("more than %d manifests in indexes", maxRead)
 	}
 	s.seen[d.Digest] = true
-	return read(d)
+	return s.read(d)
+}
+
+// platformOf returns the platform that the config of a manifest names, nil if it is that of
+// an artifact.
+func platformOf(d v1.Descriptor, text []byte, read ReadBlob) (*v1.Platform, error) {
+	m, err := ParseAs(d, text)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", d.Digest, err)
+	}
+	if !IsImageConfig(m.Config.MediaType) {
+		return nil, nil
+	}
+	if text, err = read(m.Config); err != nil {
+		return nil, err
+	}
+	c, err := ParseConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("config %s: %w", m.Config.Digest, err)
+	}
+	return &c.Platform, nil
+}
+
+// ErrPlatform means that no manifest is for the platform.
+var ErrPlatform = errors.New("no manifest for platform")
+
+func (s *search) result() (v1.Descriptor, error) {
+	switch {
+	case s.best != nil:
+		return s.best.desc, nil
+	case len(s.available) == 0:
+		return v1.Descriptor{}, missing.Errorf("%w %s: the index is empty, it lists no manifest", ErrPlatform, platformName(s.platform))
+	}
+	return v1.Descriptor{}, missing.Errorf("%w %s; available: %s", ErrPlatform, platformName(s.platform), strings.Join(unique(s.available), ", "))
 }
 
 // unique drops what is there twice, and keeps the order.
@@ -126,18 +220,6 @@ func unique(list []string) []string {
 		}
 	}
 	return out
-}
-
-var errOtherPlatform = errors.New("no manifest for the platform")
-
-func (s *search) first(list []v1.Descriptor) (v1.Descriptor, error) {
-	for _, d := range list {
-		found, err := s.consider(d)
-		if err != errOtherPlatform {
-			return found, err
-		}
-	}
-	return v1.Descriptor{}, errOtherPlatform
 }
 
 func isIndex(mediaType string) bool {
@@ -153,67 +235,4 @@ func checkType(d v1.Descriptor) error {
 		return fmt.Errorf("manifest %s: Docker's schema 1 is not supported: want an image of schema 2 or of OCI", d.Digest)
 	}
 	return fmt.Errorf("manifest %s: media type %q is not supported", d.Digest, d.MediaType)
-}
-
-func (s *search) consider(d v1.Descriptor) (v1.Descriptor, error) {
-	if isIndex(d.MediaType) {
-		return s.enter(d)
-	}
-	if err := checkType(d); err != nil {
-		return d, err
-	}
-	if d.Platform != nil {
-		return d, s.match(*d.Platform)
-	}
-	text, err := s.read(d)
-	if err != nil {
-		return d, err
-	}
-	m, err := Parse(text)
-	if err != nil || !IsImageConfig(m.Config.MediaType) {
-		return d, err
-	}
-	config, err := s.read(m.Config)
-	if err != nil {
-		return d, err
-	}
-	var image v1.Image
-	if err := json.Unmarshal(config, &image); err != nil {
-		return d, corrupt.Errorf("config %s: %w", m.Config.Digest, err)
-	}
-	return d, s.match(image.Platform)
-}
-
-func (s *search) enter(d v1.Descriptor) (v1.Descriptor, error) {
-	if s.depth++; s.depth > maxDepth {
-		return d, corrupt.Errorf("index %s: more than %d indexes in each other", d.Digest, maxDepth)
-	}
-	defer func() { s.depth-- }()
-	text, err := s.read(d)
-	if err != nil {
-		return d, err
-	}
-	var index v1.Index
-	if err := unmarshal(text, &index); err != nil {
-		return d, corrupt.Errorf("index %s: %w", d.Digest, err)
-	}
-	return s.first(index.Manifests)
-}
-
-// match compares as the reference does: a variant counts only if one is asked for.
-func (s *search) match(p v1.Platform) error {
-	s.available = append(s.available, platformName(p))
-	want := s.platform
-	if p.OS != want.OS || p.Architecture != want.Architecture || want.Variant != "" && p.Variant != want.Variant {
-		return errOtherPlatform
-	}
-	return nil
-}
-
-func platformName(p v1.Platform) string {
-	name := p.OS + "/" + p.Architecture
-	if p.Variant != "" {
-		name += "/" + p.Variant
-	}
-	return name
 }

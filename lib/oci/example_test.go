@@ -30,7 +30,7 @@ func Example() {
 
 	layout, err := manifest.OpenLayout("../../testdata/demo-image")
 	check(err)
-	d, err := layout.Resolve("latest", manifest.HostPlatform())
+	d, err := layout.Resolve("latest", nil, false)
 	check(err)
 	text, err := layout.ReadAll(d)
 	check(err)

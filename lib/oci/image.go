@@ -33,6 +33,8 @@ type Manifest struct {
 	v1.Manifest
 	ConfigID verity.ID         // of the config's stream
 	Streams  map[Key]verity.ID // of the layers
+
+	odd error // what of the JSON not all tools read alike
 }
 
 // Image is a manifest and its config.
@@ -89,20 +91,30 @@ func OpenManifest(r *repo.Repo, d digest.Digest) (*Manifest, error) {
 		return nil, err
 	}
 	m := &Manifest{ID: id, Digest: d, JSON: doc.JSON, Streams: map[Key]verity.ID{}}
-	if m.Manifest, err = manifest.Parse(doc.JSON); err != nil {
+	m.Manifest, m.odd, err = manifest.ParseStored(doc.JSON)
+	m.follow(doc.refs)
+	if m.odd != nil && m.ConfigID.IsZero() {
+		m.Manifest, err = manifest.ParseFolded(doc.JSON) // which the references may have been made of
+		m.follow(doc.refs)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", d, err)
 	}
-	for _, ref := range doc.refs {
+	if m.ConfigID.IsZero() {
+		return nil, corrupt.Errorf("manifest %s: its stream refers to no config %s", d, m.Manifest.Config.Digest)
+	}
+	return m, nil
+}
+
+// follow takes in the references of the stream.
+func (m *Manifest) follow(refs []splitstream.Ref) {
+	for _, ref := range refs {
 		if config, ok := strings.CutPrefix(ref.Name, configKey); !ok {
 			m.Streams[Key(ref.Name)] = ref.ID
 		} else if config == m.Manifest.Config.Digest.String() {
 			m.ConfigID = ref.ID
 		}
 	}
-	if m.ConfigID.IsZero() {
-		return nil, corrupt.Errorf("manifest %s: its stream refers to no config %s", d, m.Manifest.Config.Digest)
-	}
-	return m, nil
 }
 
 func verify(d digest.Digest, text []byte) error {
@@ -116,7 +128,8 @@ func verify(d digest.Digest, text []byte) error {
 }
 
 // OpenImage opens the image whose manifest has the digest d. Its config is the one
-// that the manifest's stream refers to, whatever has the config's name.
+// that the manifest's stream refers to, whatever has the config's name. The repository's
+// Warn is told what of manifest and config not all tools read alike.
 func OpenImage(r *repo.Repo, d digest.Digest) (*Image, error) {
 	m, err := OpenManifest(r, d)
 	if err != nil {
@@ -126,11 +139,44 @@ func OpenImage(r *repo.Repo, d digest.Digest) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", d, err)
 	}
-	keys, err := LayerKeys(m.Manifest, c.JSON)
+	i := &Image{Manifest: m, Config: c}
+	odd, err := i.readKeys()
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", d, err)
 	}
-	return &Image{m, c, keys}, nil
+	if m.odd != nil {
+		r.Odd(fmt.Errorf("manifest %s: %w", d, m.odd))
+	}
+	if odd != nil {
+		r.Odd(fmt.Errorf("config %s: %w", c.Digest, odd))
+	}
+	return i, nil
+}
+
+// readKeys reads the keys of the layers. odd says what of the config not all tools read
+// alike.
+func (i *Image) readKeys() (odd, err error) {
+	m := i.Manifest.Manifest
+	if !i.Manifest.IsContainer() {
+		i.Keys, err = LayerKeys(m, nil)
+		return nil, err
+	}
+	config, odd, err := manifest.ParseStoredConfig(i.Config.JSON)
+	if odd != nil && (err != nil || !i.hasStreams(config.DiffIDs)) {
+		if folded, foldedErr := manifest.ParseFoldedConfig(i.Config.JSON); foldedErr == nil && i.hasStreams(folded.DiffIDs) {
+			config, err = folded, nil // which the references were made of
+		}
+	}
+	if err != nil {
+		return odd, err
+	}
+	i.Keys, err = containerKeys(m, config)
+	return odd, err
+}
+
+// hasStreams reports whether there is a reference to the stream of each layer.
+func (i *Image) hasStreams(ids []digest.Digest) bool {
+	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id digest.Digest) bool { return i.Stream(Key(id)).IsZero() })
 }
 
 // LayerKeys returns the key of each layer of a manifest, in order, from the bytes
@@ -143,15 +189,19 @@ func LayerKeys(m v1.Manifest, config []byte) ([]Key, error) {
 		}
 		return keys, nil
 	}
-	ids, err := manifest.ParseDiffIDs(config)
+	c, err := manifest.ParseConfig(config)
 	if err != nil {
 		return nil, err
 	}
-	if len(ids) != len(m.Layers) {
-		return nil, corrupt.Errorf("manifest with %d layers, but its config %s has %d diff IDs", len(m.Layers), m.Config.Digest, len(ids))
+	return containerKeys(m, c)
+}
+
+func containerKeys(m v1.Manifest, c manifest.Config) ([]Key, error) {
+	if len(c.DiffIDs) != len(m.Layers) {
+		return nil, corrupt.Errorf("manifest with %d layers, but its config %s has %d diff IDs", len(m.Layers), m.Config.Digest, len(c.DiffIDs))
 	}
-	keys := make([]Key, len(ids))
-	for i, id := range ids {
+	keys := make([]Key, len(c.DiffIDs))
+	for i, id := range c.DiffIDs {
 		keys[i] = Key(id)
 	}
 	return keys, nil

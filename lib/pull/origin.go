@@ -50,7 +50,7 @@ func (o *Origin) read(ctx context.Context, platform *v1.Platform) (err error) {
 	if o.ManifestJSON, err = source.ReadAll(ctx, o.source, o.Descriptor); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	if o.Manifest, err = manifest.Parse(o.ManifestJSON); err != nil {
+	if o.Manifest, err = manifest.ParseAs(o.Descriptor, o.ManifestJSON); err != nil {
 		return fmt.Errorf("manifest %s: %w", o.Descriptor.Digest, err)
 	}
 	if o.ConfigJSON, err = source.ReadAll(ctx, o.source, o.Manifest.Config); err != nil {

@@ -31,6 +31,7 @@ type Repo struct {
 	Formats   []variant.Format // that each EROFS image is kept in, the default first
 	Secure    bool             // each object has fs-verity, and is measured when it is opened
 	Objects   *objects.Store
+	Warn      func(error) // told what is odd, but can be read; may be nil
 
 	root     *os.Root
 	dir      *os.File // holds the lock
@@ -39,6 +40,13 @@ type Repo struct {
 
 // objectsDir is where the objects are.
 const objectsDir = "objects"
+
+// Odd tells Warn of something that is odd, but can be read.
+func (r *Repo) Odd(err error) {
+	if r.Warn != nil {
+		r.Warn(err)
+	}
+}
 
 // Open opens and locks the repository at path. The error wraps fs.ErrNotExist if
 // there is none, flock.ErrLocked if the lock could not be had in time, and is marked as

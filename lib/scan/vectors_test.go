@@ -34,7 +34,7 @@ func objects(t *testing.T, layout string) map[verity.ID][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := l.Resolve("", manifest.HostPlatform())
+	d, err := l.Resolve("", nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (s dir) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor
 		return v1.Descriptor{}, fmt.Errorf("image directory: %w", err)
 	}
 	d := v1.Descriptor{MediaType: manifest.TypeOf(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
-	return manifest.FindAlone(d, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	return manifest.Find([]v1.Descriptor{d}, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 func (s dir) Path(d v1.Descriptor) (string, error) {

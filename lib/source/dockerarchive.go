@@ -28,14 +28,6 @@ type dockerArchive struct {
 	text  []byte                   // the manifest
 }
 
-// saved is an image in manifest.json (Docker Image Specification 1.2, "Combined Image
-// JSON + Filesystem Changeset Format").
-type saved struct {
-	Config   string
-	RepoTags []string
-	Layers   []string
-}
-
 func openDockerArchive(where string, o Options) (Source, error) {
 	file, ref, err := splitRef(where, isFile)
 	// REF is NAME:TAG, which has a colon of its own.
@@ -65,10 +57,11 @@ func (s *dockerArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1
 	}
 	m.Config = v1.Descriptor{MediaType: v1.MediaTypeImageConfig, Digest: digest.FromBytes(config), Size: int64(len(config))}
 	s.files[m.Config.Digest] = image.Config
-	diffIDs, err := manifest.ParseDiffIDs(config)
+	parsed, err := manifest.ParseConfig(config)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
+	diffIDs := parsed.DiffIDs
 	if len(diffIDs) != len(image.Layers) {
 		return v1.Descriptor{}, corrupt.Errorf("archive %s: %d layers, but the config has %d diff IDs", s.name, len(image.Layers), len(diffIDs))
 	}
@@ -84,19 +77,19 @@ func (s *dockerArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1
 		return v1.Descriptor{}, err
 	}
 	d := v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromBytes(s.text), Size: int64(len(s.text))}
-	return manifest.FindAlone(d, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	return manifest.Find([]v1.Descriptor{d}, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 // choose finds the image that is asked for: by its tag, by its place as "@N", or the
 // only one.
-func (s *dockerArchive) choose() (saved, error) {
+func (s *dockerArchive) choose() (manifest.Saved, error) {
 	text, err := s.readJSON(dirManifest)
 	if err != nil {
-		return saved{}, err
+		return manifest.Saved{}, err
 	}
-	var list []saved
-	if err := json.Unmarshal(text, &list); err != nil {
-		return saved{}, corrupt.Errorf("archive %s: %s: %w", s.name, dirManifest, err)
+	list, err := manifest.ParseSaved(text)
+	if err != nil {
+		return manifest.Saved{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
 	var names []string
 	for i, image := range list {
@@ -107,9 +100,9 @@ func (s *dockerArchive) choose() (saved, error) {
 		names = append(names, append(image.RepoTags, place)[0])
 	}
 	if s.ref == "" {
-		return saved{}, fmt.Errorf("archive %s: has %d images, of which one must be named: %s", s.name, len(list), strings.Join(names, ", "))
+		return manifest.Saved{}, fmt.Errorf("archive %s: has %d images, of which one must be named: %s", s.name, len(list), strings.Join(names, ", "))
 	}
-	return saved{}, fmt.Errorf("archive %s: has no image %q: %w; it has: %s", s.name, s.ref, fs.ErrNotExist, strings.Join(names, ", "))
+	return manifest.Saved{}, fmt.Errorf("archive %s: has no image %q: %w; it has: %s", s.name, s.ref, fs.ErrNotExist, strings.Join(names, ", "))
 }
 
 // isRef reports whether a tag of the archive is what is asked for, whose own tag may be

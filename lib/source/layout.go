@@ -1,21 +1,24 @@
 package source
 
 import (
-	"cfs/lib/manifest"
 	"context"
 	"io"
 	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/manifest"
+	"cfs/lib/tolerance"
 )
 
 // layout is an image in a directory in the OCI image layout.
 type layout struct {
 	*manifest.Layout
-	ref string
+	ref    string
+	strict tolerance.Strict
 }
 
-func openLayout(where string, _ Options) (Source, error) {
+func openLayout(where string, o Options) (Source, error) {
 	var l *manifest.Layout
 	_, ref, err := splitRef(where, func(path string) (err error) {
 		l, err = manifest.OpenLayout(path)
@@ -24,11 +27,11 @@ func openLayout(where string, _ Options) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return layout{l, ref}, nil
+	return layout{l, ref, o.Strict}, nil
 }
 
 func (l layout) Manifest(_ context.Context, platform *v1.Platform) (v1.Descriptor, error) {
-	return l.Resolve(l.ref, hostOr(platform))
+	return l.Resolve(l.ref, platform, l.strict)
 }
 
 func (l layout) Path(d v1.Descriptor) (string, error) { return l.Layout.Path(d.Digest) }

@@ -45,7 +45,7 @@ func (s ociArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1.Des
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
-	return manifest.Find(named, hostOr(platform), func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	return manifest.Find(named, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 func (s ociArchive) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {

@@ -15,12 +15,13 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/registry"
+	"cfs/lib/tolerance"
 )
 
 // Source is one place with an image, or several.
 type Source interface {
-	// Manifest returns the descriptor of the image's manifest: of several the first
-	// that is for the platform, or if that is nil for this machine. The error wraps
+	// Manifest returns the descriptor of the image's manifest: of several the best one
+	// for the platform, or if that is nil for this machine. The error wraps
 	// fs.ErrNotExist if there is none.
 	Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error)
 
@@ -39,7 +40,8 @@ type Source interface {
 // Options say how sources are read.
 type Options struct {
 	Registry registry.Options
-	TempDir  string // where a compressed archive is unpacked to, while it is open
+	TempDir  string           // where a compressed archive is unpacked to, while it is open
+	Strict   tolerance.Strict // of a layout, only the manifest that the reference takes will do
 }
 
 // transports are the ways to write a SOURCE, as skopeo does.
@@ -87,7 +89,7 @@ func (s remote) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descrip
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	return manifest.FindAlone(top, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	return manifest.Find([]v1.Descriptor{top}, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 
 func (remote) Path(v1.Descriptor) (string, error) { return "", nil }
@@ -135,12 +137,4 @@ func splitLast(where string) (path, ref string) {
 		i = j
 	}
 	return where[:i], where[i+1:]
-}
-
-// hostOr returns the platform that is asked for, else this machine's.
-func hostOr(p *v1.Platform) v1.Platform {
-	if p == nil {
-		return manifest.HostPlatform()
-	}
-	return *p
 }

@@ -22,7 +22,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
-	"cfs/lib/corrupt"
 	"cfs/lib/flock"
 	"cfs/lib/manifest"
 )
@@ -149,8 +148,8 @@ func (s *Spool) index() (v1.Index, error) {
 	if err != nil {
 		return index, err
 	}
-	if err := json.Unmarshal(text, &index); err != nil {
-		return index, corrupt.Errorf("%s: %w", v1.ImageIndexFile, err)
+	if index, err = manifest.ParseIndex(text, ""); err != nil {
+		return index, fmt.Errorf("%s: %w", v1.ImageIndexFile, err)
 	}
 	return index, nil
 }
@@ -181,18 +180,7 @@ func (s *Spool) mark(kept map[digest.Digest]bool, d v1.Descriptor) {
 	if err != nil {
 		return // it is not there, or no concern of ours
 	}
-	var m struct {
-		Config    *v1.Descriptor
-		Layers    []v1.Descriptor
-		Manifests []v1.Descriptor
-	}
-	if json.Unmarshal(text, &m) != nil {
-		return
-	}
-	if m.Config != nil {
-		s.mark(kept, *m.Config)
-	}
-	for _, d := range append(m.Layers, m.Manifests...) {
+	for _, d := range manifest.References(text) {
 		s.mark(kept, d)
 	}
 }

@@ -187,7 +187,21 @@ func (o *Options) OpenRepo(exclusive bool) (*repo.Repo, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, Hint(fmt.Errorf("%s: %w", path, err), "cfs-import --init makes a repository; --repo DIR names another one")
 	}
+	if err == nil {
+		r.Warn = o.oddly()
+	}
 	return r, err
+}
+
+// oddly returns what warns of odd things in the repository, of each once.
+func (o *Options) oddly() func(error) {
+	told := make(map[string]bool)
+	return func(err error) {
+		if text := err.Error(); !told[text] {
+			told[text] = true
+			o.Warn("warning: %s", text)
+		}
+	}
 }
 
 // OpenToWrite opens the repository with a shared lock for a command that writes.
