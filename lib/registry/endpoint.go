@@ -59,11 +59,12 @@ func newEndpoint(sys *types.SystemContext, s place, o Options) (*endpoint, error
 	transport.DisableCompression = true // a range is one of the bytes as they are
 	transport.ResponseHeaderTimeout = o.Idle
 	transport.MaxIdleConnsPerHost = 16
-	e.http = &http.Client{Transport: idleTransport{transport, o.Idle}, CheckRedirect: checkRedirect}
+	login := loginTransport{idleTransport{transport, o.Idle}, e.host, e.credential(sys)}
+	e.http = &http.Client{Transport: login, CheckRedirect: checkRedirect}
 	e.auth = &auth.Client{
 		Client:     e.http,
 		Cache:      auth.NewCache(),
-		Credential: e.credential(sys),
+		Credential: login.credential,
 		Header:     http.Header{"User-Agent": {o.UserAgent}},
 		ClientID:   o.UserAgent,
 	}

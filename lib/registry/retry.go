@@ -115,6 +115,8 @@ func (e *endpoint) failed(resp *http.Response) error {
 	case refused && resp.Request.URL.Host != e.host:
 		// It was redirected there, by a URL that holds for a while.
 		return passing(fmt.Errorf("status %d where the registry redirects to: %w", resp.StatusCode, err))
+	case refused && checkSchemes(resp.Header) != nil:
+		return checkSchemes(resp.Header)
 	case refused && e.welcome.Load():
 		return passing(fmt.Errorf("status %d of a registry that has let us in before: %w", resp.StatusCode, err))
 	}
