@@ -153,8 +153,8 @@ func TestFetchSchema1(t *testing.T) {
 	}
 }
 
-// TestFetchForeignLayers: a layer that its registry may not hand out is refused, if the
-// manifest does not say where it is.
+// TestFetchForeignLayers: a layer that its registry may not hand out, and does not have, is
+// refused, if the manifest does not say where it is.
 func TestFetchForeignLayers(t *testing.T) {
 	t.Parallel()
 	for _, mediaType := range []string{"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"} {

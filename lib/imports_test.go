@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
 	"manifest":    {"blob", "tolerance", "missing", "corrupt"},
-	"registry":    {"manifest", "blob", "temporary", "corrupt"},
+	"registry":    {"manifest", "blob", "missing", "temporary", "corrupt"},
 	"source":      {"registry", "manifest", "blob", "tolerance", "corrupt"},
 	"spool":       {"manifest", "blob", "flock", "corrupt"},
 	"objects":     {"fd", "verity", "corrupt"},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -34,13 +33,11 @@ func (i *Remote) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.Re
 	if err := d.Digest.Validate(); err != nil {
 		return nil, corrupt.Errorf("digest %q: %w", d.Digest, err)
 	}
-	if manifest.IsForeign(d.MediaType) && len(d.URLs) == 0 {
-		return nil, fmt.Errorf("media type %q: a foreign layer is not in the registry, and its descriptor has no URL", d.MediaType)
-	}
 	if d.Size == int64(len(i.text)) && offset <= d.Size && d.Digest == d.Digest.Algorithm().FromBytes(i.text) {
 		return io.NopCloser(bytes.NewReader(i.text[offset:])), nil
 	}
-	b := &body{image: i, ctx: ctx, desc: d, offset: offset, budget: i.options.budget(), first: i.first(d, offset)}
+	b := &body{image: i, ctx: ctx, desc: d, offset: offset, budget: i.options.budget(), sites: i.sites(d)}
+	b.first = i.first(d, offset)
 	if err := b.open(); err != nil {
 		return nil, err
 	}
@@ -54,7 +51,8 @@ type body struct {
 	desc    v1.Descriptor
 	offset  int64 // of what comes next
 	budget  *budget
-	first   int   // the endpoint that is asked first
+	sites   []site
+	first   int   // the site that is asked first
 	since   int64 // bytes since the last failure
 	current io.ReadCloser
 	noRange bool // all of the blob is asked for next, since the last answer was of another part
@@ -102,16 +100,23 @@ func (b *body) resume(err error) {
 
 // open asks for what comes from the current offset on, until somebody gives it.
 func (b *body) open() error {
-	return b.image.ask(b.ctx, b.first, b.budget, b.request)
+	err := b.image.ask(b.ctx, b.sites, b.first, b.budget, b.request)
+	switch {
+	case err == nil || !manifest.IsForeign(b.desc.MediaType):
+		return err
+	case len(b.sites) == len(b.image.endpoints):
+		return fmt.Errorf("a foreign layer, whose descriptor has no URL that can be used: %w", err)
+	}
+	return fmt.Errorf("a foreign layer: %w", err)
 }
 
-// request asks one endpoint.
-func (b *body) request(e *endpoint) error {
-	resp, err := b.get(b.ctx, e)
+// request asks one site.
+func (b *body) request(s site) error {
+	resp, err := b.get(b.ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := b.accept(e, resp); err != nil {
+	if err := b.accept(s, resp); err != nil {
 		return errors.Join(err, resp.Body.Close())
 	}
 	b.current = resp.Body
@@ -119,13 +124,10 @@ func (b *body) request(e *endpoint) error {
 }
 
 // get sends the request: for a closed range, so that nobody sends more than is wanted.
-func (b *body) get(ctx context.Context, e *endpoint) (*http.Response, error) {
+func (b *body) get(ctx context.Context, s site) (*http.Response, error) {
 	header := http.Header{}
 	if b.ranged() {
 		header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.desc.Size-1))
-	}
-	if manifest.IsForeign(b.desc.MediaType) {
-		return e.getForeign(ctx, b.desc, header)
 	}
 	kind := "blobs"
 	if manifest.IsManifest(b.desc.MediaType) {
@@ -133,7 +135,7 @@ func (b *body) get(ctx context.Context, e *endpoint) (*http.Response, error) {
 	} else {
 		header.Set("Accept", "*/*")
 	}
-	return e.get(ctx, e.url(kind, b.desc.Digest.String()), header)
+	return s.get(ctx, kind, b.desc, header)
 }
 
 // ranged reports whether a part of the blob is asked for.
@@ -141,10 +143,10 @@ func (b *body) ranged() bool { return b.offset > 0 && b.offset < b.desc.Size && 
 
 // accept looks at an answer, and goes to the current offset if all of the blob comes
 // where a part of it was asked for.
-func (b *body) accept(e *endpoint, resp *http.Response) error {
+func (b *body) accept(s site, resp *http.Response) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
-		e.welcome.Store(true)
+		s.greet()
 		b.noRange = false
 		if resp.ContentLength >= 0 && resp.ContentLength != b.desc.Size {
 			return passing(corrupt.Errorf("the registry's answer has %d bytes, want %d", resp.ContentLength, b.desc.Size))
@@ -158,13 +160,13 @@ func (b *body) accept(e *endpoint, resp *http.Response) error {
 			b.noRange = true
 			return passing(err)
 		}
-		e.welcome.Store(true)
+		s.greet()
 		return nil
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		b.noRange = true
 		return passing(errors.New("status 416: the registry has no such range of it"))
 	}
-	return e.failed(resp)
+	return s.failed(resp)
 }
 
 // checkRange refuses another part than was asked for (RFC 9110, 14.4).
@@ -185,29 +187,4 @@ func (b *body) Close() error {
 		b.err = errors.New("closed")
 	}
 	return b.current.Close()
-}
-
-// getForeign gets a layer from where its descriptor says, without credentials.
-func (e *endpoint) getForeign(ctx context.Context, d v1.Descriptor, header http.Header) (*http.Response, error) {
-	failure := errors.New("it has no URL of http or https")
-	for _, s := range d.URLs {
-		u, err := url.Parse(s)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
-			continue
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s, nil)
-		if err != nil {
-			return nil, err
-		}
-		req.Header = header.Clone()
-		resp, err := e.http.Do(req)
-		if err == nil && (resp.StatusCode/100 == 2 || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable) {
-			return resp, nil
-		}
-		if err == nil {
-			err = errors.Join(e.failed(resp), resp.Body.Close())
-		}
-		failure = classify(err)
-	}
-	return nil, failure
 }

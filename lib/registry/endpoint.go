@@ -92,8 +92,8 @@ func tlsFor(sys *types.SystemContext, host string, insecure bool) (*tls.Config, 
 // String names the endpoint in messages.
 func (e *endpoint) String() string { return e.ref.String() }
 
-// url returns the URL of a manifest or a blob, but for its scheme and host.
-func (e *endpoint) url(kind, name string) string {
+// path returns the path of a manifest or a blob in the registry.
+func (e *endpoint) path(kind, name string) string {
 	return "/v2/" + reference.Path(e.ref) + "/" + kind + "/" + name
 }
 

@@ -10,7 +10,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -86,32 +85,36 @@ func (i *Remote) Close() error {
 // index. The error wraps fs.ErrNotExist if there is none.
 func (i *Remote) Manifest(ctx context.Context) (v1.Descriptor, error) {
 	var top v1.Descriptor
-	err := i.ask(ctx, 0, i.options.budget(), func(e *endpoint) (err error) {
-		if top, i.text, err = e.top(ctx); err == nil {
-			i.current = slices.Index(i.endpoints, e)
+	err := i.ask(ctx, i.sites(v1.Descriptor{}), 0, i.options.budget(), func(s site) (err error) {
+		if top, i.text, err = s.top(ctx); err == nil {
+			i.current = slices.Index(i.endpoints, s.endpoint)
 		}
 		return err
 	})
 	return top, err
 }
 
-// first returns the endpoint that is asked first for a blob: that which had the manifest,
-// or, each time that the blob is opened from its start again, the next one.
+// first returns the site that is asked first for a blob: the first URL of a foreign layer,
+// else that which had the manifest; or, each time that the blob is opened from its start
+// again, the next one.
 func (i *Remote) first(d v1.Descriptor, offset int64) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	n := i.current + i.opened[d.Digest]
+	n := i.opened[d.Digest]
+	if !manifest.IsForeign(d.MediaType) {
+		n += i.current
+	}
 	if offset == 0 {
 		i.opened[d.Digest]++
 	}
 	return n
 }
 
-// ask asks each endpoint, from the first on, until one has what is wanted, and does so
+// ask asks each site, from the first on, until one has what is wanted, and does so
 // again while what goes wrong may pass.
-func (i *Remote) ask(ctx context.Context, first int, b *budget, request func(*endpoint) error) error {
+func (i *Remote) ask(ctx context.Context, sites []site, first int, b *budget, request func(site) error) error {
 	for {
-		err := i.askEach(first, request)
+		err := i.askEach(sites, first, request)
 		if err == nil {
 			return nil
 		}
@@ -121,29 +124,27 @@ func (i *Remote) ask(ctx context.Context, first int, b *budget, request func(*en
 	}
 }
 
-// askEach asks each endpoint once. The error is that of the registry itself, which is the
-// last one.
-func (i *Remote) askEach(first int, request func(*endpoint) error) error {
-	var failure error
-	for n := range i.endpoints {
-		n = (first + n) % len(i.endpoints)
-		err := request(i.endpoints[n])
+// askEach asks each site once. The error is that of the registry itself, which is the last
+// endpoint.
+func (i *Remote) askEach(sites []site, first int, request func(site) error) error {
+	var failed failures
+	for n := range sites {
+		s := sites[(first+n)%len(sites)]
+		err := request(s)
 		if err == nil {
 			return nil
 		}
-		if failure == nil || n == len(i.endpoints)-1 {
-			failure = fmt.Errorf("%s: %w", i.endpoints[n], err)
-		}
+		failed.add(s, i.endpoints[len(i.endpoints)-1], err)
 		if errors.Is(err, context.Canceled) {
 			break
 		}
 	}
-	return failure
+	return failed.join()
 }
 
 // top gets the manifest or index that the image's name stands for.
 func (e *endpoint) top(ctx context.Context) (d v1.Descriptor, text []byte, err error) {
-	resp, err := e.get(ctx, e.url("manifests", e.reference), nil)
+	resp, err := e.get(ctx, e.path("manifests", e.reference), nil)
 	if err != nil {
 		return d, nil, err
 	}

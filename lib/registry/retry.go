@@ -1,13 +1,11 @@
 package registry
 
 import (
-	"cfs/lib/temporary"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,6 +16,9 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"cfs/lib/missing"
+	"cfs/lib/temporary"
 )
 
 const (
@@ -108,7 +109,7 @@ var ErrLogin = errors.New("the registry wants a login, or has refused the one it
 
 // failed is the error for an answer that is not what was asked for.
 func (e *endpoint) failed(resp *http.Response) error {
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	discard(resp)
 	err := errors.New(http.StatusText(resp.StatusCode))
 	refused := resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized
 	switch {
@@ -123,13 +124,16 @@ func (e *endpoint) failed(resp *http.Response) error {
 	return statusError(resp.StatusCode, http.StatusText(resp.StatusCode), resp.Header.Get("Retry-After"))
 }
 
+// discard reads the rest of an answer, so that the connection can be used again.
+func discard(resp *http.Response) { io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) }
+
 // statusError tells from an HTTP status what went wrong.
 func statusError(status int, text, retryAfter string) error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: status %d", ErrLogin, status)
 	case http.StatusNotFound:
-		return fmt.Errorf("the registry has no such image or blob: %w", fs.ErrNotExist)
+		return missing.Errorf("the registry has no such image or blob")
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 		return fmt.Errorf("status %d: %.200q", status, text)
 	}
