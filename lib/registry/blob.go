@@ -37,7 +37,7 @@ func (i *Remote) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.Re
 		return io.NopCloser(bytes.NewReader(i.text[offset:])), nil
 	}
 	b := &body{image: i, ctx: ctx, desc: d, offset: offset, budget: i.options.budget(), sites: i.sites(d)}
-	b.first = i.first(d, offset)
+	b.first, b.again = i.first(d, offset)
 	if err := b.open(); err != nil {
 		return nil, err
 	}
@@ -53,8 +53,10 @@ type body struct {
 	budget  *budget
 	sites   []site
 	first   int   // the site that is asked first
+	again   bool  // it was opened from its start before, an odd number of times
 	since   int64 // bytes since the last failure
 	current io.ReadCloser
+	guessed bool // that what comes is the blob as it is, though it is called encoded
 	noRange bool // all of the blob is asked for next, since the last answer was of another part
 	err     error
 }
@@ -90,6 +92,9 @@ func (b *body) advance(n int) {
 func (b *body) resume(err error) {
 	b.current.Close()
 	b.since = 0
+	if b.guessed && err == io.EOF { // and not cut off: it is too short for that
+		b.again, b.guessed = !b.again, false
+	}
 	if err = b.budget.wait(b.ctx, cutOff(err)); err == nil {
 		err = b.open()
 	}
@@ -123,7 +128,7 @@ func (b *body) request(s site) error {
 	return nil
 }
 
-// get sends the request: for a closed range, so that nobody sends more than is wanted.
+// get sends the request, whose answer comes as it is: for a closed range, so that nobody sends more than is wanted.
 func (b *body) get(ctx context.Context, s site) (*http.Response, error) {
 	header := http.Header{}
 	if b.ranged() {
@@ -135,6 +140,7 @@ func (b *body) get(ctx context.Context, s site) (*http.Response, error) {
 	} else {
 		header.Set("Accept", "*/*")
 	}
+	header.Set(acceptEncoding, identity)
 	return s.get(ctx, kind, b.desc, header)
 }
 
@@ -148,6 +154,9 @@ func (b *body) accept(s site, resp *http.Response) error {
 	case status == http.StatusOK:
 		s.greet()
 		b.noRange = false
+		if err := b.undoBlob(resp); err != nil {
+			return err
+		}
 		if resp.ContentLength >= 0 && resp.ContentLength != b.desc.Size {
 			return passing(corrupt.Errorf("the registry's answer has %d bytes, want %d", resp.ContentLength, b.desc.Size))
 		}
@@ -156,7 +165,7 @@ func (b *body) accept(s site, resp *http.Response) error {
 		}
 		return nil
 	case status == http.StatusPartialContent && b.ranged():
-		if err := b.checkRange(resp.Header.Get("Content-Range")); err != nil {
+		if err := b.checkRange(resp.Header); err != nil {
 			b.noRange = true
 			return passing(err)
 		}
@@ -169,15 +178,20 @@ func (b *body) accept(s site, resp *http.Response) error {
 	return s.failed(resp)
 }
 
-// checkRange refuses another part than was asked for (RFC 9110, 14.4).
-func (b *body) checkRange(s string) error {
+// checkRange refuses another part than was asked for (RFC 9110, 14.4), and one of what the
+// blob was encoded to, whose size is another.
+func (b *body) checkRange(header http.Header) error {
+	s := header.Get("Content-Range")
 	rest, ok := strings.CutPrefix(s, "bytes ")
-	span, _, _ := strings.Cut(rest, "/")
+	span, total, _ := strings.Cut(rest, "/")
 	first, last, _ := strings.Cut(span, "-")
 	start, err := strconv.ParseInt(first, 10, 64)
 	end, endErr := strconv.ParseInt(last, 10, 64)
 	if !ok || err != nil || endErr != nil || start != b.offset || end >= b.desc.Size {
 		return fmt.Errorf("the registry answers with the range %.80q, want bytes %d-%d", s, b.offset, b.desc.Size-1)
+	}
+	if encodings(header) != nil && total != strconv.FormatInt(b.desc.Size, 10) {
+		return fmt.Errorf("the registry answers with a range of what it has encoded, of %.40q bytes", total)
 	}
 	return nil
 }

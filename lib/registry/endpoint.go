@@ -60,7 +60,7 @@ func newEndpoint(sys *types.SystemContext, s place, o Options) (*endpoint, error
 	transport.ResponseHeaderTimeout = o.Idle
 	transport.MaxIdleConnsPerHost = 16
 	login := loginTransport{idleTransport{transport, o.Idle}, e.host, e.credential(sys)}
-	e.http = &http.Client{Transport: login, CheckRedirect: checkRedirect}
+	e.http = &http.Client{Transport: encodingTransport{login}, CheckRedirect: checkRedirect}
 	e.auth = &auth.Client{
 		Client:     e.http,
 		Cache:      auth.NewCache(),

@@ -96,18 +96,18 @@ func (i *Remote) Manifest(ctx context.Context) (v1.Descriptor, error) {
 
 // first returns the site that is asked first for a blob: the first URL of a foreign layer,
 // else that which had the manifest; or, each time that the blob is opened from its start
-// again, the next one.
-func (i *Remote) first(d v1.Descriptor, offset int64) int {
+// again, the next one. again reports whether it was, an odd number of times.
+func (i *Remote) first(d v1.Descriptor, offset int64) (n int, again bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	n := i.opened[d.Digest]
+	n, again = i.opened[d.Digest], i.opened[d.Digest]%2 == 1
 	if !manifest.IsForeign(d.MediaType) {
 		n += i.current
 	}
 	if offset == 0 {
 		i.opened[d.Digest]++
 	}
-	return n
+	return n, again
 }
 
 // ask asks each site, from the first on, until one has what is wanted, and does so

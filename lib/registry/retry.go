@@ -58,7 +58,7 @@ func classify(err error) error {
 		return ErrLogin
 	case errors.As(err, &response):
 		return statusError(response.StatusCode, response.Errors.Error(), "")
-	case errors.Is(err, errRedirects):
+	case errors.Is(err, errRedirects), errors.Is(err, errEncoding):
 		return withoutURL(err)
 	case ofClient:
 		return passing(withoutURL(err))
