@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"blob":        {"corrupt"},
 	"manifest":    {"blob", "tolerance", "missing", "corrupt"},
 	"registry":    {"manifest", "blob", "missing", "temporary", "corrupt"},
-	"source":      {"registry", "manifest", "blob", "tolerance", "corrupt"},
+	"source":      {"registry", "manifest", "blob", "tolerance", "missing", "corrupt"},
 	"spool":       {"manifest", "blob", "flock", "corrupt"},
 	"objects":     {"fd", "verity", "corrupt"},
 	"repo":        {"objects", "flock", "fd", "verity", "variant", "corrupt"},

@@ -103,3 +103,19 @@ func TestIndexesOfIndexes(t *testing.T) {
 		t.Errorf("a manifest of %d layers: %v", maxObjects, err)
 	}
 }
+
+// TestNoMarker: where the file oci-layout is missing, an index.json tells a layout.
+func TestNoMarker(t *testing.T) {
+	for index, ok := range map[string]bool{
+		`{"manifests":[]}`: true, `{"schemaVersion":2,"mediaType":"` + v1.MediaTypeImageIndex + `"}`: true,
+		`{}`: false, `[]`: false, "x": false, "": false, `{"schemaVersion":2,"layers":[]}`: false, `{"pages":["a"]}`: false,
+	} {
+		dir := t.TempDir()
+		if index != "" {
+			os.WriteFile(dir+"/index.json", []byte(index), 0o644)
+		}
+		if _, err := OpenLayout(dir); ok != (err == nil) || !ok && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%q: %v", index, err)
+		}
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -85,34 +84,17 @@ func (s *dockerArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1
 func (s *dockerArchive) choose() (manifest.Saved, error) {
 	text, err := s.readJSON(dirManifest)
 	if err != nil {
-		return manifest.Saved{}, err
+		return manifest.Saved{}, s.insteadOf(err, v1.ImageIndexFile, "oci-archive")
 	}
 	list, err := manifest.ParseSaved(text)
 	if err != nil {
 		return manifest.Saved{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
-	var names []string
-	for i, image := range list {
-		place := fmt.Sprintf("@%d", i)
-		if s.ref == place || s.ref == "" && len(list) == 1 || slices.ContainsFunc(image.RepoTags, s.isRef) {
-			return image, nil
-		}
-		names = append(names, append(image.RepoTags, place)[0])
+	image, err := choose(list, s.ref)
+	if err != nil {
+		return image, fmt.Errorf("archive %s: %w", s.name, err)
 	}
-	if s.ref == "" {
-		return manifest.Saved{}, fmt.Errorf("archive %s: has %d images, of which one must be named: %s", s.name, len(list), strings.Join(names, ", "))
-	}
-	return manifest.Saved{}, fmt.Errorf("archive %s: has no image %q: %w; it has: %s", s.name, s.ref, fs.ErrNotExist, strings.Join(names, ", "))
-}
-
-// isRef reports whether a tag of the archive is what is asked for, whose own tag may be
-// left out if it is latest, and the host if it is that of bare names.
-func (s *dockerArchive) isRef(tag string) bool {
-	want := s.ref
-	if !strings.Contains(want[strings.LastIndexByte(want, '/')+1:], ":") {
-		want += ":latest"
-	}
-	return want == tag || s.ref != "" && strings.HasSuffix(tag, "/"+want)
+	return image, nil
 }
 
 // layer describes a layer. It is a plain tar, whose digest is its diff ID; others that

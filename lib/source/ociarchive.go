@@ -39,7 +39,7 @@ func isFile(path string) error {
 func (s ociArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
 	text, err := s.readJSON(v1.ImageIndexFile)
 	if err != nil {
-		return v1.Descriptor{}, err
+		return v1.Descriptor{}, s.insteadOf(err, dirManifest, "docker-archive")
 	}
 	named, err := manifest.FindNamed(text, s.ref)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/missing"
 )
 
 // tarFile is an uncompressed tar in which files are found by their names.
@@ -167,6 +168,15 @@ func (t *tarFile) open(name string, offset int64) (*io.SectionReader, error) {
 	}
 	offset = min(offset, m.size)
 	return io.NewSectionReader(t.file, m.offset+offset, m.size-offset), nil
+}
+
+// insteadOf says, where the error is that a kind of archive has no list of its images, that it
+// is one of another kind, if it has the list of that.
+func (t *tarFile) insteadOf(err error, list, transport string) error {
+	if _, other := t.find(list); other == nil && errors.Is(err, fs.ErrNotExist) {
+		return missing.Errorf("archive %s: is of another kind: want %s:%s", t.name, transport, t.name)
+	}
+	return err
 }
 
 // readJSON returns the content of a file of JSON.
