@@ -70,6 +70,20 @@ func samePlatform(a, b v1.Platform) bool {
 	return a.OS == b.OS && a.Architecture == b.Architecture && a.Variant == b.Variant
 }
 
+// CheckHost returns what a user should know of a platform, that of an image's config, that was
+// not asked for: that it is another one than this machine's, or that the config names none. It
+// returns nil if there is nothing.
+func CheckHost(p v1.Platform) error {
+	host := HostPlatform()
+	switch {
+	case !named(&p):
+		return fmt.Errorf("its config names no platform: this machine's is %s", platformName(host))
+	case rank(wanted(host), p) < 0:
+		return fmt.Errorf("it is for %s: this machine's platform is %s", platformName(p), platformName(host))
+	}
+	return nil
+}
+
 // named reports whether a platform says what it is.
 func named(p *v1.Platform) bool { return p != nil && (p.OS != "" || p.Architecture != "") }
 

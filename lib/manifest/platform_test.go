@@ -140,6 +140,22 @@ func TestPlatformless(t *testing.T) {
 	}
 }
 
+// TestCheckHost: what is not for this machine, or for none, is told.
+func TestCheckHost(t *testing.T) {
+	host := HostPlatform()
+	for _, v := range []struct {
+		p    v1.Platform
+		want string
+	}{
+		{host, ""}, {v1.Platform{}, "names no platform"}, {v1.Platform{OS: "plan9", Architecture: host.Architecture}, "plan9/"},
+		{v1.Platform{OS: "linux", Architecture: host.Architecture, Variant: "x"}, "/x"},
+	} {
+		if err := CheckHost(v.p); v.want == "" && err != nil || v.want != "" && (err == nil || !strings.Contains(err.Error(), v.want)) {
+			t.Errorf("%+v: %v, want %q", v.p, err, v.want)
+		}
+	}
+}
+
 // TestEmptyIndexes: the message says that there is nothing.
 func TestEmptyIndexes(t *testing.T) {
 	inner := `{"schemaVersion":2,"manifests":[]}`
