@@ -9,7 +9,9 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/temporary"
 )
@@ -46,6 +48,30 @@ func (c Config) read(r *repo.Repo) ([]byte, error) {
 		return c.readFile(linked)
 	}
 	return unlessGone(linked())
+}
+
+// checkDocument refuses the manifest or the config of a record, if it lies in a file, which
+// not all tools would read alike: its layers are not imported for another stage to refuse
+// it. What else may be wrong with it that stage says.
+func checkDocument(rec record.Record) error {
+	if rec.Kind != kindManifest && (rec.Kind != kindConfig || !manifest.IsImageConfig(rec.Get(keyMediaType))) {
+		return nil
+	}
+	b, err := parseNamed(rec)
+	if err != nil || b.Path == "" {
+		return nil
+	}
+	text, err := readFile(b.Path, b.Digest)
+	if err != nil {
+		return nil
+	}
+	var odd error
+	if rec.Kind == kindManifest {
+		_, odd, _ = manifest.ParseStored(text)
+	} else {
+		_, odd, _ = manifest.ParseStoredConfig(text)
+	}
+	return odd
 }
 
 // unlessGone makes the error of a stream that is not there a temporary one.

@@ -62,6 +62,9 @@ func (i *Importer) Handle(rec record.Record) error {
 		if err := i.Finish(); err != nil {
 			return err
 		}
+		if err := checkDocument(rec); err != nil {
+			return fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err)
+		}
 		return i.Out.Write(rec)
 	}
 	i.running.Go(func() error {
