@@ -80,7 +80,17 @@ func (c *Collector) Run() (Result, error) {
 	if len(c.reach.Objects) > before {
 		c.roots++
 	}
+	c.tellOdd()
 	return c.sweep()
+}
+
+// tellOdd has the repository warn of tagged images that not all tools read alike. That one
+// cannot be opened hinders no collection.
+func (c *Collector) tellOdd() {
+	tags, _ := oci.Tags(c.Repo)
+	for _, t := range tags {
+		_, _ = oci.OpenImage(c.Repo, t.Manifest)
+	}
 }
 
 // addRoots follows the refs of a category. One that leads nowhere is no root.
