@@ -148,7 +148,7 @@ func (f imageFlags) makeConfig(s *script, l imagetest.Layout, diffIDs []digest.D
 	case f.artifact != "":
 		return l.Blob(v1.MediaTypeEmptyJSON, []byte("{}"))
 	}
-	config := v1.Image{RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs}}
+	config := v1.Image{RootFS: v1.RootFS{Type: "layers", DiffIDs: append([]digest.Digest{}, diffIDs...)}}
 	config.OS, config.Architecture, _ = strings.Cut(f.platform, "/")
 	return l.JSON(mediaType, config)
 }

@@ -26,7 +26,7 @@ type options struct {
 	config bool // of inspect
 
 	platform, spool, creds string // of all: how a SOURCE is read
-	passwordStdin          bool
+	passwordStdin, strict  bool
 	registry               registry.Options
 }
 
@@ -52,6 +52,7 @@ func (o *options) sourceFlags() []cli.Flag {
 	}
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "platform", Destination: &o.platform, Usage: "of an index, take the image for `OS/ARCH[/VARIANT]` (default: this machine's)"},
+		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse images that cfsctl refuses, or of which it takes another one"},
 		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "keep what is on its way in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
 		&cli.StringFlag{Name: "authfile", Destination: &r.AuthFile, Usage: "credentials are in `FILE` (default: $REGISTRY_AUTH_FILE, else those of podman, skopeo and docker)"},
 		&cli.StringFlag{Name: "creds", Destination: &o.creds, Usage: "log in as `USER[:PASSWORD]`"},

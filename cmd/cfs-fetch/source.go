@@ -13,6 +13,7 @@ import (
 	"cfs/lib/pull"
 	"cfs/lib/registry"
 	"cfs/lib/source"
+	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 )
 
@@ -32,7 +33,7 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration))
 	if err != nil {
 		dir = os.TempDir() // it is for archives alone, and nothing stays there
 	}
-	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir})
+	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir, Strict: tolerance.Strict(o.strict)})
 	if errors.Is(err, source.ErrName) {
 		return nil, tool.UsageError("%w", err)
 	}
@@ -40,7 +41,27 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration))
 		return nil, explain(err)
 	}
 	origin, err := pull.OpenOrigin(ctx, s, o.Operands[0], platform)
-	return origin, explain(err)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if err := o.check(origin, platform != nil); err != nil {
+		return nil, errors.Join(err, origin.Close())
+	}
+	return origin, nil
+}
+
+// check refuses what --strict refuses, and warns of an image for another platform which was
+// not asked for.
+func (o *options) check(origin *pull.Origin, asked bool) error {
+	if o.strict {
+		if err := origin.CheckStrict(); err != nil {
+			return err
+		}
+	}
+	if err := origin.CheckHost(); err != nil && !asked {
+		o.Warn("warning: %v", err)
+	}
+	return nil
 }
 
 // explain adds to an error of a source, or of the spool, what is to be done about it.

@@ -189,7 +189,7 @@ func (r *reader) check(s *schema, key string, known, again bool) {
 	case ok:
 		r.note(key, fmt.Sprintf("is another spelling of %q", other))
 	case s.kind(key) != "":
-		r.note(key, fmt.Sprintf("makes it %s as well", s.kind(key)))
+		r.note(key, fmt.Sprintf("beside %q makes it %s as well", s.main, s.kind(key)))
 	}
 }
 

@@ -8,6 +8,7 @@ import "maps"
 // users' own keys, and what only runtimes read.
 type schema struct {
 	keys  map[string]*schema
+	main  string            // the key by which its kind of document is known
 	other map[string]string // keys that make it another kind of document as well, and which
 }
 
@@ -36,6 +37,7 @@ var (
 			"schemaVersion": nil, "mediaType": nil, "artifactType": nil, "annotations": nil,
 			"config": descriptorSchema, "layers": descriptorSchema, "subject": descriptorSchema,
 		},
+		main:  "layers",
 		other: map[string]string{"manifests": anIndex, "fsLayers": aSchema1, "history": aSchema1},
 	}
 	indexSchema = &schema{
@@ -43,6 +45,7 @@ var (
 			"schemaVersion": nil, "mediaType": nil, "artifactType": nil, "annotations": nil,
 			"manifests": descriptorSchema, "subject": descriptorSchema,
 		},
+		main:  "manifests",
 		other: map[string]string{"config": aManifest, "layers": aManifest, "fsLayers": aSchema1, "history": aSchema1},
 	}
 )

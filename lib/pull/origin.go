@@ -62,6 +62,27 @@ func (o *Origin) read(ctx context.Context, platform *v1.Platform) (err error) {
 	return nil
 }
 
+// CheckStrict refuses a manifest or a config that the reference would not read.
+func (o *Origin) CheckStrict() error {
+	return manifest.CheckRequired(o.ManifestJSON, o.ConfigJSON)
+}
+
+// CheckHost returns an error if the image is not for this machine, or does not say what it is
+// for. An artifact need not.
+func (o *Origin) CheckHost() error {
+	if !manifest.IsImageConfig(o.Manifest.Config.MediaType) {
+		return nil
+	}
+	c, err := manifest.ParseConfig(o.ConfigJSON)
+	if err == nil {
+		err = manifest.CheckHost(c.Platform)
+	}
+	if err != nil {
+		return fmt.Errorf("manifest %s: %w", o.Descriptor.Digest, err)
+	}
+	return nil
+}
+
 // Layers returns each distinct layer of the image, or blob of an artifact, without a place
 // where it is.
 func (o *Origin) Layers() ([]Layer, error) {
