@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"repo":        {"objects", "flock", "fd", "verity", "variant", "corrupt"},
 	"splitstream": {"verity", "corrupt"},
 	"tree":        {"verity", "tolerance"},
-	"tarball":     {"tree", "corrupt"},
+	"tarball":     {"tree", "tolerance", "corrupt"},
 	"layer":       {"tarball", "splitstream", "tree", "variant", "tolerance", "verity", "corrupt"},
 	"dumpfile":    {"tree", "verity", "corrupt"},
 	"compare":     {"dumpfile", "tree", "verity"},

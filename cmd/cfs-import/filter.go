@@ -32,7 +32,7 @@ func (o *options) filter() error {
 }
 
 func (o *options) importer() *pull.Importer {
-	return &pull.Importer{Open: o.open, Out: o.Records(), Strict: tolerance.Strict(o.strict), Progress: o.Printer()}
+	return &pull.Importer{Open: o.open, Out: o.Records(), Rules: tolerance.Strict(o.strict), Progress: o.Printer()}
 }
 
 // importFile imports the tar of a name, "-" for stdin.

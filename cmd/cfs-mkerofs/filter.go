@@ -19,7 +19,7 @@ func (o *options) filter() error {
 	defer m.Close()
 	start := func() error {
 		err := o.checkStage()
-		m.Formats, m.Strict, m.Boot = o.formats, o.strict, o.wanted
+		m.Formats, m.Rules, m.Boot = o.formats, &o.rules, o.wanted
 		return err
 	}
 	finish := func() error {

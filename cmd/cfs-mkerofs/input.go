@@ -12,7 +12,7 @@ import (
 
 // read reads what the image is made of.
 func (o *options) read(r *repo.Repo) (*build.Recipe, error) {
-	in := build.Input{Repo: r, Algorithm: o.algorithm, Formats: o.formats, Auto: o.version == autoVersion, Strict: o.strict}
+	in := build.Input{Repo: r, Algorithm: o.algorithm, Formats: o.formats, Auto: o.version == autoVersion, Rules: &o.rules}
 	switch {
 	case o.dumpfile != "":
 		f, err := tool.OpenInput(o.dumpfile)

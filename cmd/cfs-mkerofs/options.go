@@ -19,7 +19,7 @@ type options struct {
 
 	dumpfile, oci, image, output, ref  string
 	compat, ifChanged, insecure, store bool
-	strict                             tolerance.Strict
+	rules                              tolerance.Rules
 	tree                               build.Directory // without a Path, there is none
 	wanted                             build.Wanted
 	names                              cli.StringSlice // of --filter
@@ -49,7 +49,7 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "hash", Destination: &o.hash, Usage: "take fs-verity digests by `HASH`, sha256 or sha512"},
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.version, Usage: "the format: `V` is 0, 1, 2 or auto"},
 		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "of container images and trees, keep the xattrs of `MODE`: allowlist-only or keep-user-xattrs"},
-		&cli.BoolFlag{Name: "strict", Destination: (*bool)(&o.strict), Usage: "refuse images that cfsctl refuses"},
+		&cli.BoolFlag{Name: "strict", Destination: &o.rules.Strict, Usage: "refuse images that cfsctl refuses"},
 		&cli.BoolFlag{Name: "bootable", Destination: &o.wanted.Bootable, Usage: "make the boot variant: as a stage of the pipe beside the plain image, with --oci or --tree instead"},
 		&cli.StringFlag{Name: "expected-digest", Destination: &o.expected, Usage: "with --bootable: find the xattrs and the format by which the boot image has this `DIGEST`"},
 		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Destination: &o.tree.AsIs, Usage: "with --tree: take the tree as it is, not in the canonical form of container images"},

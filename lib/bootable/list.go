@@ -34,7 +34,7 @@ func (l Lister) Entries(operand string) iter.Seq2[Entry, error] {
 			yield(Entry{}, err)
 			return
 		}
-		root, err := oci.Tree(l.Repo, image.Keys, image.Stream, variant.AllowlistOnly, false)
+		root, err := oci.Tree(l.Repo, image.Keys, image.Stream, variant.AllowlistOnly, nil)
 		if err != nil {
 			yield(Entry{}, err)
 			return

@@ -32,7 +32,7 @@ func (i Input) Container(operand string, w Wanted) (*Recipe, variant.Variant, er
 	if err != nil {
 		return nil, v, err
 	}
-	c, err := stored(i.Repo, image, i.Strict)
+	c, err := stored(i.Repo, image, i.Rules)
 	if err != nil {
 		return nil, v, err
 	}
@@ -72,23 +72,23 @@ type Container struct {
 }
 
 // stored returns an image of a repository.
-func stored(r *repo.Repo, image *oci.Image, strict tolerance.Strict) (*Container, error) {
+func stored(r *repo.Repo, image *oci.Image, rules *tolerance.Rules) (*Container, error) {
 	merge := func(mode variant.XattrMode) (*tree.Inode, error) {
-		return oci.Tree(r, image.Keys, image.Stream, mode, strict)
+		return oci.Tree(r, image.Keys, image.Stream, mode, rules)
 	}
-	return newContainer(r, image.Manifest.Manifest, strict, merge)
+	return newContainer(r, image.Manifest.Manifest, rules, merge)
 }
 
 // Pulled returns an image that is on its way: it is not linked yet. Strict rules refuse media
 // types that the reference does not know.
-func Pulled(r *repo.Repo, link *oci.Link, strict tolerance.Strict) (*Container, error) {
-	merge := func(mode variant.XattrMode) (*tree.Inode, error) { return link.Tree(r, mode, strict) }
-	return newContainer(r, link.Manifest, strict, merge)
+func Pulled(r *repo.Repo, link *oci.Link, rules *tolerance.Rules) (*Container, error) {
+	merge := func(mode variant.XattrMode) (*tree.Inode, error) { return link.Tree(r, mode, rules) }
+	return newContainer(r, link.Manifest, rules, merge)
 }
 
-func newContainer(r *repo.Repo, m v1.Manifest, strict tolerance.Strict, merge func(variant.XattrMode) (*tree.Inode, error)) (*Container, error) {
+func newContainer(r *repo.Repo, m v1.Manifest, rules *tolerance.Rules, merge func(variant.XattrMode) (*tree.Inode, error)) (*Container, error) {
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
-		if bool(strict) && manifest.IsDocker(d.MediaType) {
+		if rules.IsStrict() && manifest.IsDocker(d.MediaType) {
 			return nil, fmt.Errorf("%s: media type %q %w", d.Digest, d.MediaType, tolerance.ErrRefused)
 		}
 	}

@@ -104,7 +104,7 @@ func pulled(t *testing.T, r *repo.Repo, image *oci.Image) *build.Container {
 	for _, key := range link.Keys {
 		link.Streams[key] = image.Stream(key)
 	}
-	c, err := build.Pulled(r, link, true)
+	c, err := build.Pulled(r, link, tolerance.Strict(true))
 	must(t, err)
 	return c
 }
@@ -169,7 +169,7 @@ func TestContainerNot(t *testing.T) {
 		"artifact":        {in, "artifact", build.Wanted{}, oci.ErrArtifact, "artifact is an artifact, not a container image"},
 		"not bootable":    {in, "bare", build.Wanted{Bootable: true}, nil, "bare: boot image: /boot is missing: not a bootable image"},
 		"nor as expected": {in, "bare", build.Wanted{Bootable: true, Expected: expected}, nil, "bare: boot image: /boot is missing: not a bootable image"},
-		"Docker's types": {build.Input{Repo: r, Strict: true}, "docker", build.Wanted{}, tolerance.ErrRefused,
+		"Docker's types": {build.Input{Repo: r, Rules: tolerance.Strict(true)}, "docker", build.Wanted{}, tolerance.ErrRefused,
 			docker.Manifest.Manifest.Config.Digest.String() + `: media type "application/vnd.docker.container.image.v1+json" refused by --strict`},
 	} {
 		_, _, err := c.in.Container(c.operand, c.Wanted)

@@ -37,7 +37,7 @@ func (d *Directory) read(i Input) (*tree.Inode, error) {
 	a := cmp.Or(i.algorithm(), verity.SHA512)
 	root, err := d.scan(i.Repo, a)
 	if err == nil && !d.AsIs {
-		root, err = tree.Canonicalize(root, false, i.Strict)
+		root, err = tree.Canonicalize(root, false, i.Rules)
 	}
 	if err == nil && d.Bootable {
 		err = d.transform(root, a)

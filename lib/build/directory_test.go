@@ -218,10 +218,10 @@ func TestDirectoryNot(t *testing.T) {
 	if _, err := (build.Input{}).Directory(build.Directory{Path: dir + "/none"}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such directory: %v", err)
 	}
-	if _, err := (build.Input{Strict: true}).Directory(build.Directory{Path: dir}); !errors.Is(err, tolerance.ErrRefused) {
+	if _, err := (build.Input{Rules: tolerance.Strict(true)}).Directory(build.Directory{Path: dir}); !errors.Is(err, tolerance.ErrRefused) {
 		t.Errorf("without /usr: %v", err)
 	}
-	if _, err := (build.Input{Strict: true}).Directory(build.Directory{Path: dir, AsIs: true}); err != nil {
+	if _, err := (build.Input{Rules: tolerance.Strict(true)}).Directory(build.Directory{Path: dir, AsIs: true}); err != nil {
 		t.Error(err)
 	}
 	wantError(t, build.Input{}, build.Directory{Path: dir, DigestStore: dir + "/a"}, "mkdir ")

@@ -22,7 +22,7 @@ type Input struct {
 	Algorithm verity.Algorithm // the hash that is asked for, which must be that of Repo; 0: none is
 	Formats   []variant.Format // the format that is asked for; empty: none is
 	Auto      bool             // the format that mkcomposefs chooses is asked for
-	Strict    tolerance.Strict
+	Rules     *tolerance.Rules // what is tolerated of containers and directories
 }
 
 // Dumpfile reads a dumpfile. What an image of the format cannot hold is refused. compat

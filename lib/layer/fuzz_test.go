@@ -69,7 +69,7 @@ func FuzzLayer(f *testing.F) {
 		}
 		for _, strict := range []bool{true, false} {
 			r := open()
-			g := layer.Merger{Strict: tolerance.Strict(strict)}
+			g := layer.Merger{Rules: tolerance.Strict(strict)}
 			if g.Add(r) == nil {
 				g.Tree()
 			}

@@ -29,7 +29,11 @@ const (
 // Merger makes the tree of a container's root file system from its layers.
 type Merger struct {
 	Xattrs variant.XattrMode
-	Strict tolerance.Strict
+	Rules  *tolerance.Rules // what is tolerated; nil tolerates all of it
+	Layer  string           // which is added, in warnings
+
+	found  tolerance.Rules // what was tolerated so far
+	member string          // that is applied
 
 	root      *tree.Inode
 	rootEntry bool // a layer had an entry for the root itself
@@ -43,6 +47,7 @@ func (g *Merger) Add(s *splitstream.Reader) error {
 	if g.root == nil {
 		g.root = tree.NewDir(0o755)
 	}
+	g.found.Strict, g.found.Where = g.Rules.IsStrict(), g.Layer
 	r, err := NewReader(s)
 	if err != nil {
 		return err
@@ -63,18 +68,21 @@ func (g *Merger) Add(s *splitstream.Reader) error {
 	}
 }
 
-// Tree returns the merged tree in the canonical form of container images.
+// Tree returns the merged tree in the canonical form of container images. Only then Rules
+// have what was tolerated.
 func (g *Merger) Tree() (*tree.Inode, error) {
 	if g.root == nil {
 		g.root = tree.NewDir(0o755)
 	}
-	return tree.Canonicalize(g.root, !g.rootEntry, g.Strict)
+	g.Rules.Merge(&g.found)
+	return tree.Canonicalize(g.root, !g.rootEntry, g.Rules)
 }
 
 // apply does what one member says.
 func (g *Merger) apply(m *tarball.Member, object verity.ID, inline string) error {
-	if m.Lenient != "" {
-		if err := g.Strict.Refuse("%s", m.Lenient); err != nil {
+	g.member = m.Name
+	for k := range m.Read.Kinds() {
+		if err := g.found.Note(k, m.Name); err != nil {
 			return err
 		}
 	}
@@ -127,7 +135,7 @@ func (g *Merger) setRoot(n *tree.Inode) error {
 func (g *Merger) remove(parents []string, name, removed string) error {
 	dir, err := g.directory(parents, false)
 	if errors.Is(err, errMissing) {
-		return g.Strict.Refuse("%v", err)
+		return g.found.Note(tolerance.MissingDirectory, g.member, err)
 	}
 	if err != nil {
 		return err

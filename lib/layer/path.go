@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
 )
 
@@ -67,14 +68,14 @@ func (g *Merger) directory(parents []string, create bool) (*tree.Inode, error) {
 	for _, name := range parents {
 		n := w.here().Lookup(name)
 		if n == nil && create {
-			if err := g.Strict.Refuse("the directory %q has no entry", name); err != nil {
+			if err := g.found.Note(tolerance.MissingParent, g.member, name); err != nil {
 				return nil, err
 			}
 			n = tree.NewDir(0o755)
 			w.here().Put(name, n)
 		}
 		if n != nil && n.IsSymlink() {
-			if err := g.Strict.Refuse("%q is a symbolic link, not a directory", name); err != nil {
+			if err := g.found.Note(tolerance.SymlinkParent, g.member, name); err != nil {
 				return nil, err
 			}
 		}

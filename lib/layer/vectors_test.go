@@ -119,8 +119,8 @@ func image(t *testing.T, dir string) (tars [][]byte, err error) {
 }
 
 // dump merges layers and returns the dumpfile of the tree.
-func (s *store) dump(t *testing.T, tars [][]byte, strict tolerance.Strict) (string, error) {
-	g := layer.Merger{Strict: strict}
+func (s *store) dump(t *testing.T, tars [][]byte, strict bool) (string, error) {
+	g := layer.Merger{Rules: tolerance.Strict(strict)}
 	for _, tar := range tars {
 		file, err := s.split(t, bytes.NewReader(tar))
 		if err != nil {
@@ -161,7 +161,7 @@ func TestVectors(t *testing.T) {
 					t.Fatal(err)
 				}
 				s := newStore(a)
-				for _, strict := range []tolerance.Strict{false, true} {
+				for _, strict := range []bool{false, true} {
 					if strict && filepath.Base(dir) == "12-trailers" {
 						continue
 					}
@@ -214,7 +214,7 @@ func TestErrors(t *testing.T) {
 	for _, dir := range cases(t, "layers/errors/*") {
 		name := filepath.Base(dir)
 		tars, decompress := image(t, dir)
-		for _, strict := range []tolerance.Strict{false, true} {
+		for _, strict := range []bool{false, true} {
 			if strict && (name == "docker-media-type" || name == "whiteout-device-hardlinked") {
 				continue
 			}
@@ -222,13 +222,13 @@ func TestErrors(t *testing.T) {
 			if err == nil {
 				_, err = newStore(verity.SHA256).dump(t, tars, strict)
 			}
-			if (err == nil) != (lenient[name] && !bool(strict)) {
+			if (err == nil) != (lenient[name] && !strict) {
 				t.Errorf("%s, strict %v: %v", name, strict, err)
 			}
 			if err != nil {
 				t.Logf("%s, strict %v: %v", name, strict, err)
 			}
-			if bool(strict) && lenient[name] && !errors.Is(err, tolerance.ErrRefused) && !corrupt.Is(err) {
+			if strict && lenient[name] && !errors.Is(err, tolerance.ErrRefused) && !corrupt.Is(err) {
 				t.Errorf("%s: not a strict rule's refusal: %v", name, err)
 			}
 		}

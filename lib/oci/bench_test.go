@@ -88,7 +88,7 @@ func BenchmarkImage(b *testing.B) {
 	r := benchRepo(b)
 	l := benchLink(b, r)
 	for b.Loop() {
-		root, err := l.Tree(r, variant.AllowlistOnly, false)
+		root, err := l.Tree(r, variant.AllowlistOnly, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func BenchmarkImage(b *testing.B) {
 func BenchmarkLink(b *testing.B) {
 	r := benchRepo(b)
 	l := benchLink(b, r)
-	root, err := l.Tree(r, variant.AllowlistOnly, false)
+	root, err := l.Tree(r, variant.AllowlistOnly, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,10 +18,12 @@ import (
 )
 
 // Tree merges layers, whose keys are given in order, into the root file system of
-// a container, in its canonical form. stream tells the stream of each layer.
-func Tree(r *repo.Repo, keys []Key, stream func(Key) verity.ID, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
-	g := layer.Merger{Xattrs: mode, Strict: strict}
+// a container, in its canonical form. stream tells the stream of each layer; rules collect
+// what is tolerated.
+func Tree(r *repo.Repo, keys []Key, stream func(Key) verity.ID, mode variant.XattrMode, rules *tolerance.Rules) (*tree.Inode, error) {
+	g := layer.Merger{Xattrs: mode, Rules: rules}
 	for _, key := range keys {
+		g.Layer = "layer " + key.String()
 		if err := addLayer(&g, r, stream(key)); err != nil {
 			return nil, fmt.Errorf("layer %s: %w", key, err)
 		}

@@ -45,7 +45,7 @@ func Example() {
 		link.Streams[link.Keys[i]], err = importLayer(r, layout, l, link.Keys[i])
 		check(err)
 	}
-	root, err := link.Tree(r, variant.AllowlistOnly, false)
+	root, err := link.Tree(r, variant.AllowlistOnly, nil)
 	check(err)
 	id, err := oci.StoreImage(r, root, variant.V1)
 	check(err)

@@ -45,7 +45,7 @@ func newShelf(t *testing.T, a verity.Algorithm) shelf {
 	s.config = digest.FromBytes(config)
 	l := newLink(t, v1.MediaTypeImageConfig, config, v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: s.layer, Size: 1024})
 	l.Streams[l.Keys[0]] = s.stream
-	root, err := l.Tree(r, variant.AllowlistOnly, false)
+	root, err := l.Tree(r, variant.AllowlistOnly, nil)
 	must(t, err)
 	s.erofs, err = oci.StoreImage(r, root, variant.V1)
 	must(t, err)

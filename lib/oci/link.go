@@ -56,11 +56,11 @@ func NewLink(d digest.Digest, text, config []byte) (*Link, error) {
 func (l *Link) IsContainer() bool { return manifest.IsImageConfig(l.Manifest.Config.MediaType) }
 
 // Tree merges the layers into the root file system of the container.
-func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, strict tolerance.Strict) (*tree.Inode, error) {
+func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, rules *tolerance.Rules) (*tree.Inode, error) {
 	if _, err := l.layers(r); err != nil {
 		return nil, err
 	}
-	return Tree(r, l.Keys, func(key Key) verity.ID { return l.Streams[key] }, mode, strict)
+	return Tree(r, l.Keys, func(key Key) verity.ID { return l.Streams[key] }, mode, rules)
 }
 
 // Write writes the config and then the manifest of an image, each with its

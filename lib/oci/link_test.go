@@ -15,6 +15,7 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/temporary"
+	"cfs/lib/tolerance"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -330,7 +331,7 @@ func TestLinkTree(t *testing.T) {
 	upper := repotest.AddLayer(t, r, repotest.Dir("usr"), repotest.File("usr/a", "new"), repotest.File("usr/.wh.b", ""), repotest.File("link/x", "x"))
 	source := repotest.Image{Layers: []repotest.Layer{addA(t, r), addB(t, r), upper}}
 	l := source.Link(t)
-	root, err := l.Tree(r, variant.AllowlistOnly, false)
+	root, err := l.Tree(r, variant.AllowlistOnly, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,21 +339,21 @@ func TestLinkTree(t *testing.T) {
 	if a := usr.Lookup("a"); a == nil || a.Inline != "new" || usr.Len() != 1 || root.Lookup("link").Lookup("x") == nil {
 		t.Errorf("usr has %v", usr.Entries())
 	}
-	if _, err := l.Tree(r, variant.AllowlistOnly, true); err == nil || !strings.Contains(err.Error(), `the directory "link" has no entry`) {
+	if _, err := l.Tree(r, variant.AllowlistOnly, tolerance.Strict(true)); err == nil || !strings.Contains(err.Error(), `the directory "link" has no entry`) {
 		t.Errorf("strict rules: %v", err)
 	}
 	image := repotest.Write(t, r, l)
-	again, err := oci.Tree(r, image.Keys, image.Stream, variant.AllowlistOnly, false)
+	again, err := oci.Tree(r, image.Keys, image.Stream, variant.AllowlistOnly, nil)
 	if err != nil || again.Lookup("usr").Len() != 1 {
 		t.Errorf("the tree of the linked image: %v", err)
 	}
 	clear(image.Manifest.Streams)
 	clear(image.Config.Layers)
-	if _, err := oci.Tree(r, image.Keys, image.Stream, variant.AllowlistOnly, false); !corrupt.Is(err) || !strings.Contains(err.Error(), "nothing refers to its stream") {
+	if _, err := oci.Tree(r, image.Keys, image.Stream, variant.AllowlistOnly, nil); !corrupt.Is(err) || !strings.Contains(err.Error(), "nothing refers to its stream") {
 		t.Errorf("without references: %v", err)
 	}
 	repotest.Lose(t, r, source.Layers[1].Stream)
-	if _, err := l.Tree(r, variant.AllowlistOnly, false); !temporary.Is(err) {
+	if _, err := l.Tree(r, variant.AllowlistOnly, nil); !temporary.Is(err) {
 		t.Errorf("with a layer missing: %v", err)
 	}
 }

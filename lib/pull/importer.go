@@ -20,7 +20,7 @@ type Importer struct {
 	Open     func() (*repo.Repo, error)
 	Out      *record.Writer
 	Jobs     int // layers at once
-	Strict   tolerance.Strict
+	Rules    *tolerance.Rules
 	Progress *progress.Printer
 
 	repo    *repo.Repo

@@ -183,7 +183,7 @@ func TestImportStrict(t *testing.T) {
 	}
 	var out bytes.Buffer
 	i := newImporter(t, r, &out)
-	i.Strict = true
+	i.Rules = tolerance.Strict(true)
 	if _, err := run(t, i, i.Finish, &out, line); !errors.Is(err, tolerance.ErrRefused) {
 		t.Error(err)
 	}

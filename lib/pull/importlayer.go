@@ -75,7 +75,7 @@ func (i *Importer) checkType(l Layer) error {
 	if l.Artifact || l.MediaType == "" {
 		return nil
 	}
-	if bool(i.Strict) && manifest.IsDocker(l.MediaType) {
+	if i.Rules.IsStrict() && manifest.IsDocker(l.MediaType) {
 		return fmt.Errorf("media type %q %w", l.MediaType, tolerance.ErrRefused)
 	}
 	if _, ok := manifest.LayerCompression(l.MediaType); !ok {

@@ -23,8 +23,8 @@ type Maker struct {
 	Open    func() (*repo.Repo, error) // called at the first record
 	Out     *record.Writer
 	Formats []variant.Format // of the images; if empty, those of the repository
-	Strict  tolerance.Strict
-	Boot    build.Wanted // the boot images that are made too, if any
+	Rules   *tolerance.Rules // what is tolerated
+	Boot    build.Wanted     // the boot images that are made too, if any
 
 	Warn   func(format string, args ...any) // prints a line for people
 	Status func(error) int                  // returns the exit status of an error
@@ -115,7 +115,7 @@ func (m *Maker) commit(manifest Manifest) error {
 func (m *Maker) make(link *oci.Link) (made []ErofsImage, missing *Partial, err error) {
 	var c *build.Container
 	if link.IsContainer() {
-		if c, err = build.Pulled(m.repo, link, m.Strict); err != nil {
+		if c, err = build.Pulled(m.repo, link, m.Rules); err != nil {
 			return nil, nil, err
 		}
 		root, err := c.Tree(variant.AllowlistOnly)

@@ -77,7 +77,7 @@ func records(t *testing.T, r *repo.Repo, image repotest.Image) (lines []string, 
 	for _, rec := range list {
 		lines = append(lines, rec.String())
 	}
-	if c, err = build.Pulled(r, link, false); err != nil {
+	if c, err = build.Pulled(r, link, nil); err != nil {
 		t.Fatal(err)
 	}
 	return lines, c
@@ -236,7 +236,7 @@ func TestMakeNot(t *testing.T) {
 		"no repository": {func(m *Maker) { m.Open = func() (*repo.Repo, error) { return nil, broken } }, lines, isError(broken), "broken"},
 		"another hash": {func(m *Maker) { m.Boot = build.Wanted{Bootable: true, Expected: verity.SHA512.Sum(nil)} }, lines, isHashError,
 			manifest(lines) + "--expected-digest "},
-		"Docker's types": {func(m *Maker) { m.Strict = true }, docker, isError(tolerance.ErrRefused), manifest(docker) + "sha256:"},
+		"Docker's types": {func(m *Maker) { m.Rules = tolerance.Strict(true) }, docker, isError(tolerance.ErrRefused), manifest(docker) + "sha256:"},
 		"no config":      {plainly, append(lines[:1:1], lines[2]), nil, manifest(lines) + "no record of its config"},
 		"bad layer":      {plainly, []string{"layer - size=x"}, nil, "layer -: size"},
 		"bad manifest":   {plainly, []string{"manifest - size=x"}, nil, "manifest -: "},

@@ -19,6 +19,7 @@ import (
 	"cfs/lib/manifest"
 	"cfs/lib/scan"
 	"cfs/lib/splitstream"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
@@ -155,7 +156,7 @@ func checkDigests(t *testing.T, disk, expected, wantDump string) {
 	}
 	for _, a := range []verity.Algorithm{verity.SHA256, verity.SHA512} {
 		root := mustScan(t, disk, scan.Options{Put: scan.Sum(a), Xattr: variant.AllowlistOnly.Keeps})
-		if root, err = tree.Canonicalize(root, false, true); err != nil {
+		if root, err = tree.Canonicalize(root, false, tolerance.Strict(true)); err != nil {
 			t.Fatal(err)
 		}
 		if got := dump(t, root); a == verity.SHA256 && got != wantDump {

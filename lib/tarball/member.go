@@ -12,6 +12,7 @@ import (
 	"io"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
 )
 
@@ -38,8 +39,8 @@ type Member struct {
 	Size         uint64
 	Xattrs       []tree.Xattr
 	Sparse       bool
-	Offset       int64  // of the header in the tar
-	Lenient      string // what of it the reference refuses, "" if nothing
+	Offset       int64         // of the header in the tar
+	Read         tolerance.Set // in which ways it is read otherwise than by the reference
 
 	before1970 bool
 }
@@ -262,7 +263,7 @@ func (m *Member) readNumbers(b *block) error {
 		m.Major = n.parse("devmajor", b.devMajor())
 		m.Minor = n.parse("devminor", b.devMinor())
 		if isBase256(b.devMajor()) || isBase256(b.devMinor()) {
-			m.Lenient = "base-256 device numbers"
+			m.Read |= tolerance.SetOf(tolerance.BinaryDevice)
 		}
 	}
 	return n.err

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
 )
 
@@ -106,7 +107,7 @@ func (m *Member) applyMtime(value string) error {
 	}
 	m.before1970 = negative
 	if negative {
-		m.Lenient = "a PAX mtime before 1970"
+		m.Read |= tolerance.SetOf(tolerance.Before1970)
 		n = -n
 	}
 	m.Mtime = tree.Time{Sec: int64(n)}

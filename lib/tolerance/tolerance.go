@@ -1,23 +1,110 @@
-// Package tolerance is about what the tools accept and the reference does not.
-// With --strict, they refuse it too.
+// Package tolerance is about inputs that the tools read as the runtimes of containers
+// do, and the reference (cfsctl 0.9.0) does not: it refuses them, or makes another tree
+// of them. What is read so is collected, each kind once, and told as a warning where the
+// reference has an image of another digest. With --strict the tools refuse all of it.
+//
+// What is malformed is no concern of this package: no rule tolerates it.
 package tolerance
 
 import (
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // ErrRefused means that strict rules refuse what is accepted without them.
 var ErrRefused = errors.New("refused by --strict")
 
-// Strict says whether what the reference refuses is refused.
-type Strict bool
+// Rules collects what is tolerated. A nil *Rules tolerates everything and collects
+// nothing. It may be used by several goroutines at once.
+type Rules struct {
+	Strict bool   // refuse, in place of tolerating
+	Where  string // what is being read, such as "layer DIGEST"; it begins the warnings
 
-// Refuse returns an error that wraps ErrRefused and says what is refused, nil if s is
-// not set.
-func (s Strict) Refuse(format string, args ...any) error {
-	if !s {
+	mu    sync.Mutex
+	found [kinds]finding
+}
+
+// Strict returns Rules that refuse, or do not.
+func Strict(strict bool) *Rules { return &Rules{Strict: strict} }
+
+// IsStrict reports whether the rules refuse.
+func (r *Rules) IsStrict() bool { return r != nil && r.Strict }
+
+// finding is what was noted of one kind.
+type finding struct {
+	where, first string // Where, and the member, that it was met in first
+	text         string // what it is
+	count        int
+}
+
+// Note records that a member is read as k says; about completes the text of a kind that
+// needs it. With Strict it returns an error instead, which wraps ErrRefused and says what
+// is refused; where that is, the caller adds.
+func (r *Rules) Note(k Kind, member string, about ...any) error {
+	switch {
+	case r == nil:
+		return nil
+	case r.Strict:
+		return fmt.Errorf("%w: %s", ErrRefused, k.text(about))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := &r.found[k]
+	if f.count++; f.count == 1 {
+		f.where, f.first, f.text = r.Where, member, k.text(about)
+	}
+	return nil
+}
+
+// Merge adds what more collected, as if it had come after what is here.
+func (r *Rules) Merge(more *Rules) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, add := range more.found {
+		f := &r.found[k]
+		if f.count == 0 && add.count > 0 {
+			f.where, f.first, f.text = add.where, add.first, add.text
+		}
+		f.count += add.count
+	}
+}
+
+// Warnings returns a line for each kind of which the user must know: where it was met
+// first, what it is, in how many members, and what the reference does.
+func (r *Rules) Warnings() []string {
+	if r == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var lines []string
+	for k := range kinds {
+		if f := r.found[k]; f.count > 0 && k.warns() {
+			lines = append(lines, f.place()+f.text+f.others()+": "+k.consequence())
+		}
+	}
+	return lines
+}
+
+func (f *finding) place() string {
+	place := ""
+	if f.where != "" {
+		place = f.where + ": "
+	}
+	if f.first != "" {
+		place += fmt.Sprintf("%.200q: ", f.first)
+	}
+	return place
+}
+
+// others says how many further members there are.
+func (f *finding) others() string {
+	if f.count == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", f.count-1)
 }

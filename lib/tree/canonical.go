@@ -12,14 +12,14 @@ import (
 // mode 0755, owner 0:0 and time 0 if there is no /usr. Strict rules refuse a
 // tree without /usr, or with a /run that is no directory. The given root must not be used
 // any more.
-func Canonicalize(root *Inode, bareRoot bool, strict tolerance.Strict) (*Inode, error) {
+func Canonicalize(root *Inode, bareRoot bool, rules *tolerance.Rules) (*Inode, error) {
 	if usr := root.Lookup("usr"); usr != nil && usr.IsDir() {
 		like := *usr
 		like.Xattrs = slices.Clone(usr.Xattrs)
 		like.TakeEntries(root)
 		root = &like
 	} else {
-		if err := strict.Refuse("/usr is missing or no directory"); err != nil {
+		if err := rules.Note(tolerance.NoUsr, "/usr"); err != nil {
 			return nil, err
 		}
 		if bareRoot {
@@ -34,7 +34,7 @@ func Canonicalize(root *Inode, bareRoot bool, strict tolerance.Strict) (*Inode, 
 		run.Clear()
 		run.Mtime = root.Mtime
 	default:
-		if err := strict.Refuse("/run is no directory"); err != nil {
+		if err := rules.Note(tolerance.RunNoDirectory, "/run"); err != nil {
 			return nil, err
 		}
 	}

@@ -31,7 +31,7 @@ func wantLike(t *testing.T, name string, got, want *tree.Inode) {
 // TestCanonicalize: the root becomes as /usr is, and /run empty and as old; nothing else
 // changes, and what is canonical stays as it is.
 func TestCanonicalize(t *testing.T) {
-	for _, strict := range []tolerance.Strict{false, true} {
+	for _, strict := range []bool{false, true} {
 		for _, bareRoot := range []bool{false, true} {
 			usr, etc, run := owned("bin", dir()), dir("a", file("a")), dir("lost", file("lost"))
 			run.UID = 5
@@ -39,7 +39,7 @@ func TestCanonicalize(t *testing.T) {
 			if tree.IsCanonical(given) {
 				t.Error("canonical before")
 			}
-			root, err := tree.Canonicalize(given, bareRoot, strict)
+			root, err := tree.Canonicalize(given, bareRoot, tolerance.Strict(strict))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,10 +74,10 @@ func TestWithoutUsr(t *testing.T) {
 				given.Put("usr", usr)
 			}
 			count := tree.Count(given)
-			if _, err := tree.Canonicalize(given, bareRoot, true); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/usr is missing or no directory") {
+			if _, err := tree.Canonicalize(given, bareRoot, tolerance.Strict(true)); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/usr is missing or no directory") {
 				t.Errorf("strict: %v", err)
 			}
-			root, err := tree.Canonicalize(given, bareRoot, false)
+			root, err := tree.Canonicalize(given, bareRoot, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,14 +99,14 @@ func TestWithoutUsr(t *testing.T) {
 // TestRun: one that is no directory stays, and is refused by strict rules.
 func TestRun(t *testing.T) {
 	given := dir("usr", owned(), "run", file("run"))
-	if _, err := tree.Canonicalize(given, false, true); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/run is no directory") {
+	if _, err := tree.Canonicalize(given, false, tolerance.Strict(true)); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/run is no directory") {
 		t.Errorf("strict: %v", err)
 	}
-	root, err := tree.Canonicalize(given, false, false)
+	root, err := tree.Canonicalize(given, false, nil)
 	if err != nil || root.Lookup("run").Inline != "run" || tree.IsCanonical(root) {
 		t.Errorf("got %v, %v", paths(root), err)
 	}
-	root, err = tree.Canonicalize(dir("usr", owned()), false, true)
+	root, err = tree.Canonicalize(dir("usr", owned()), false, tolerance.Strict(true))
 	if err != nil || root.Lookup("run") != nil || !tree.IsCanonical(root) {
 		t.Errorf("without /run: %v, %v", paths(root), err)
 	}
@@ -127,7 +127,7 @@ func TestIsCanonical(t *testing.T) {
 		"content of run": func(root *tree.Inode) { root.Lookup("run").Put("a", file("a")) },
 		"type of run":    func(root *tree.Inode) { root.Put("run", file("")) },
 	} {
-		root, err := tree.Canonicalize(dir("usr", owned(), "run", dir()), false, false)
+		root, err := tree.Canonicalize(dir("usr", owned(), "run", dir()), false, nil)
 		if err != nil || !tree.IsCanonical(root) {
 			t.Fatalf("not canonical at first: %v", err)
 		}

@@ -130,7 +130,7 @@ func (i Image) Link(t testing.TB) *oci.Link {
 // AddEROFS stores the plain EROFS image of an image in a format, and adds it to l.
 func AddEROFS(t testing.TB, r *repo.Repo, l *oci.Link, f variant.Format) verity.ID {
 	t.Helper()
-	root, err := l.Tree(r, variant.AllowlistOnly, false)
+	root, err := l.Tree(r, variant.AllowlistOnly, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
