@@ -55,7 +55,7 @@ func (g *Merger) Add(s *splitstream.Reader) error {
 	for {
 		m, object, inline, err := r.Next()
 		if err == io.EOF {
-			return nil
+			return g.note(r.tar.End, "")
 		}
 		if err == nil {
 			if err = g.apply(m, object, inline); err != nil {
@@ -81,10 +81,8 @@ func (g *Merger) Tree() (*tree.Inode, error) {
 // apply does what one member says.
 func (g *Merger) apply(m *tarball.Member, object verity.ID, inline string) error {
 	g.member = m.Name
-	for k := range m.Read.Kinds() {
-		if err := g.found.Note(k, m.Name); err != nil {
-			return err
-		}
+	if err := g.note(m.Read, m.Name); err != nil {
+		return err
 	}
 	parents, name, err := splitPath(g.parents[:0], m.Name)
 	if err != nil {
@@ -111,6 +109,16 @@ func (g *Merger) apply(m *tarball.Member, object verity.ID, inline string) error
 		return err
 	}
 	put(dir, strings.Clone(name), n) // without all of its path
+	return nil
+}
+
+// note notes in which ways a member, or the end of the archive, is read.
+func (g *Merger) note(read tolerance.Set, name string) error {
+	for k := range read.Kinds() {
+		if err := g.found.Note(k, name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -1,10 +1,10 @@
 package tarball
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/tolerance"
 )
 
 // blockSize is the unit of a tar: headers are one block, bodies are padded.
@@ -14,7 +14,7 @@ const blockSize = 512
 // format differs in its magic and in what follows the device numbers).
 type block [blockSize]byte
 
-// format tells which fields and type flags a header has.
+// format tells which fields a header has.
 type format int
 
 const (
@@ -23,15 +23,20 @@ const (
 	gnu
 )
 
+// format goes by the magic. What stands in the version of a ustar header varies, and
+// means nothing.
 func (b *block) format() format {
 	switch {
-	case string(b[257:263]) == "ustar\x00" && string(b[263:265]) == "00":
+	case string(b[257:263]) == "ustar\x00":
 		return ustar
 	case string(b[257:265]) == "ustar  \x00":
 		return gnu
 	}
 	return v7
 }
+
+// isOddVersion reports whether the reference takes a ustar header for one of V7.
+func (b *block) isOddVersion() bool { return string(b[263:265]) != "00" && b.format() == ustar }
 
 func (b *block) name() []byte     { return cString(b[0:100]) }
 func (b *block) mode() []byte     { return b[100:108] }
@@ -44,25 +49,34 @@ func (b *block) typeFlag() byte   { return b[156] }
 func (b *block) linkName() []byte { return cString(b[157:257]) }
 func (b *block) devMajor() []byte { return b[329:337] }
 func (b *block) devMinor() []byte { return b[337:345] }
-func (b *block) prefix() []byte   { return cString(b[345:500]) } // ustar only
 
 func (b *block) isZero() bool { return *b == block{} }
 
-// verify compares the checksum with the unsigned sum of all bytes, its own field
-// taken as spaces.
-func (b *block) verify() error {
-	want, err := parseOctal(b.checksum())
-	if err != nil {
-		return corrupt.Errorf("checksum: %w", err)
+// isHeader reports whether a block that may be a header is one, or ends the archive.
+func (b *block) isHeader() bool {
+	_, err := b.verify()
+	return err == nil || b.isZero()
+}
+
+// verify compares the checksum with the sum of all bytes, its own field taken as spaces:
+// that of unsigned bytes, or, as the tar of some systems has it, that of signed ones.
+func (b *block) verify() (tolerance.Set, error) {
+	var n numbers
+	want := n.octal("checksum", b.checksum())
+	if n.err != nil {
+		return 0, n.err
 	}
 	sum := b.sum() + 8*' '
 	for _, c := range b.checksum() {
 		sum -= uint64(c)
 	}
-	if sum != want {
-		return corrupt.Errorf("checksum mismatch: header says %d, its bytes add up to %d", want, sum)
+	if sum == want {
+		return n.read, nil
 	}
-	return nil
+	if b.signedSum() == int64(want) {
+		return n.read | tolerance.SetOf(tolerance.SignedSum), nil
+	}
+	return 0, corrupt.Errorf("checksum mismatch: header says %d, its bytes add up to %d", want, sum)
 }
 
 // sum adds up all bytes, eight at a time in four lanes of 16 bits, which they do not
@@ -77,42 +91,13 @@ func (b *block) sum() uint64 {
 	return sums&0xffff + sums>>16&0xffff + sums>>32&0xffff + sums>>48
 }
 
-// cString cuts a field at its first NUL.
-func cString(field []byte) []byte {
-	s, _, _ := bytes.Cut(field, []byte{0})
-	return s
-}
-
-// parseOctal reads octal digits between white space; none at all is 0.
-func parseOctal(field []byte) (uint64, error) {
-	var n uint64
-	for _, c := range bytes.TrimFunc(cString(field), isSpace) {
-		if c < '0' || c > '7' {
-			return 0, corrupt.Errorf("%q is no octal number", field)
+// signedSum adds up the bytes as signed ones, with spaces in place of the checksum.
+func (b *block) signedSum() int64 {
+	var sum int64 = 8 * ' '
+	for i, c := range b {
+		if i < 148 || i >= 156 {
+			sum += int64(int8(c))
 		}
-		n = n<<3 | uint64(c-'0')
 	}
-	return n, nil
-}
-
-func isSpace(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }
-
-// isBase256 reports whether a number is written in binary, as GNU tar does when
-// it does not fit.
-func isBase256(field []byte) bool { return field[0]&0x80 != 0 }
-
-// parseNumber reads an octal or a binary number; of a binary one the lowest 64
-// bits count, so that one of all ones is -1 as a time.
-func parseNumber(field []byte) (uint64, error) {
-	if !isBase256(field) {
-		return parseOctal(field)
-	}
-	if len(field) < 8 {
-		return 0, corrupt.Errorf("%q is no number", field)
-	}
-	n := binary.BigEndian.Uint64(field[len(field)-8:])
-	if len(field) == 8 {
-		n &^= 1 << 63
-	}
-	return n, nil
+	return sum
 }

@@ -18,8 +18,10 @@ const xattrPrefix = "SCHILY.xattr."
 // "LENGTH KEY=VALUE\n", its length counting all of it. As in the reference, a
 // length that is no number ends the list without a word.
 func (m *Member) applyPAX(data []byte) error {
-	fraction := ""
-	times := 0
+	if len(data) == 0 {
+		return nil
+	}
+	p := pax{Member: m, header: *m}
 	for len(data) > 0 {
 		digits, _, ok := bytes.Cut(data, []byte(" "))
 		length, err := strconv.ParseUint(string(digits), 10, 63)
@@ -33,45 +35,92 @@ func (m *Member) applyPAX(data []byte) error {
 		if !ok || !utf8.Valid(key) {
 			return corrupt.Errorf("malformed PAX record")
 		}
-		if string(key) == "mtime" {
-			if times++; times == 1 {
-				_, fraction, _ = strings.Cut(string(value), ".")
-			}
-		}
-		if err := m.applyRecord(key, value); err != nil {
+		if err := p.apply(key, value); err != nil {
 			return err
 		}
 		data = data[length:]
 	}
-	if times > 0 {
-		m.setFraction(fraction)
-	}
+	p.finish()
 	return nil
 }
 
-func (m *Member) applyRecord(key, value []byte) error {
+// pax is a member to which the records of an extended header are applied.
+type pax struct {
+	*Member
+	header Member // as it was: an empty record brings it back
+
+	times    int    // records of mtime so far
+	fraction string // of the first one, which is the one that counts for the reference
+	sparse   string // GNU.sparse.name, "" if there is none
+}
+
+func (p *pax) apply(key, value []byte) error {
+	if len(value) == 0 && p.remove(string(key)) {
+		return nil
+	}
 	var err error
 	switch string(key) {
 	case "path":
-		m.Name = string(value)
+		p.Name, p.names = string(value), 0
 	case "linkpath":
-		m.Link = string(value)
+		p.Link, p.links = string(value), 0
 	case "size":
-		m.Size, err = parsePAX("size", string(value))
+		p.Size, err = parsePAX("size", string(value))
 	case "uid":
-		m.UID, err = parseID("uid", string(value))
+		p.UID, err = parseID("uid", string(value))
 	case "gid":
-		m.GID, err = parseID("gid", string(value))
+		p.GID, err = parseID("gid", string(value))
 	case "mtime":
-		err = m.applyMtime(string(value))
+		err = p.applyMtime(string(value))
 	case "GNU.sparse.offset", "GNU.sparse.numbytes", "GNU.sparse.map", "GNU.sparse.major":
-		m.Sparse = true
+		p.Sparse = true
+	case "GNU.sparse.name":
+		p.sparse = string(value)
 	default:
 		if name, ok := bytes.CutPrefix(key, []byte(xattrPrefix)); ok {
-			m.setXattr(string(name), string(value))
+			p.setXattr(string(name), string(value))
 		}
 	}
 	return err
+}
+
+// remove does what an empty record says: there is no record of that key, and the header
+// holds. An extended attribute, though, may be empty.
+func (p *pax) remove(key string) bool {
+	switch key {
+	case "path":
+		p.Name, p.names = p.header.Name, p.header.names|tolerance.SetOf(tolerance.EmptyRecord)
+	case "linkpath":
+		p.Link, p.links = p.header.Link, p.header.links
+		if p.Link != "" {
+			p.links |= tolerance.SetOf(tolerance.EmptyLink)
+		}
+	case "size":
+		p.Size = p.header.Size
+	case "uid":
+		p.UID = p.header.UID
+	case "gid":
+		p.GID = p.header.GID
+	case "mtime":
+		p.Mtime, p.times = p.header.Mtime, 0
+	case "GNU.sparse.map", "GNU.sparse.major", "GNU.sparse.name":
+	default:
+		return false
+	}
+	if key != "path" && key != "linkpath" {
+		p.Read |= tolerance.SetOf(tolerance.EmptyRecord)
+	}
+	return true
+}
+
+// finish applies what is known only when all records were read.
+func (p *pax) finish() {
+	if p.times > 0 {
+		p.setFraction(p.fraction)
+	}
+	if p.sparse != "" && p.sparse != p.Name {
+		p.Read |= tolerance.SetOf(tolerance.SparseName)
+	}
 }
 
 // setXattr keeps the last value of a name.
@@ -98,19 +147,22 @@ func parseID(key, value string) (uint32, error) {
 
 // applyMtime reads the seconds before the point. Those before 1970 are taken, but
 // the reference refuses them.
-func (m *Member) applyMtime(value string) error {
-	text, _, _ := strings.Cut(value, ".")
+func (p *pax) applyMtime(value string) error {
+	text, fraction, _ := strings.Cut(value, ".")
+	if p.times++; p.times == 1 {
+		p.fraction = fraction
+	}
 	digits, negative := strings.CutPrefix(text, "-")
 	n, err := parsePAX("mtime", digits)
 	if err != nil || negative && (n > 1<<63 || digits[0] == '+') {
 		return corrupt.Errorf("invalid PAX mtime %q", value)
 	}
-	m.before1970 = negative
+	p.before1970 = negative
 	if negative {
-		m.Read |= tolerance.SetOf(tolerance.Before1970)
+		p.Read |= tolerance.SetOf(tolerance.Before1970)
 		n = -n
 	}
-	m.Mtime = tree.Time{Sec: int64(n)}
+	p.Mtime = tree.Time{Sec: int64(n)}
 	return nil
 }
 

@@ -32,7 +32,7 @@ func TestReadErrors(t *testing.T) {
 	}
 	const block = 512
 	data, broken := b.Bytes(), errors.New("the disk is broken")
-	ends := map[int]bool{0: true, block: true, 4 * block: true, 7 * block: true} // between members
+	ends := map[int]bool{0: true, block: true, 4 * block: true, 7 * block: true, 8 * block: true} // between members, and between the zero blocks
 	if want := 9 * block; len(data) != want {
 		t.Fatalf("the tar has %d bytes, want %d", len(data), want)
 	}
