@@ -36,11 +36,13 @@ type Xattr struct{ Name, Value string }
 type Inode struct {
 	Mode     uint32 // as st_mode: type and permission bits
 	UID, GID uint32
+	Mark     uint32 // for who fills the tree; means nothing to others
 	Mtime    Time
 	Xattrs   []Xattr // sorted by Name, each name once
 
-	Rdev uint32 // of a device, as the kernel's new_encode_dev gives it
-	Size uint64 // of a regular file, in bytes
+	Rdev    uint32 // of a device, as the kernel's new_encode_dev gives it
+	Unnamed uint32 // names of a leaf that count as links, and are not in the tree
+	Size    uint64 // of a regular file, in bytes
 
 	// Content of a regular file of non-zero Size: Inline holds it, or Object
 	// names it, or Payload is the object path of a file without a known digest
@@ -149,21 +151,34 @@ func (n *Inode) Entries() []Entry {
 // first: a directory, then its entries in byte order, each with all below it.
 // The root's path is "/". A hard link comes once for each of its names.
 func Walk(root *Inode) iter.Seq2[string, *Inode] {
-	return func(yield func(string, *Inode) bool) { walk("/", root, yield) }
+	return func(yield func(string, *Inode) bool) {
+		w := walker{yield: yield}
+		w.walk(root)
+	}
 }
 
-func walk(path string, n *Inode, yield func(string, *Inode) bool) bool {
-	if !yield(path, n) {
+// walker has the path of where a walk is once, for a deep tree would take the square of
+// its depth otherwise.
+type walker struct {
+	path  []byte // "" for the root
+	yield func(string, *Inode) bool
+}
+
+func (w *walker) walk(n *Inode) bool {
+	path := "/"
+	if len(w.path) > 0 {
+		path = string(w.path)
+	}
+	if !w.yield(path, n) {
 		return false
 	}
 	if !n.IsDir() {
 		return true
 	}
-	if path == "/" {
-		path = ""
-	}
+	end := len(w.path)
 	for _, e := range n.Entries() {
-		if !walk(path+"/"+e.Name, e.Inode, yield) {
+		w.path = append(append(w.path[:end], '/'), e.Name...)
+		if !w.walk(e.Inode) {
 			return false
 		}
 	}
