@@ -1,13 +1,25 @@
 package layer
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/tolerance"
 	"cfs/lib/tree"
+)
+
+const (
+	// maxName is the size of a name in bytes: NAME_MAX of limits.h.
+	maxName = 255
+	// maxDepth is how deep directories lie below the root: as images do, PATH_MAX/2.
+	maxDepth = 2048
+	// maxImplied is how many directories without an entry there may be, if the Merger does
+	// not say.
+	maxImplied = 250_000
 )
 
 // maxLinks is how many symbolic links are followed on the way to one directory,
@@ -31,13 +43,36 @@ func splitPath(room []string, path string) (parents []string, name string, err e
 	if slices.Contains(parts, "..") {
 		return nil, "", corrupt.Errorf("%q goes up by \"..\"", path)
 	}
-	for _, p := range parts {
-		if len(p) > maxName {
-			return nil, "", corrupt.Errorf("name of %d bytes: at most %d can be shown by the kernel", len(p), maxName)
+	last := len(parts) - 1
+	parents, name = parts[:last], parts[last]
+	for i, p := range parents {
+		if strings.HasPrefix(p, whiteout) && (i > 0 || !isMetadata(nil, p)) {
+			return nil, "", corrupt.Errorf("below %q, which is a whiteout", p)
+		}
+		if err := checkName(p); err != nil {
+			return nil, "", err
 		}
 	}
-	last := len(parts) - 1
-	return parts[:last], parts[last], nil
+	if removed, ok := strings.CutPrefix(name, whiteout); ok {
+		return parents, name, checkRemoved(removed)
+	}
+	return parents, name, checkName(name)
+}
+
+func checkName(name string) error {
+	if len(name) > maxName {
+		return corrupt.Errorf("name of %d bytes: at most %d can be shown by the kernel", len(name), maxName)
+	}
+	return nil
+}
+
+// checkRemoved checks what a whiteout removes.
+func checkRemoved(name string) error {
+	switch name {
+	case "", ".", "..":
+		return corrupt.Errorf("a whiteout of %q, which is no name", name)
+	}
+	return checkName(name)
 }
 
 // components cuts a path at its slashes, leaves out what means nothing, and appends the
@@ -67,23 +102,41 @@ func (g *Merger) directory(parents []string, create bool) (*tree.Inode, error) {
 	w.above, w.links = append(w.above[:0], g.root), 0
 	for _, name := range parents {
 		n := w.here().Lookup(name)
-		if n == nil && create {
-			if err := g.found.Note(tolerance.MissingParent, g.member, name); err != nil {
-				return nil, err
-			}
-			n = tree.NewDir(0o755)
-			w.here().Put(name, n)
+		var err error
+		switch {
+		case n == nil && create:
+			n, err = g.imply(name)
+		case n != nil && n.IsSymlink():
+			err = g.found.Note(tolerance.SymlinkParent, g.member, name)
 		}
-		if n != nil && n.IsSymlink() {
-			if err := g.found.Note(tolerance.SymlinkParent, g.member, name); err != nil {
-				return nil, err
-			}
+		if err == nil {
+			err = w.enter(name, n)
 		}
-		if err := w.enter(name, n); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
+	if create {
+		for _, dir := range w.above {
+			g.mark(dir, touched)
+		}
+	}
 	return w.here(), nil
+}
+
+// imply makes a directory that members lie below and that has no entry of its own. A
+// short path can ask for many of them.
+func (g *Merger) imply(name string) (*tree.Inode, error) {
+	if err := g.found.Note(tolerance.MissingParent, g.member, name); err != nil {
+		return nil, err
+	}
+	limit := cmp.Or(g.MaxImplied, maxImplied)
+	if g.implied++; g.implied > limit {
+		return nil, fmt.Errorf("more than %d directories have no entry of their own", limit)
+	}
+	n := tree.NewDir(0o755)
+	g.walk.here().Put(strings.Clone(name), n) // without all of its path
+	return n, nil
 }
 
 // enter goes to the entry n of the current directory.
@@ -93,11 +146,20 @@ func (w *walk) enter(name string, n *tree.Inode) error {
 		return corrupt.Errorf("the directory %q %w", name, errMissing)
 	case n.IsDir():
 		w.above = append(w.above, n)
-		return nil
+		return w.checkDepth(0)
 	case n.IsSymlink():
 		return w.follow(name, n.Target)
 	}
 	return corrupt.Errorf("%q is not a directory", name)
+}
+
+// checkDepth refuses a directory so many levels below the current one that the kernel
+// could not show what is in it.
+func (w *walk) checkDepth(below int) error {
+	if len(w.above)-1+below > maxDepth {
+		return corrupt.Errorf("more than %d directories deep", maxDepth)
+	}
+	return nil
 }
 
 // follow goes where a symbolic link in the current directory leads.

@@ -52,7 +52,7 @@ func (r *Reader) Next() (m *tarball.Member, object verity.ID, inline string, err
 		err = r.skip(m.Padding())
 	}
 	if err != nil {
-		err = fmt.Errorf("%q at byte %d: %w", m.Name, m.Offset, truncated(err, r.tar.Offset))
+		err = fmt.Errorf("%.300q at byte %d: %w", m.Name, m.Offset, truncated(err, r.tar.Offset))
 	}
 	return m, object, inline, err
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -17,6 +19,7 @@ import (
 	"cfs/lib/manifest"
 	"cfs/lib/splitstream"
 	"cfs/lib/tolerance"
+	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
 
@@ -118,24 +121,36 @@ func image(t *testing.T, dir string) (tars [][]byte, err error) {
 	return tars, nil
 }
 
+// merge merges layers into a tree.
+func (s *store) merge(t *testing.T, tars [][]byte, rules *tolerance.Rules) (*tree.Inode, error) {
+	g := layer.Merger{Rules: rules}
+	for i, tar := range tars {
+		g.Layer = fmt.Sprint("layer ", i)
+		if err := s.add(t, &g, tar); err != nil {
+			return nil, err
+		}
+	}
+	return g.Tree()
+}
+
+// add adds a layer.
+func (s *store) add(t *testing.T, g *layer.Merger, tar []byte) error {
+	t.Helper()
+	file, err := s.split(t, bytes.NewReader(tar))
+	if err != nil {
+		return err
+	}
+	r, err := splitstream.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	return g.Add(r)
+}
+
 // dump merges layers and returns the dumpfile of the tree.
 func (s *store) dump(t *testing.T, tars [][]byte, strict bool) (string, error) {
-	g := layer.Merger{Rules: tolerance.Strict(strict)}
-	for _, tar := range tars {
-		file, err := s.split(t, bytes.NewReader(tar))
-		if err != nil {
-			return "", err
-		}
-		r, err := splitstream.NewReader(bytes.NewReader(file), int64(len(file)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := g.Add(r); err != nil {
-			return "", err
-		}
-		r.Close()
-	}
-	root, err := g.Tree()
+	root, err := s.merge(t, tars, tolerance.Strict(strict))
 	if err != nil {
 		return "", err
 	}
@@ -144,6 +159,13 @@ func (s *store) dump(t *testing.T, tars [][]byte, strict bool) (string, error) {
 		return "", err
 	}
 	return out.String(), nil
+}
+
+// otherwise are images that runtimes show otherwise than the reference, by what is said of
+// them: that strict rules refuse them is tested, and what they are without them in TestWhiteouts.
+var otherwise = map[string]string{
+	"05-whiteouts":     "opq/.wh..wh..opq", // and a bare whiteout later
+	"e05-opaque-order": "usr/o/.wh..wh..opq",
 }
 
 // TestVectors: the tree of every image is the one that the reference made, and
@@ -161,6 +183,15 @@ func TestVectors(t *testing.T) {
 					t.Fatal(err)
 				}
 				s := newStore(a)
+				for i, tar := range tars {
+					s.checkJoin(t, i, tar)
+				}
+				if says, ok := otherwise[filepath.Base(dir)]; ok {
+					if _, err := s.dump(t, tars, true); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), says) {
+						t.Error(err)
+					}
+					return
+				}
 				for _, strict := range []bool{false, true} {
 					if strict && filepath.Base(dir) == "12-trailers" {
 						continue
@@ -172,9 +203,6 @@ func TestVectors(t *testing.T) {
 					if got != string(want) {
 						t.Errorf("strict %v: got\n%s\nwant\n%s", strict, got, want)
 					}
-				}
-				for i, tar := range tars {
-					s.checkJoin(t, i, tar)
 				}
 			})
 		}
