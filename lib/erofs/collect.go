@@ -71,7 +71,7 @@ func (c *collector) add(inode *tree.Inode, dir, name uint32, depth int) (uint32,
 		inode: inode,
 		name:  name,
 		dir:   dir,
-		links: 1,
+		links: 1 + inode.Unnamed,
 		mode:  uint16(inode.Mode),
 	})
 	c.xattrCount += len(inode.Xattrs)

@@ -43,6 +43,9 @@ func (img *Reader) readTree(also func(*reader, *inode, *tree.Inode) error) (*tre
 	if err := r.walk(); err != nil {
 		return nil, err
 	}
+	for nid, n := range leaves {
+		n.Unnamed = r.links[nid]
+	}
 	return dirs[0], nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cfs/lib/erofs"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
 )
@@ -41,5 +42,25 @@ func TestVectorRoundTrip(t *testing.T) {
 func dropNanoseconds(root *tree.Inode) {
 	for _, n := range tree.Walk(root) {
 		n.Mtime.Nsec = 0
+	}
+}
+
+// TestUnnamed: links that have no name in the tree are in the image, and are read back.
+func TestUnnamed(t *testing.T) {
+	for _, v := range versions {
+		root := tree.NewDir(0o755)
+		one := &tree.Inode{Mode: 0o100644, Unnamed: 1}
+		two := &tree.Inode{Mode: 0o100644, Unnamed: 70_000}
+		root.Put("a", one)
+		root.Put("b", two)
+		root.Put("c", two)
+		data, err := bytesOf(erofs.Write, root, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := readTree(t, data)
+		if a, b := got.Lookup("a"), got.Lookup("b"); a.Unnamed != 1 || b.Unnamed != 70_000 || got.Lookup("c") != b {
+			t.Errorf("V%d: %d and %d links without a name", v, a.Unnamed, b.Unnamed)
+		}
 	}
 }
