@@ -3,12 +3,14 @@ package layer_test
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"testing"
 
 	"cfs/lib/layer"
 	"cfs/lib/splitstream"
 	"cfs/lib/tolerance"
 	"cfs/lib/verity"
+	"cfs/testdata/rawtar"
 )
 
 // archive makes a tar that has one member of many kinds.
@@ -41,13 +43,19 @@ func archive(t testing.TB, format tar.Format) []byte {
 	return out.Bytes()
 }
 
-// FuzzLayer: what is split can be joined to what it was, and merging it fails or
+// FuzzLayer: what is split can be joined to what it was, and read; merging it fails or
 // gives a tree, whatever it is.
 func FuzzLayer(f *testing.F) {
 	for _, format := range []tar.Format{tar.FormatGNU, tar.FormatPAX} {
 		f.Add(archive(f, format))
 	}
 	f.Add(make([]byte, 1024))
+	for _, c := range whiteouts {
+		f.Add(rawtar.Tar(c.layer...))
+	}
+	for _, c := range recuts {
+		f.Add(c.tar)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := newStore(verity.SHA256)
 		file, err := s.split(t, bytes.NewReader(data))
@@ -70,8 +78,12 @@ func FuzzLayer(f *testing.F) {
 		for _, strict := range []bool{true, false} {
 			r := open()
 			g := layer.Merger{Rules: tolerance.Strict(strict)}
-			if g.Add(r) == nil {
-				g.Tree()
+			err := g.Add(r)
+			if err == nil {
+				_, err = g.Tree()
+			}
+			if _, ok := errors.AsType[*layer.CutError](err); ok {
+				t.Fatalf("what was split cannot be read: %v", err)
 			}
 			r.Close()
 		}
@@ -82,6 +94,9 @@ func FuzzLayer(f *testing.F) {
 func FuzzMerge(f *testing.F) {
 	data := archive(f, tar.FormatPAX)
 	f.Add(data, uint16(1536))
+	for _, c := range recuts {
+		f.Add(c.tar, uint16(1024))
+	}
 	f.Fuzz(func(t *testing.T, data []byte, at uint16) {
 		var file bytes.Buffer
 		w, err := splitstream.NewWriter(verity.SHA256, splitstream.Layer, nil)

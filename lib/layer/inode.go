@@ -47,7 +47,7 @@ func (g *Merger) target(link string) (*tree.Inode, error) {
 	if name == "" {
 		return nil, corrupt.Errorf("is no file")
 	}
-	if isMetadata(parents, name) {
+	if isMetadata(parents) {
 		if err := g.found.Note(tolerance.MetadataLink, g.member); err != nil {
 			return nil, err
 		}

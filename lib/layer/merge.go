@@ -104,7 +104,7 @@ func (g *Merger) apply(m *tarball.Member, object verity.ID, inline string) error
 		return err
 	}
 	switch {
-	case isMetadata(parents, name):
+	case isMetadata(parents):
 		return g.addMetadata(parents, name, m, object, inline)
 	case isWhiteout:
 		if err := g.checkWhiteout(m, object, inline); err != nil {

@@ -46,7 +46,7 @@ func splitPath(room []string, path string) (parents []string, name string, err e
 	last := len(parts) - 1
 	parents, name = parts[:last], parts[last]
 	for i, p := range parents {
-		if strings.HasPrefix(p, whiteout) && (i > 0 || !isMetadata(nil, p)) {
+		if strings.HasPrefix(p, whiteout) && (i > 0 || !isMetadata(parents)) {
 			return nil, "", corrupt.Errorf("below %q, which is a whiteout", p)
 		}
 		if err := checkName(p); err != nil {

@@ -29,10 +29,34 @@ func NewReader(s *splitstream.Reader) (*Reader, error) {
 	return r, nil
 }
 
+// CutError is the error of a stream that cannot be read as a layer: it is damaged, or it
+// was cut by a program that reads some tars otherwise, of the reference or of an earlier
+// version. Then splitting what Join makes of it gives the stream that it should be.
+type CutError struct{ err error }
+
+func (e *CutError) Error() string { return e.err.Error() }
+
+// Unwrap returns what is wrong with the stream, which is marked as corrupt.
+func (e *CutError) Unwrap() error { return e.err }
+
 // Next returns the next member, which is good until the next call, and its content: the
 // object of a regular file larger than tree.InlineMax, or the bytes of a smaller one.
-// Bodies of other members mean nothing. It returns io.EOF at the end of the archive.
+// Bodies of other members mean nothing. It returns io.EOF at the end of the archive, if
+// the rest of the stream is as it should be. What is wrong with the stream is a CutError.
 func (r *Reader) Next() (m *tarball.Member, object verity.ID, inline string, err error) {
+	m, object, inline, err = r.next()
+	if err == io.EOF {
+		if end := r.end(); end != nil {
+			err = end
+		}
+	}
+	if corrupt.Is(err) {
+		err = &CutError{err}
+	}
+	return m, object, inline, err
+}
+
+func (r *Reader) next() (m *tarball.Member, object verity.ID, inline string, err error) {
 	if m, err = r.tar.Next(); err != nil {
 		return nil, verity.ID{}, "", err
 	}
@@ -55,6 +79,26 @@ func (r *Reader) Next() (m *tarball.Member, object verity.ID, inline string, err
 		err = fmt.Errorf("%.300q at byte %d: %w", m.Name, m.Offset, truncated(err, r.tar.Offset))
 	}
 	return m, object, inline, err
+}
+
+// end reads what stands behind the end of the archive, none of it an object. Then the
+// stream must have as many bytes as the tar: an object may have another size than its
+// member, and who reads the stream does not see that of the last one.
+func (r *Reader) end() error {
+	for {
+		r.tar.Offset += int64(r.stream.Literal())
+		object, _, err := r.stream.Next()
+		switch {
+		case err == io.EOF && uint64(r.tar.Offset) != r.stream.Size:
+			return corrupt.Errorf("splitstream of %d bytes: as a tar it has %d", r.stream.Size, r.tar.Offset)
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case !object.IsZero():
+			return corrupt.Errorf("splitstream refers to object %s behind the end of the archive", object)
+		}
+	}
 }
 
 func (r *Reader) skip(n int64) error {

@@ -16,16 +16,13 @@ import (
 const (
 	whiteout = ".wh."         // removes what the rest of the name is the name of
 	opaque   = ".wh..wh..opq" // removes all that is in the directory
-	metadata = ".wh..wh."     // in the root: what AUFS kept for itself
+	metadata = ".wh..wh."     // of a directory in the root: what AUFS kept for itself
 )
 
-// isMetadata reports whether a member is of AUFS, or in a directory of it. Other members
-// may be hard links to what is there.
-func isMetadata(parents []string, name string) bool {
-	if len(parents) > 0 {
-		name = parents[0]
-	}
-	return strings.HasPrefix(name, metadata) && name != opaque
+// isMetadata reports whether a member is in a directory of AUFS. Other members may be hard
+// links to it.
+func isMetadata(parents []string) bool {
+	return len(parents) > 0 && strings.HasPrefix(parents[0], metadata) && parents[0] != opaque
 }
 
 // checkWhiteout notes what the reference would not take for a whiteout.
@@ -43,13 +40,7 @@ func (g *Merger) checkWhiteout(m *tarball.Member, object verity.ID, inline strin
 // addMetadata adds a member of AUFS, which is taken out again in the end. It is there
 // only for links, so one that cannot be is left out.
 func (g *Merger) addMetadata(parents []string, name string, m *tarball.Member, object verity.ID, inline string) error {
-	var err error
-	if len(parents) > 0 {
-		err = g.found.Note(tolerance.MetadataLink, m.Name)
-	} else {
-		err = g.checkWhiteout(m, object, inline) // as which the reference takes it
-	}
-	if err != nil {
+	if err := g.found.Note(tolerance.MetadataLink, m.Name); err != nil {
 		return err
 	}
 	n, err := g.inode(m, object, inline)

@@ -107,6 +107,8 @@ var whiteouts = []struct {
 	{name: "links into plnk", layer: []member{dir("./.wh..wh.plnk/"), file("./.wh..wh.plnk/1.2", "p"), hardlink("./usr/n", "./.wh..wh.plnk/1.2"), hardlink("usr/m", "/.wh..wh.plnk/1.2"), file("usr/.wh.d", "")}, want: kept + "/usr/m=p *3; /usr/n=p *3; /usr/s>d"},
 	{name: "a link of plnk", layer: []member{dir(".wh..wh.plnk/"), hardlink(".wh..wh.plnk/1.2", "usr/a"), file("usr/.wh.d", "")}, want: "/usr; /usr/a=a *2; /usr/b=b; /usr/s>d"},
 	{name: "what is nothing in plnk", layer: []member{dir(".wh..wh.plnk/"), hardlink(".wh..wh.plnk/1.2", "none"), {Type: 'Z', Name: ".wh..wh.plnk/x"}, {Type: 'Z', Name: ".wh..wh.odd"}, file("usr/.wh.d", "")}, want: kept + "/usr/s>d"},
+	{name: "a link of the root", layer: []member{hardlink(".wh..wh.aufs", "usr/a"), file("usr/.wh.d", "")}, want: kept + "/usr/s>d", strict: true},
+	{name: "a link to one of the root", layer: []member{file(".wh..wh.aufs", ""), hardlink("usr/n", ".wh..wh.aufs")}, says: "does not exist"},
 	{name: "a link to what is not in plnk", layer: []member{dir(".wh..wh.plnk/"), hardlink("usr/n", ".wh..wh.plnk/1.2")}, says: "does not exist"},
 	{name: "without an entry for plnk", layer: []member{file(".wh..wh.plnk/1.2", "p"), hardlink("usr/n", ".wh..wh.plnk/1.2"), file("usr/.wh.d", "")}, want: kept + "/usr/n=p *2; /usr/s>d"},
 

@@ -2,45 +2,17 @@ package oci
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"path"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/erofs"
-	"cfs/lib/layer"
 	"cfs/lib/repo"
-	"cfs/lib/tolerance"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
-
-// Tree merges layers, whose keys are given in order, into the root file system of
-// a container, in its canonical form. stream tells the stream of each layer; rules collect
-// what is tolerated.
-func Tree(r *repo.Repo, keys []Key, stream func(Key) verity.ID, mode variant.XattrMode, rules *tolerance.Rules) (*tree.Inode, error) {
-	g := layer.Merger{Xattrs: mode, Rules: rules}
-	for _, key := range keys {
-		g.Layer = "layer " + key.String()
-		if err := addLayer(&g, r, stream(key)); err != nil {
-			return nil, fmt.Errorf("layer %s: %w", key, err)
-		}
-	}
-	return g.Tree()
-}
-
-func addLayer(g *layer.Merger, r *repo.Repo, id verity.ID) error {
-	if id.IsZero() {
-		return corrupt.Errorf("nothing refers to its stream")
-	}
-	s, closer, err := OpenStream(r, id)
-	if err != nil {
-		return err
-	}
-	return errors.Join(g.Add(s), closer.Close())
-}
 
 // StoreImage stores the EROFS image of a container's tree in a format and returns its
 // digest. It is durable, and named under images/, when StoreImage returns.

@@ -15,8 +15,6 @@ import (
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/temporary"
-	"cfs/lib/tolerance"
-	"cfs/lib/tree"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -54,14 +52,6 @@ func NewLink(d digest.Digest, text, config []byte) (*Link, error) {
 
 // IsContainer tells container images from artifacts.
 func (l *Link) IsContainer() bool { return manifest.IsImageConfig(l.Manifest.Config.MediaType) }
-
-// Tree merges the layers into the root file system of the container.
-func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, rules *tolerance.Rules) (*tree.Inode, error) {
-	if _, err := l.layers(r); err != nil {
-		return nil, err
-	}
-	return Tree(r, l.Keys, func(key Key) verity.ID { return l.Streams[key] }, mode, rules)
-}
 
 // Write writes the config and then the manifest of an image, each with its
 // references and durable before the next begins, and returns the image. References
@@ -109,13 +99,16 @@ func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstrea
 }
 
 // layers returns a reference for each layer, in order, each once. The stream that is
-// claimed for a layer must be the one that has its name.
+// claimed for a layer must be the one that has its name, or what that was before the layer
+// was cut anew; Streams has the named one then.
 func (l *Link) layers(r *repo.Repo) ([]splitstream.Ref, error) {
 	var refs []splitstream.Ref
 	for _, key := range l.Keys {
-		if err := checkStream(r, key, l.Streams[key], l.IsContainer()); err != nil {
+		named, err := checkStream(r, key, l.Streams[key], l.IsContainer())
+		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", key, err)
 		}
+		l.Streams[key] = named
 		refs = addRef(refs, key.String(), l.Streams[key])
 	}
 	return refs, nil
@@ -135,22 +128,26 @@ func addRef(refs []splitstream.Ref, name string, id verity.ID) []splitstream.Ref
 var errGone = temporary.Errorf("its stream is gone")
 
 // checkStream checks what is claimed for a layer, which in a container image must be
-// a tar.
-func checkStream(r *repo.Repo, key Key, claimed verity.ID, container bool) error {
+// a tar, and returns the stream that has its name.
+func checkStream(r *repo.Repo, key Key, claimed verity.ID, container bool) (verity.ID, error) {
 	if claimed.IsZero() {
-		return errors.New("no record names its stream")
+		return claimed, errors.New("no record names its stream")
 	}
 	named, err := r.Lookup(repo.Streams, LayerName(key))
 	if errors.Is(err, fs.ErrNotExist) {
-		return errGone
+		return named, errGone
 	}
 	if err != nil {
-		return err
+		return named, err
 	}
-	if named != claimed {
-		return corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
+	if named != claimed && !sameBytes(r, key, claimed) {
+		return named, corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
 	}
-	s, closer, err := OpenStream(r, named)
+	return named, checkType(r, named, container)
+}
+
+func checkType(r *repo.Repo, id verity.ID, container bool) error {
+	s, closer, err := OpenStream(r, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errGone // and has left its name
 	}

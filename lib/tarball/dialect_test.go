@@ -111,6 +111,7 @@ var dialects = []dialect{
 	{name: "empty names", tar: rawtar.Tar(pax("uname=", "gname=", "atime=", "comment="), file("a", "x")), want: "0 a 1"},
 	{name: "empty xattr", tar: rawtar.Tar(pax("SCHILY.xattr.user.a="), file("a", "x")), want: `0 a 1 [{user.a }]`, not: true},
 	{name: "empty sparse map", tar: rawtar.Tar(pax("GNU.sparse.map=", "GNU.sparse.major="), file("a", "x")), want: "0 a 1", read: kinds(tolerance.EmptyRecord)},
+	{name: "unknown sparse versions", tar: rawtar.Tar(pax("GNU.sparse.major=1"), file("a", "x"), pax("GNU.sparse.minor=0"), file("b", "x"), pax("GNU.sparse.major=2", "GNU.sparse.minor=0"), file("c", "x")), want: "0 a 1; 0 b 1; 0 c 1"},
 	{name: "sparse name", tar: rawtar.Tar(pax("GNU.sparse.name=n"), file("a", "x")), want: "0 a 1", read: kinds(tolerance.SparseName)},
 	{name: "sparse name that is the name", tar: rawtar.Tar(pax("GNU.sparse.name=a"), file("a", "x")), want: "0 a 1"},
 
@@ -142,6 +143,9 @@ var dialects = []dialect{
 	{name: "long name and more", tar: rawtar.Tar(rawtar.LongName("long\x00more"), file("a", "x")), want: "0 long 1", read: kinds(tolerance.PaddedName)},
 	{name: "empty long name", tar: rawtar.Tar(rawtar.LongName("\x00"), file("a", "x")), want: "0 a 1", read: kinds(tolerance.PaddedName)},
 	{name: "long link with NULs", tar: rawtar.Tar(rawtar.LongLink("long\x00\x00"), rawtar.Symlink("s", "t")), want: "2 s>long 0", read: kinds(tolerance.PaddedName)},
+	{name: "long name of no bytes", tar: rawtar.Tar(rawtar.LongName(""), file("a", "x")), want: "0 a 1", read: kinds(tolerance.PaddedName)},
+	{name: "two long names of no bytes", tar: rawtar.Tar(rawtar.LongName(""), rawtar.LongName("")), err: "duplicate GNU long name", not: true},
+	{name: "PAX of no bytes", tar: rawtar.Tar(rawtar.PAX()), err: "no member after", not: true},
 	{name: "empty long link", tar: rawtar.Tar(rawtar.LongLink("\x00"), rawtar.Symlink("s", "t")), want: "2 s>t 0", read: kinds(tolerance.PaddedName)},
 	{name: "long link of a file", tar: rawtar.Tar(rawtar.LongLink("long\x00\x00"), file("a", "x")), want: "0 a 1"},
 	{name: "long names and PAX", tar: rawtar.Tar(rawtar.LongName("long\x00"), pax("path=p"), file("a", "x")), want: "0 p 1", not: true},

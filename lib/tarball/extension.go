@@ -33,6 +33,9 @@ func (r *Reader) extension(size, before uint64) ([]byte, error) {
 	if before+size > maxMetadata {
 		return nil, corrupt.Errorf("extension headers of more than %d bytes", maxMetadata)
 	}
+	if r.extensions == nil {
+		r.extensions = make([]byte, 0, blockSize) // an extension of no bytes is one, too
+	}
 	start := len(r.extensions)
 	r.extensions = append(r.extensions, make([]byte, (size+blockSize-1)&^(blockSize-1))...)
 	data := r.extensions[start:]

@@ -2,6 +2,7 @@ package tarball
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -51,7 +52,9 @@ type pax struct {
 
 	times    int    // records of mtime so far
 	fraction string // of the first one, which is the one that counts for the reference
-	sparse   string // GNU.sparse.name, "" if there is none
+
+	sparseName               string // GNU.sparse.name, "" if there is none
+	sparseMajor, sparseMinor string // the version of the sparse format
 }
 
 func (p *pax) apply(key, value []byte) error {
@@ -72,10 +75,14 @@ func (p *pax) apply(key, value []byte) error {
 		p.GID, err = parseID("gid", string(value))
 	case "mtime":
 		err = p.applyMtime(string(value))
-	case "GNU.sparse.offset", "GNU.sparse.numbytes", "GNU.sparse.map", "GNU.sparse.major":
+	case "GNU.sparse.offset", "GNU.sparse.numbytes", "GNU.sparse.map":
 		p.Sparse = true
+	case "GNU.sparse.major":
+		p.sparseMajor = string(value)
+	case "GNU.sparse.minor":
+		p.sparseMinor = string(value)
 	case "GNU.sparse.name":
-		p.sparse = string(value)
+		p.sparseName = string(value)
 	default:
 		if name, ok := bytes.CutPrefix(key, []byte(xattrPrefix)); ok {
 			p.setXattr(string(name), string(value))
@@ -103,7 +110,7 @@ func (p *pax) remove(key string) bool {
 		p.GID = p.header.GID
 	case "mtime":
 		p.Mtime, p.times = p.header.Mtime, 0
-	case "GNU.sparse.map", "GNU.sparse.major", "GNU.sparse.name":
+	case "GNU.sparse.map", "GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.name":
 	default:
 		return false
 	}
@@ -118,9 +125,22 @@ func (p *pax) finish() {
 	if p.times > 0 {
 		p.setFraction(p.fraction)
 	}
-	if p.sparse != "" && p.sparse != p.Name {
+	if p.sparseName != "" && p.sparseName != p.Name {
 		p.Read |= tolerance.SetOf(tolerance.SparseName)
 	}
+	p.Sparse = p.Sparse || p.isSparse()
+}
+
+// isSparse reports whether the records are of a version whose map is in the body. Of no
+// other version but those with a map in the header is anything known: such a file is what
+// it seems to be.
+func (p *pax) isSparse() bool {
+	if p.sparseMajor == "" && p.sparseMinor == "" {
+		return false
+	}
+	major, err1 := strconv.ParseUint(p.sparseMajor, 10, 64)
+	minor, err2 := strconv.ParseUint(cmp.Or(p.sparseMinor, "1"), 10, 64)
+	return err1 != nil && p.sparseMajor != "" || err2 != nil || major == 1 && minor == 0
 }
 
 // setXattr keeps the last value of a name.

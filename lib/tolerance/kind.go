@@ -89,7 +89,7 @@ func (k Kind) isOther() bool { return k >= GNUPrefix }
 // consequence says what the reference makes of it.
 func (k Kind) consequence() string {
 	if k.isOther() {
-		return "cfsctl 0.9.0 reads another tree"
+		return "cfsctl 0.9.0 has another tree, or none"
 	}
 	return "cfsctl 0.9.0 refuses it"
 }
