@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdgzip "compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -72,6 +73,8 @@ func TestDecompress(t *testing.T) {
 		"plain":     {None, []byte("onetwo")},
 		"gzip":      {Gzip, gzipped("onetwo")},
 		"members":   {Gzip, append(gzipped("one"), gzipped("two")...)},
+		"zeros":     {Gzip, append(gzipped("onetwo"), make([]byte, 10_000)...)},
+		"one zero":  {Gzip, append(append(gzipped("one"), gzipped("two")...), 0)},
 		"zstd":      {Zstd, zstded("onetwo")},
 		"frames":    {Zstd, append(zstded("one"), zstded("two")...)},
 		"skippable": {Zstd, append(append(skippable, zstded("one")...), append(zstded("two"), skippable...)...)},
@@ -92,7 +95,7 @@ func TestDecompress(t *testing.T) {
 		if v.c == None {
 			continue
 		}
-		for cut := range len(v.data) - 1 {
+		for cut := range min(len(v.data)-1, 200) {
 			if err := decompressAll(bytes.NewReader(v.data[:cut]), v.c); err != nil && !corrupt.Is(err) {
 				t.Errorf("%s cut at %d: %v", name, cut, err)
 			}
@@ -100,6 +103,43 @@ func TestDecompress(t *testing.T) {
 		broken := errors.New("the disk is broken")
 		if err := decompressAll(io.MultiReader(bytes.NewReader(v.data[:8]), iotest.ErrReader(broken)), v.c); !errors.Is(err, broken) || corrupt.Is(err) {
 			t.Errorf("%s from a broken disk: %v", name, err)
+		}
+	}
+}
+
+// TestBehindGzip: what stands behind gzip data and is no zero is an error that says how
+// much there is, all of which was read.
+func TestBehindGzip(t *testing.T) {
+	data := gzipped("onetwo")
+	for behind, want := range map[string]string{
+		"x": "gzip: 1 bytes after the gzip data", "\x00\x00garbage": "gzip: 9 bytes after the gzip data",
+		strings.Repeat("\x00", 70_000) + "x": "gzip: 70001 bytes after the gzip data", "\x1f": "gzip: 1 bytes after the gzip data",
+		"\x00" + string(data): fmt.Sprintf("gzip: %d bytes after the gzip data", len(data)+1), "\x1f\x8b\x07": "gzip: unexpected EOF",
+		"\x1f\x8b\x07garbage": "gzip: gzip: invalid header",
+	} {
+		in := strings.NewReader(string(data) + behind)
+		if err := decompressAll(in, Gzip); err == nil || err.Error() != want || !corrupt.Is(err) {
+			t.Errorf("%.20q: %v, want %s", behind, err, want)
+		}
+	}
+	broken := errors.New("the disk is broken")
+	for _, in := range []io.Reader{iotest.ErrReader(broken), io.MultiReader(strings.NewReader("\x00"), iotest.ErrReader(broken))} {
+		if err := decompressAll(io.MultiReader(bytes.NewReader(data), in), Gzip); !errors.Is(err, broken) || corrupt.Is(err) {
+			t.Errorf("from a broken disk: %v", err)
+		}
+	}
+}
+
+// TestUnsupported: compressions that are not read are named, and a name that looks like
+// one is none.
+func TestUnsupported(t *testing.T) {
+	for data, want := range map[string]string{
+		"\xfd7zXZ\x00\x00\x04": "xz", "BZh91AY&SY": "bzip2", "BZh9\x17rE8P\x90": "bzip2", "BZhello": "", "BZh9": "",
+		"\x04\x22\x4d\x18": "lz4", "LZIP\x01": "lzip", "\x1f\x9d\x90": "compress", "": "", "usr/": "",
+	} {
+		c, _, err := Sniff(strings.NewReader(data))
+		if (err == nil) != (want == "") || c != None || err != nil && (!strings.Contains(err.Error(), "compressed by "+want+":") || corrupt.Is(err)) {
+			t.Errorf("%q: %s, %v", data, c, err)
 		}
 	}
 }

@@ -1,11 +1,8 @@
 package blob
 
 import (
-	"bufio"
-	"bytes"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"cfs/lib/corrupt"
@@ -25,8 +22,8 @@ const (
 const zstdWindow = 128 << 20
 
 // Decompress returns the uncompressed bytes of in, all members or frames of it. A
-// damaged stream is an error that is marked as corrupt; an error of in comes as it
-// is.
+// damaged stream is an error that is marked as corrupt, as is what stands behind gzip data
+// and is no zero; an error of in comes as it is.
 func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
 	if c == None {
 		return io.NopCloser(in), nil
@@ -35,11 +32,11 @@ func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
 	d := &decompressor{source: source, name: c}
 	switch c {
 	case Gzip:
-		z, err := gzip.NewReader(bufio.NewReaderSize(source, 64<<10))
+		z, err := newGzipReader(source)
 		if err != nil {
 			return nil, d.mark(corrupt.UnexpectedEOF(err))
 		}
-		d.Reader, d.close = z, func() { z.Close() }
+		d.Reader, d.close = z, func() {}
 	case Zstd:
 		z, err := zstd.NewReader(source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
 		if err != nil {
@@ -48,24 +45,6 @@ func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
 		d.Reader, d.close = z, z.Close
 	}
 	return d, nil
-}
-
-// Sniff tells from the first bytes how in is compressed, and returns a reader of
-// the whole.
-func Sniff(in io.Reader) (Compression, io.Reader, error) {
-	b := bufio.NewReaderSize(in, 64<<10)
-	head, err := b.Peek(4)
-	if err != nil && err != io.EOF {
-		return None, nil, err
-	}
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}): // RFC 1952
-		return Gzip, b, nil
-	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), // RFC 8878, 3.1.1
-		len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}): // 3.1.2
-		return Zstd, b, nil
-	}
-	return None, b, nil
 }
 
 // decompressor tells damage of the stream from errors of its source.
