@@ -14,15 +14,17 @@ import (
 	"cfs/lib/layer"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
+	"cfs/lib/tolerance"
 	"cfs/lib/verity"
 )
 
 // Source says what a blob that is to be imported must be. What is empty, or a
-// negative size, is found out instead.
+// negative size, is found out instead. Rules have what was tolerated of it then.
 type Source struct {
 	Digest digest.Digest
 	Size   int64
 	DiffID digest.Digest // of a layer: the digest of the uncompressed tar
+	Rules  *tolerance.Rules
 }
 
 // Imported is what became of a blob.
@@ -34,14 +36,15 @@ type Imported struct {
 }
 
 // ImportLayer reads a layer, stores its files as objects, and it as a splitstream,
-// after everything that src says was found to be true. Between two reads it ends with
+// after everything that src says was found to be true. said is how it is compressed by its
+// media type, "" if that does not say: its bytes decide. Between two reads it ends with
 // ctx; nothing works in r when it has returned.
-func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, c blob.Compression, src Source) (Imported, error) {
+func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, said blob.Compression, src Source) (Imported, error) {
 	raw, finish, err := src.check(reader{ctx, in})
 	if err != nil {
 		return Imported{}, err
 	}
-	tar, err := blob.Decompress(raw, c)
+	tar, err := decompress(raw, said, src.Rules)
 	if err != nil {
 		return Imported{}, err
 	}

@@ -19,14 +19,15 @@ import (
 type Importer struct {
 	Open     func() (*repo.Repo, error)
 	Out      *record.Writer
-	Jobs     int // layers at once
-	Rules    *tolerance.Rules
+	Jobs     int              // layers at once
+	Rules    *tolerance.Rules // what is tolerated, after Finish
 	Progress *progress.Printer
 
 	repo    *repo.Repo
 	commits *committer
 	running errgroup.Group
-	ctx     context.Context // ends with the first failure, which is its cause
+	notes   []*tolerance.Rules // of the layers that were begun, in order
+	ctx     context.Context    // ends with the first failure, which is its cause
 	fail    context.CancelCauseFunc
 }
 
@@ -67,8 +68,9 @@ func (i *Importer) Handle(rec record.Record) error {
 		}
 		return i.Out.Write(rec)
 	}
+	rules := i.rules(rec.Kind + " " + rec.Digest)
 	i.running.Go(func() error {
-		done, err := i.layer(rec)
+		done, err := i.layer(rec, rules)
 		if err != nil {
 			i.fail(fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err))
 		} else if err := i.commits.add(i.ctx, done); err != nil {
@@ -83,13 +85,25 @@ func (i *Importer) Handle(rec record.Record) error {
 // failed.
 func (i *Importer) Finish() error {
 	i.running.Wait()
+	for _, rules := range i.notes {
+		i.Rules.Merge(rules)
+	}
+	i.notes = nil
 	return context.Cause(i.ctx)
+}
+
+// rules returns the rules for a layer. What they collect comes together in the order in
+// which the layers were begun, whichever is read first.
+func (i *Importer) rules(layer string) *tolerance.Rules {
+	rules := &tolerance.Rules{Strict: i.Rules.IsStrict(), Where: layer}
+	i.notes = append(i.notes, rules)
+	return rules
 }
 
 // Import stores the layer that is read from in, and writes its record. Its name is for
 // errors, and an empty diff ID is found out.
 func (i *Importer) Import(name string, in io.Reader, diffID digest.Digest) error {
-	done, err := i.read(Layer{Blob: Blob{Size: -1}, DiffID: diffID}, in)
+	done, err := i.read(Layer{Blob: Blob{Size: -1}, DiffID: diffID}, in, nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -186,6 +187,34 @@ func TestImportStrict(t *testing.T) {
 	i.Rules = tolerance.Strict(true)
 	if _, err := run(t, i, i.Finish, &out, line); !errors.Is(err, tolerance.ErrRefused) {
 		t.Error(err)
+	}
+}
+
+// TestImportOtherCompression: layers that are not compressed as their media types say are
+// stored, and told of in the order of their records; strict rules refuse them.
+func TestImportOtherCompression(t *testing.T) {
+	r := newRepo(t)
+	tar, diffID, blob := sample(t)
+	lines := []string{
+		layerLine(diffID, tar, v1.MediaTypeImageLayerGzip, "path="+file(t, tar)),
+		layerLine(diffID, blob, v1.MediaTypeImageLayerZstd, "path="+file(t, blob)),
+	}
+	var out bytes.Buffer
+	i := newImporter(t, r, &out)
+	i.Rules = tolerance.Strict(false)
+	if _, err := run(t, i, i.Finish, &out, lines[0]); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"layer " + digest.FromBytes(tar).String() + ": its bytes are tar, its media type says gzip: cfsctl 0.9.0 refuses it"}
+	if got := i.Rules.Warnings(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for n, line := range lines {
+		strict := newImporter(t, newRepo(t), &out)
+		strict.Rules = tolerance.Strict(true)
+		if _, err := run(t, strict, strict.Finish, &out, line); !errors.Is(err, tolerance.ErrRefused) {
+			t.Errorf("line %d: %v", n, err)
+		}
 	}
 }
 

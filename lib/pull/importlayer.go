@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
@@ -19,7 +18,7 @@ import (
 )
 
 // layer stores what a record names, if it is not stored yet.
-func (i *Importer) layer(rec record.Record) (stored, error) {
+func (i *Importer) layer(rec record.Record, rules *tolerance.Rules) (stored, error) {
 	l, err := ParseLayer(rec)
 	if err != nil {
 		return stored{}, err
@@ -44,7 +43,7 @@ func (i *Importer) layer(rec record.Record) (stored, error) {
 	defer f.Close()
 	// A read of a pipe may wait for ever.
 	defer context.AfterFunc(i.ctx, func() { f.Close() })()
-	return i.read(l, f)
+	return i.read(l, f, rules)
 }
 
 // errAbsent means that the repository does not have a layer, and must read it.
@@ -85,8 +84,8 @@ func (i *Importer) checkType(l Layer) error {
 }
 
 // read reads a layer, stores it, and adds what it found out about it.
-func (i *Importer) read(l Layer, in io.Reader) (stored, error) {
-	done, err := i.store(l, in)
+func (i *Importer) read(l Layer, in io.Reader, rules *tolerance.Rules) (stored, error) {
+	done, err := i.store(l, in, rules)
 	if err != nil {
 		return stored{}, err
 	}
@@ -99,19 +98,12 @@ func (i *Importer) read(l Layer, in io.Reader) (stored, error) {
 	return stored{Layer: l, stream: done.Stream, fresh: true}, nil
 }
 
-// store stores a blob as what it is. How a layer is compressed its bytes tell, where its
-// media type does not.
-func (i *Importer) store(l Layer, in io.Reader) (oci.Imported, error) {
-	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID}
+// store stores a blob as what it is.
+func (i *Importer) store(l Layer, in io.Reader, rules *tolerance.Rules) (oci.Imported, error) {
+	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules}
 	if l.Artifact {
 		return oci.ImportBlob(i.ctx, i.repo, in, src)
 	}
-	compression, ok := manifest.LayerCompression(l.MediaType)
-	if !ok {
-		var err error
-		if compression, in, err = blob.Sniff(in); err != nil {
-			return oci.Imported{}, err
-		}
-	}
-	return oci.ImportLayer(i.ctx, i.repo, in, compression, src)
+	said, _ := manifest.LayerCompression(l.MediaType)
+	return oci.ImportLayer(i.ctx, i.repo, in, said, src)
 }

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/temporary"
+	"cfs/lib/tolerance"
 	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
@@ -49,6 +50,8 @@ type Options struct {
 	Epoch       bool // all times are 0
 	SplitLinks  bool // each name has an inode of its own, as mkcomposefs does
 	Threads     int  // how many files are read at once, 0 for as many as there are CPUs
+
+	Rules *tolerance.Rules // strict ones refuse what the reference does
 }
 
 // ahead is how many files that are found may wait to be read: enough to keep the
@@ -147,6 +150,9 @@ func (s *scanner) inode(st *unix.Stat_t) (n *tree.Inode, again bool, err error) 
 	defer s.mu.Unlock()
 	old, again := s.seen[key]
 	switch {
+	case again && n.Type() == unix.S_IFCHR && st.Rdev == 0:
+		// Overlayfs links its whiteouts to each other, and in an image each is its own.
+		return n, false, s.Rules.Note(tolerance.WhiteoutName, "")
 	case !again:
 		s.seen[key] = seen{n, st.Ctim}
 		return n, false, nil

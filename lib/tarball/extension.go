@@ -34,10 +34,10 @@ func (r *Reader) extension(size, before uint64) ([]byte, error) {
 		return nil, corrupt.Errorf("extension headers of more than %d bytes", maxMetadata)
 	}
 	if r.extensions == nil {
-		r.extensions = make([]byte, 0, blockSize) // an extension of no bytes is one, too
+		r.extensions = make([]byte, 0, BlockSize) // an extension of no bytes is one, too
 	}
 	start := len(r.extensions)
-	r.extensions = append(r.extensions, make([]byte, (size+blockSize-1)&^(blockSize-1))...)
+	r.extensions = append(r.extensions, make([]byte, (size+BlockSize-1)&^(BlockSize-1))...)
 	data := r.extensions[start:]
 	n, err := io.ReadFull(r.In, data)
 	r.Offset += int64(n)

@@ -7,12 +7,12 @@ import (
 	"cfs/lib/tolerance"
 )
 
-// blockSize is the unit of a tar: headers are one block, bodies are padded.
-const blockSize = 512
+// BlockSize is the unit of a tar in bytes: headers are one block, bodies are padded.
+const BlockSize = 512
 
 // block is a header block (POSIX.1-2017, pax, "ustar Interchange Format"; the GNU
 // format differs in its magic and in what follows the device numbers).
-type block [blockSize]byte
+type block [BlockSize]byte
 
 // format tells which fields a header has.
 type format int
@@ -52,6 +52,9 @@ func (b *block) devMinor() []byte { return b[337:345] }
 
 func (b *block) isZero() bool { return *b == block{} }
 
+// IsHeader reports whether a tar can begin with a block.
+func IsHeader(b [BlockSize]byte) bool { return (*block)(&b).isHeader() }
+
 // isHeader reports whether a block that may be a header is one, or ends the archive.
 func (b *block) isHeader() bool {
 	_, err := b.verify()
@@ -84,7 +87,7 @@ func (b *block) verify() (tolerance.Set, error) {
 func (b *block) sum() uint64 {
 	const lanes = 0x00ff00ff00ff00ff
 	var sums uint64
-	for i := 0; i < blockSize; i += 8 {
+	for i := 0; i < BlockSize; i += 8 {
 		word := binary.LittleEndian.Uint64(b[i:])
 		sums += word&lanes + word>>8&lanes
 	}

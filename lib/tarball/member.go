@@ -37,7 +37,7 @@ func (m *Member) IsExternal() bool { return m.IsRegular() && m.Size > tree.Inlin
 // Padding returns the number of bytes from the body's end to the next block.
 func (m *Member) Padding() int64 { return padding(m.Size) }
 
-func padding(size uint64) int64 { return int64(-size & (blockSize - 1)) }
+func padding(size uint64) int64 { return int64(-size & (BlockSize - 1)) }
 
 // isLink reports whether the target of the member means something.
 func (m *Member) isLink() bool { return m.Type == '1' || m.Type == '2' }

@@ -55,7 +55,7 @@ func (r *Reader) Next() (*Member, error) {
 	for {
 		at := r.Offset
 		if r.ahead {
-			at -= blockSize
+			at -= BlockSize
 		}
 		b, err := r.header()
 		if err == io.EOF {
@@ -171,7 +171,7 @@ func (r *Reader) noBody(m *Member) error {
 	case err != nil:
 		return err
 	}
-	n, err := io.CopyN(io.Discard, r.In, int64(size)+padding(size)-blockSize)
+	n, err := io.CopyN(io.Discard, r.In, int64(size)+padding(size)-BlockSize)
 	r.Offset += n
 	return truncated(err)
 }

@@ -59,7 +59,7 @@ var texts = [kinds]string{
 	MetadataLink:     "a member of AUFS, or a link to one",
 	OddWhiteout:      "a whiteout that is no plain file: %v",
 	WhiteoutName:     "a whiteout device with a second name",
-	OtherCompression: "%s, where the media type says %s",
+	OtherCompression: "its bytes are %s, its media type says %s",
 	GNUPrefix:        "a GNU header with a prefix",
 	StarPrefix:       "star's prefix of 131 bytes",
 	UstarVersion:     "a ustar header of another version than 00",
