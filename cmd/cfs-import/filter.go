@@ -28,7 +28,11 @@ func (o *options) filter() error {
 		}
 		return i.Start()
 	}
-	return o.Filter(i.Out, tool.Stage{Start: start, Handle: i.Handle, Finish: i.Finish})
+	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: i.Handle, Finish: i.Finish})
+	for _, text := range i.Rules.Warnings() {
+		o.Warn("warning: %s", text)
+	}
+	return err
 }
 
 func (o *options) importer() *pull.Importer {

@@ -28,7 +28,7 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "algorithm", Destination: &o.algorithm, DefaultText: `"fsverity-sha512-12"`, Usage: "with --init: fs-verity `ALGORITHM`, fsverity-sha512-12 or fsverity-sha256-12"},
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.formats, DefaultText: `"1"`, Usage: "with --init: formats of EROFS images, `V`[,V], the default first"},
 		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "with --init: make one that does not need fs-verity"},
-		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse media types that cfsctl does not know"},
+		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse media types that cfsctl does not know, and layers that are not compressed as theirs say"},
 		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, DefaultText: "number of CPUs", Usage: "import `N` layers at once"},
 		o.ProgressFlag(),
 	}, o.streamFlags()...)

@@ -29,5 +29,7 @@ func (o *options) filter() error {
 		}
 		return err
 	}
-	return o.Filter(m.Out, tool.Stage{Start: start, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish})
+	err := o.Filter(m.Out, tool.Stage{Start: start, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish})
+	o.warn()
+	return err
 }

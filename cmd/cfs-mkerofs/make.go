@@ -43,7 +43,15 @@ func (o *options) makeOne() error {
 	if err != nil {
 		return err
 	}
+	o.warn()
 	return o.write(recipe, r)
+}
+
+// warn tells of what was tolerated and is another image for cfsctl.
+func (o *options) warn() {
+	for _, text := range o.rules.Warnings() {
+		o.Warn("warning: %s", text)
+	}
 }
 
 // openUsed opens the repository, or returns nil if none is used.

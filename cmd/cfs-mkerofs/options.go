@@ -49,7 +49,8 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "hash", Destination: &o.hash, Usage: "take fs-verity digests by `HASH`, sha256 or sha512"},
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.version, Usage: "the format: `V` is 0, 1, 2 or auto"},
 		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "of container images and trees, keep the xattrs of `MODE`: allowlist-only or keep-user-xattrs"},
-		&cli.BoolFlag{Name: "strict", Destination: &o.rules.Strict, Usage: "refuse images that cfsctl refuses"},
+		&cli.BoolFlag{Name: "strict", Destination: &o.rules.Strict, Usage: "refuse images that cfsctl refuses, or reads otherwise"},
+		&cli.IntFlag{Name: "max-implied-dirs", Destination: &o.rules.MaxImplied, DefaultText: "250000", Usage: "of container images, refuse those with more than `N` directories that have no entry"},
 		&cli.BoolFlag{Name: "bootable", Destination: &o.wanted.Bootable, Usage: "make the boot variant: as a stage of the pipe beside the plain image, with --oci or --tree instead"},
 		&cli.StringFlag{Name: "expected-digest", Destination: &o.expected, Usage: "with --bootable: find the xattrs and the format by which the boot image has this `DIGEST`"},
 		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Destination: &o.tree.AsIs, Usage: "with --tree: take the tree as it is, not in the canonical form of container images"},
@@ -79,6 +80,7 @@ var (
 		{If: "ref", Needs: []string{"store"}},
 		{If: "store", Not: "output"},
 		{If: "if-changed", Needs: []string{"output"}, Say: "--if-changed goes with --output FILE"},
+		{If: "max-implied-dirs", Needs: []string{"oci"}},
 	}, treeRules, tool.Rules{
 		{If: "tree", Not: "compat"},
 		{If: "skip-xattrs", Not: "user-xattrs"},
@@ -130,6 +132,9 @@ func (o *options) checkStage() error {
 
 // parse reads the words of options. auto says whether the tree may decide on the format.
 func (o *options) parse(auto bool) error {
+	if n := o.rules.MaxImplied; o.Given("max-implied-dirs") && n < 1 {
+		return tool.UsageError("--max-implied-dirs %d: want a positive number", n)
+	}
 	err := cmp.Or(
 		tool.Parse("hash", o.hash, verity.ParseAlgorithm, &o.algorithm),
 		tool.Parse("xattrs", o.xattrs, variant.ParseXattrMode, &o.wanted.Xattrs),

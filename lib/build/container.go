@@ -67,32 +67,35 @@ func bootError(what string, err error) error {
 // Container is a container image whose layers a repository has.
 type Container struct {
 	repo  *repo.Repo
-	merge func(variant.XattrMode) (*tree.Inode, error)
+	rules *tolerance.Rules
+	merge func(variant.XattrMode, *tolerance.Rules) (*tree.Inode, error)
 	spare *tree.Inode // see Reuse
 }
 
 // stored returns an image of a repository.
 func stored(r *repo.Repo, image *oci.Image, rules *tolerance.Rules) (*Container, error) {
-	merge := func(mode variant.XattrMode) (*tree.Inode, error) {
+	merge := func(mode variant.XattrMode, rules *tolerance.Rules) (*tree.Inode, error) {
 		return oci.Tree(r, image.Keys, image.Stream, mode, rules)
 	}
-	return newContainer(r, image.Manifest.Manifest, rules, merge)
+	return newContainer(image.Manifest.Manifest, &Container{repo: r, rules: rules, merge: merge})
 }
 
 // Pulled returns an image that is on its way: it is not linked yet. Strict rules refuse media
 // types that the reference does not know.
 func Pulled(r *repo.Repo, link *oci.Link, rules *tolerance.Rules) (*Container, error) {
-	merge := func(mode variant.XattrMode) (*tree.Inode, error) { return link.Tree(r, mode, rules) }
-	return newContainer(r, link.Manifest, rules, merge)
+	merge := func(mode variant.XattrMode, rules *tolerance.Rules) (*tree.Inode, error) {
+		return link.Tree(r, mode, rules)
+	}
+	return newContainer(link.Manifest, &Container{repo: r, rules: rules, merge: merge})
 }
 
-func newContainer(r *repo.Repo, m v1.Manifest, rules *tolerance.Rules, merge func(variant.XattrMode) (*tree.Inode, error)) (*Container, error) {
+func newContainer(m v1.Manifest, c *Container) (*Container, error) {
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
-		if rules.IsStrict() && manifest.IsDocker(d.MediaType) {
+		if c.rules.IsStrict() && manifest.IsDocker(d.MediaType) {
 			return nil, fmt.Errorf("%s: media type %q %w", d.Digest, d.MediaType, tolerance.ErrRefused)
 		}
 	}
-	return &Container{repo: r, merge: merge}, nil
+	return c, nil
 }
 
 // Tree merges the layers into the root file system of the container, in its canonical form,
@@ -103,7 +106,9 @@ func (c *Container) Tree(mode variant.XattrMode) (*tree.Inode, error) {
 	if root != nil && mode == variant.AllowlistOnly {
 		return root, nil
 	}
-	return c.merge(mode)
+	rules := c.rules
+	c.rules = rules.Again() // what is tolerated is told once, however often the layers are merged
+	return c.merge(mode, rules)
 }
 
 // Reuse gives back a tree of the default mode that is unchanged and not needed any more. The

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"cfs/lib/boot"
-	"cfs/lib/repo"
 	"cfs/lib/scan"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
@@ -35,7 +34,7 @@ type Directory struct {
 // read returns the tree of the directory, or of its boot variant.
 func (d *Directory) read(i Input) (*tree.Inode, error) {
 	a := cmp.Or(i.algorithm(), verity.SHA512)
-	root, err := d.scan(i.Repo, a)
+	root, err := d.scan(i, a)
 	if err == nil && !d.AsIs {
 		root, err = tree.Canonicalize(root, false, i.Rules)
 	}
@@ -45,12 +44,12 @@ func (d *Directory) read(i Input) (*tree.Inode, error) {
 	return root, err
 }
 
-func (d *Directory) scan(r *repo.Repo, a verity.Algorithm) (*tree.Inode, error) {
-	put, done, err := d.store(r, a)
+func (d *Directory) scan(i Input, a verity.Algorithm) (*tree.Inode, error) {
+	put, done, err := d.store(i.Repo, a)
 	if err != nil {
 		return nil, err
 	}
-	o := scan.Options{SkipDevices: d.SkipDevices, Epoch: d.Epoch, SplitLinks: d.SplitLinks, Threads: d.Threads, Put: put}
+	o := scan.Options{SkipDevices: d.SkipDevices, Epoch: d.Epoch, SplitLinks: d.SplitLinks, Threads: d.Threads, Put: put, Rules: i.Rules}
 	if !d.SkipXattrs {
 		o.Xattr = d.keeps
 	}

@@ -50,7 +50,7 @@ func TestImplied(t *testing.T) {
 	s := newStore(verity.SHA256)
 	tar := rawtar.Tar(file("usr/a/b", ""), file("usr/c/b", ""), dir("usr/c/"), file("usr/d/e", ""))
 	for limit, want := range map[int]string{0: "", 4: "", 3: `"usr/d/e" at byte 1536: more than 3 directories have no entry of their own`} {
-		g := layer.Merger{MaxImplied: limit}
+		g := layer.Merger{Rules: &tolerance.Rules{MaxImplied: limit}}
 		err := s.add(t, &g, tar)
 		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want || corrupt.Is(err)) {
 			t.Errorf("with %d: %v", limit, err)

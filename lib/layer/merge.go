@@ -20,10 +20,6 @@ type Merger struct {
 	Rules  *tolerance.Rules // what is tolerated; nil tolerates all of it
 	Layer  string           // that is added next, such as "layer DIGEST": begins warnings
 
-	// MaxImplied is how many directories that have no entry of their own may be made for
-	// the members below them, 0 for 250,000.
-	MaxImplied int
-
 	found  tolerance.Rules // what was tolerated so far
 	member string          // that is applied
 

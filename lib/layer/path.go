@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,9 +16,6 @@ const (
 	maxName = 255
 	// maxDepth is how deep directories lie below the root: as images do, PATH_MAX/2.
 	maxDepth = 2048
-	// maxImplied is how many directories without an entry there may be, if the Merger does
-	// not say.
-	maxImplied = 250_000
 )
 
 // maxLinks is how many symbolic links are followed on the way to one directory,
@@ -130,7 +126,7 @@ func (g *Merger) imply(name string) (*tree.Inode, error) {
 	if err := g.found.Note(tolerance.MissingParent, g.member, name); err != nil {
 		return nil, err
 	}
-	limit := cmp.Or(g.MaxImplied, maxImplied)
+	limit := g.Rules.Implied()
 	if g.implied++; g.implied > limit {
 		return nil, fmt.Errorf("more than %d directories have no entry of their own", limit)
 	}

@@ -13,7 +13,6 @@ import (
 	"cfs/lib/internal/repotest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
-	"cfs/lib/splitstream"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 	"cfs/testdata/rawtar"
@@ -28,28 +27,6 @@ func hiding(size int) []byte {
 	return rawtar.Tar(rawtar.Dir("usr/"), link, rawtar.File("usr/z", "z"))
 }
 
-// addUncut stores a layer as one literal, and names it by a key.
-func addUncut(t *testing.T, r *repo.Repo, tar []byte, key digest.Digest) repotest.Layer {
-	t.Helper()
-	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, r.Objects.Temp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	w.Write(tar)
-	var file bytes.Buffer
-	if err := w.Finish(&file); err != nil {
-		t.Fatal(err)
-	}
-	id, _, err := r.Objects.PutBytes(file.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	repotest.Name(t, r, key, id)
-	src := oci.Source{Digest: digest.FromBytes(repotest.Gzip(t, tar)), Size: 1, DiffID: key}
-	return repotest.Layer{Imported: oci.Imported{Source: src, Stream: id}, Tar: tar}
-}
-
 // TestRecut: a stream that was cut by other rules is cut anew when it is merged, and takes
 // the place of the old one; another image keeps that, and can be merged too.
 func TestRecut(t *testing.T) {
@@ -57,7 +34,7 @@ func TestRecut(t *testing.T) {
 		r := repotest.New(t, verity.SHA256)
 		tar := hiding(size)
 		key := digest.FromBytes(tar)
-		old := addUncut(t, r, tar, key)
+		old := repotest.AddUncut(t, r, tar, key)
 		plain := repotest.AddLayer(t, r, repotest.File("usr/a", "a"))
 		before := repotest.Write(t, r, repotest.Image{Layers: []repotest.Layer{old}, Note: "linked before"}.Link(t))
 
@@ -99,7 +76,7 @@ func TestRecutForOnce(t *testing.T) {
 	r := repotest.New(t, verity.SHA512)
 	tar := hiding(65)
 	key := digest.FromBytes(tar)
-	old := addUncut(t, r, tar, key)
+	old := repotest.AddUncut(t, r, tar, key)
 	list := repotest.List(t, r)
 	root, err := oci.Tree(r, []oci.Key{oci.Key(key)}, func(oci.Key) verity.ID { return old.Stream }, variant.AllowlistOnly, nil)
 	if err != nil {
@@ -122,7 +99,7 @@ func TestRecutDamaged(t *testing.T) {
 		"no tar":           {[]byte(strings.Repeat("no tar ", 100)), digest.FromBytes([]byte(strings.Repeat("no tar ", 100)))},
 	} {
 		r := repotest.New(t, verity.SHA256)
-		old := addUncut(t, r, c.tar, c.key)
+		old := repotest.AddUncut(t, r, c.tar, c.key)
 		l := repotest.Image{Layers: []repotest.Layer{old}}.Link(t)
 		if _, err := l.Tree(r, variant.AllowlistOnly, nil); !corrupt.Is(err) || !strings.Contains(err.Error(), "layer "+c.key.String()) {
 			t.Errorf("%s: %v", name, err)

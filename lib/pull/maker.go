@@ -91,6 +91,13 @@ func (m *Maker) commit(manifest Manifest) error {
 		return fmt.Errorf("manifest %s: %w", manifest.Digest, err)
 	}
 	var records []record.Record
+	for _, l := range m.incoming.Layers {
+		// A stream that was cut by other rules was cut anew.
+		if id := link.Streams[l.Key()]; id != l.Stream {
+			l.Stream = id
+			records = append(records, l.Record())
+		}
+	}
 	for _, old := range m.incoming.Images {
 		if !slices.ContainsFunc(made, func(i ErofsImage) bool { return i.Variant.Key() == old.Variant.Key() }) {
 			records = append(records, old.Record())

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
+
 	"cfs/lib/build"
 	"cfs/lib/corrupt"
 	"cfs/lib/internal/repotest"
@@ -18,6 +20,7 @@ import (
 	"cfs/lib/tolerance"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
+	"cfs/testdata/rawtar"
 )
 
 // made is what a Maker has done.
@@ -309,4 +312,27 @@ func (l *limited) Write(p []byte) (int, error) {
 	}
 	l.left--
 	return len(p), nil
+}
+
+// TestMakeRecut: the record of a layer whose stream is cut anew comes again, with the new
+// stream. What is tolerated of it is told once, however often the layers are merged.
+func TestMakeRecut(t *testing.T) {
+	r := repotest.New(t, verity.SHA256)
+	link := rawtar.Symlink("usr/l", "x")
+	link.Content = string(rawtar.File("usr/hidden", strings.Repeat("hidden ", 10)).Bytes())
+	tar := rawtar.Tar(rawtar.Dir("usr/"), rawtar.Dir("boot/"), rawtar.Dir("sysroot/"), link)
+	old := repotest.AddUncut(t, r, tar, digest.FromBytes(tar))
+	lines, c := records(t, r, repotest.Image{Layers: []repotest.Layer{old, repotest.AddLayer(t, r, repotest.File("usr/a", "a"))}})
+	rules := tolerance.Strict(false)
+	got := making(t, r, func(m *Maker) { m.Rules = rules; m.Boot.Bootable = true; m.Boot.Xattrs = variant.KeepUserXattrs }, lines...)
+	fresh, err := r.Lookup(repo.Streams, oci.LayerName(oci.Key(old.DiffID)))
+	if err != nil || fresh == old.Stream {
+		t.Errorf("stream %s: %v", fresh, err)
+	}
+	plain, _ := image(t, r, c, variant.Variant{Format: variant.V1})
+	boot, _ := image(t, r, c, variant.Variant{Boot: true, Format: variant.V1, Xattrs: variant.KeepUserXattrs})
+	got.want(t, before(lines, strings.Replace(lines[0], old.Stream.String(), fresh.String(), 1), plain, boot))
+	if list := rules.Warnings(); len(list) != 1 || !strings.HasPrefix(list[0], `layer `+old.DiffID.String()+`: "usr/l": a size`) || strings.Contains(list[0], "more") {
+		t.Errorf("%q", list)
+	}
 }

@@ -21,6 +21,10 @@ type Rules struct {
 	Strict bool   // refuse, in place of tolerating
 	Where  string // what is being read, such as "layer DIGEST"; it begins the warnings
 
+	// MaxImplied is how many directories that have no entry of their own may be made for
+	// what lies below them, 0 for 250,000.
+	MaxImplied int
+
 	mu    sync.Mutex
 	found [kinds]finding
 }
@@ -30,6 +34,23 @@ func Strict(strict bool) *Rules { return &Rules{Strict: strict} }
 
 // IsStrict reports whether the rules refuse.
 func (r *Rules) IsStrict() bool { return r != nil && r.Strict }
+
+// maxImplied is the MaxImplied of rules that do not say.
+const maxImplied = 250_000
+
+// Implied returns how many directories without an entry may be made.
+func (r *Rules) Implied() int {
+	if r == nil || r.MaxImplied == 0 {
+		return maxImplied
+	}
+	return r.MaxImplied
+}
+
+// Again returns rules that are as strict and have found nothing yet: for what is read a
+// second time.
+func (r *Rules) Again() *Rules {
+	return &Rules{Strict: r.IsStrict(), MaxImplied: r.Implied()}
+}
 
 // finding is what was noted of one kind.
 type finding struct {

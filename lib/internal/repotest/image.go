@@ -46,6 +46,32 @@ func AddLayer(t testing.TB, r *repo.Repo, members ...Member) Layer {
 	return Layer{done, tar}
 }
 
+// AddUncut stores a layer as one literal, as another program may have that reads its tar
+// otherwise, and names it by a key.
+func AddUncut(t testing.TB, r *repo.Repo, tar []byte, key digest.Digest) Layer {
+	t.Helper()
+	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, r.Objects.Temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var file bytes.Buffer
+	if _, err := w.Write(tar); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(&file); err != nil {
+		t.Fatal(err)
+	}
+	id, _, err := r.Objects.PutBytes(file.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	Name(t, r, key, id)
+	blob := Gzip(t, tar)
+	src := oci.Source{Digest: digest.FromBytes(blob), Size: int64(len(blob)), DiffID: key}
+	return Layer{oci.Imported{Source: src, Stream: id}, tar}
+}
+
 // AddBlob stores the blob of an artifact, and names it.
 func AddBlob(t testing.TB, r *repo.Repo, content string) Layer {
 	t.Helper()
