@@ -13,7 +13,6 @@ import (
 	"cfs/lib/pull"
 	"cfs/lib/registry"
 	"cfs/lib/source"
-	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 )
 
@@ -33,7 +32,7 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration))
 	if err != nil {
 		dir = os.TempDir() // it is for archives alone, and nothing stays there
 	}
-	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir, Strict: tolerance.Strict(o.strict)})
+	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir, Strict: o.strict})
 	if errors.Is(err, source.ErrName) {
 		return nil, tool.UsageError("%w", err)
 	}

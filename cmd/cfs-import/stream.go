@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
@@ -22,7 +23,7 @@ func (o *options) withStream(do func(*repo.Repo, verity.ID, *splitstream.Reader)
 		return err
 	}
 	defer r.Close()
-	id, err := oci.FindStream(r, o.Operands[0])
+	id, err := lookup.Stream(r, o.Operands[0])
 	if err != nil {
 		return err
 	}

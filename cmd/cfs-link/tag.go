@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/repo"
@@ -9,7 +10,7 @@ import (
 // show writes the records of an image.
 func (o *options) show() error {
 	return o.withRepo(1, o.openToRead, func(r *repo.Repo) error {
-		image, err := oci.FindImage(r, o.Operands[0])
+		image, err := lookup.Image(r, o.Operands[0])
 		if err != nil {
 			return err
 		}
@@ -34,7 +35,7 @@ func (o *options) tagImage() error {
 		if err := checkTag(name); err != nil {
 			return err
 		}
-		image, err := oci.FindImage(r, o.Operands[0])
+		image, err := lookup.Image(r, o.Operands[0])
 		if err != nil {
 			return err
 		}

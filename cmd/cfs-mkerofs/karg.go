@@ -11,7 +11,7 @@ import (
 
 	"cfs/lib/boot"
 	"cfs/lib/bootable"
-	"cfs/lib/oci"
+	"cfs/lib/lookup"
 	"cfs/lib/tool"
 	"cfs/lib/variant"
 )
@@ -82,7 +82,7 @@ func (o *options) storedKarg() (boot.Karg, error) {
 		return boot.Karg{}, err
 	}
 	defer r.Close()
-	found, err := oci.Find(r, o.Operands[0])
+	found, err := lookup.Find(r, o.Operands[0])
 	if err == nil && found.Image == nil {
 		err = o.Check(kargImageRules)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/lookup"
 	"cfs/lib/mount"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -91,7 +92,7 @@ func (o *options) openStored(q *request, name string) error {
 // find returns the EROFS image that an operand names, of a container image the boot
 // variant if that is wanted.
 func (o *options) find(r *repo.Repo, name string) (verity.ID, error) {
-	found, err := oci.Find(r, name)
+	found, err := lookup.Find(r, name)
 	if err == nil {
 		err = found.CheckContainer()
 	}

@@ -15,6 +15,7 @@ import (
 	"cfs/lib/bootable"
 	"cfs/lib/build"
 	"cfs/lib/internal/repotest"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -213,13 +214,13 @@ func TestKarg(t *testing.T) {
 		{"t", boot1, "composefs.digest=?v1-sha256-12:" + id1}, {"t", variant.Variant{Boot: true, Format: variant.V0}, "composefs.digest=?v1-sha256-12:" + id1},
 		{"t", boot2, "composefs=?" + id2}, {id2, boot1, "composefs=?" + id2}, {plain.String(), boot2, "composefs.digest=?v1-sha256-12:" + plain.String()},
 	} {
-		found, err := oci.Find(r, c.operand)
+		found, err := lookup.Find(r, c.operand)
 		must(t, err)
 		if k, err := bootable.Karg(r, found, c.v); err != nil || k.String() != c.want {
 			t.Errorf("%s, %+v: %s, %v", c.operand, c.v, k, err)
 		}
 	}
-	found, err := oci.Find(r, "t")
+	found, err := lookup.Find(r, "t")
 	must(t, err)
 	r.Secure = true // as if it had fs-verity, which is not asked for here
 	if k, err := bootable.Karg(r, found, boot1); err != nil || k.Insecure {
@@ -234,7 +235,7 @@ func TestKarg(t *testing.T) {
 		{"plain", fs.ErrNotExist, "plain has no boot image of format 1 with the xattrs keep-user-xattrs: file does not exist"},
 		{"artifact", oci.ErrArtifact, "artifact is an artifact"}, {strings.Repeat("12", 32), fs.ErrNotExist, "EROFS image: "},
 	} {
-		found, err := oci.Find(r, c.operand)
+		found, err := lookup.Find(r, c.operand)
 		must(t, err)
 		if _, err := bootable.Karg(r, found, boot1User); !errors.Is(err, c.is) || !strings.HasPrefix(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.operand, err)

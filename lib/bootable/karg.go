@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"cfs/lib/boot"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -14,7 +15,7 @@ import (
 // Karg returns the kernel argument that boots an image: the EROFS image that was found,
 // whatever v is, or the boot image of variant v of a container image. It insists on fs-verity
 // if the repository has it. The error wraps fs.ErrNotExist if there is no such image.
-func Karg(r *repo.Repo, found oci.Found, v variant.Variant) (boot.Karg, error) {
+func Karg(r *repo.Repo, found lookup.Found, v variant.Variant) (boot.Karg, error) {
 	id, format := found.ID, v.Format
 	var err error
 	if found.Image == nil {
@@ -28,7 +29,7 @@ func Karg(r *repo.Repo, found oci.Found, v variant.Variant) (boot.Karg, error) {
 }
 
 // bootImage returns the boot image of a container image.
-func bootImage(found oci.Found, v variant.Variant) (verity.ID, error) {
+func bootImage(found lookup.Found, v variant.Variant) (verity.ID, error) {
 	if err := found.CheckContainer(); err != nil {
 		return verity.ID{}, err
 	}

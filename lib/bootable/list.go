@@ -11,6 +11,7 @@ import (
 	"cfs/lib/boot"
 	"cfs/lib/corrupt"
 	"cfs/lib/dumpfile"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/terminal"
@@ -29,7 +30,7 @@ type Lister struct {
 // is yielded; what is wrong with an entry alone is no error, but its Problem.
 func (l Lister) Entries(operand string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		image, err := oci.FindContainer(l.Repo, operand)
+		image, err := lookup.Container(l.Repo, operand)
 		if err != nil {
 			yield(Entry{}, err)
 			return

@@ -7,6 +7,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/boot"
+	"cfs/lib/lookup"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -28,7 +29,7 @@ type Wanted struct {
 // does not know.
 func (i Input) Container(operand string, w Wanted) (*Recipe, variant.Variant, error) {
 	v := variant.Variant{Boot: w.Bootable, Xattrs: w.Xattrs}
-	image, err := oci.FindContainer(i.Repo, operand)
+	image, err := lookup.Container(i.Repo, operand)
 	if err != nil {
 		return nil, v, err
 	}

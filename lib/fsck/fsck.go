@@ -10,9 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
-	"strings"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"cfs/lib/corrupt"
@@ -27,7 +25,7 @@ import (
 type Checker struct {
 	Repo    *repo.Repo
 	Content bool   // read the layers and compare them with their diff IDs
-	Image   string // the operand of oci.FindImage that is checked alone; "" for all
+	Image   string // the operand of lookup.Image that is checked alone; "" for all
 
 	one    *oci.Image // that one
 	only   *oci.Reach // what it needs; nil for all
@@ -187,8 +185,8 @@ func (c *Checker) stream(name string, id verity.ID) error {
 // content reads a stream to its end, and a layer's objects too if that is wanted:
 // then the layer must have the digest that it is named by.
 func (c *Checker) content(name string, s *splitstream.Reader) error {
-	key := digest.Digest(strings.TrimPrefix(name, "oci-layer-"))
-	if !c.Content || key.Validate() != nil {
+	kind, key, _ := oci.ParseName(name)
+	if !c.Content || kind != oci.KindLayer {
 		for {
 			if _, _, err := s.Next(); err == io.EOF {
 				return nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/lookup"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -23,7 +24,7 @@ func (c *Checker) find() error {
 	if c.Image == "" {
 		return nil
 	}
-	image, err := oci.FindImage(c.Repo, c.Image)
+	image, err := lookup.Image(c.Repo, c.Image)
 	if err != nil {
 		if _, tagged := oci.Tag(c.Repo, c.Image); tagged == nil && errors.Is(err, fs.ErrNotExist) {
 			err = corrupt.Errorf("tag %q: %w", c.Image, err) // what is missing is not the tag

@@ -15,13 +15,14 @@ import (
 	"cfs/lib/compare"
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
 )
 
-// Operands opens what operands name. Each is a file or a name in the repository: oci.IsFile
-// and oci.Find say what names what. Of a container image it is the plain EROFS image in the
+// Operands opens what operands name. Each is a file or a name in the repository: lookup.IsFile
+// and lookup.Find say what names what. Of a container image it is the plain EROFS image in the
 // default format.
 type Operands struct {
 	RepoPath func() (string, error)                   // returns the path of the repository
@@ -58,7 +59,7 @@ func (o Operands) isFile(name string) (bool, error) {
 	if err != nil {
 		path = "" // files need no repository; whoever opens it will meet the error again
 	}
-	return oci.IsFile(path, name)
+	return lookup.IsFile(path, name)
 }
 
 func (o Operands) stored(name string) (*erofs.Reader, error) {
@@ -67,7 +68,7 @@ func (o Operands) stored(name string) (*erofs.Reader, error) {
 		return nil, err
 	}
 	defer r.Close()
-	found, err := oci.Find(r, name)
+	found, err := lookup.Find(r, name)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/missing"
-	"cfs/lib/tolerance"
 )
 
 // Layout is a directory in the OCI image layout.
@@ -124,7 +123,7 @@ func (l *Layout) ReadAll(d v1.Descriptor) ([]byte, error) {
 // Resolve returns the manifest of the image that is called ref in the layout, or of its only
 // image if ref is "", as Find finds it. With strict it must be the one that the reference
 // takes. The error wraps fs.ErrNotExist if there is no such image.
-func (l *Layout) Resolve(ref string, platform *v1.Platform, strict tolerance.Strict) (v1.Descriptor, error) {
+func (l *Layout) Resolve(ref string, platform *v1.Platform, strict bool) (v1.Descriptor, error) {
 	text, err := l.readFile(v1.ImageIndexFile)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)

@@ -54,7 +54,7 @@ func Example() {
 	check(err)
 	check(oci.SetTag(r, "demo", image.Manifest.Digest))
 
-	found, err := oci.FindImage(r, "demo")
+	found, err := oci.OpenImage(r, image.Manifest.Digest)
 	check(err)
 	fmt.Println(len(found.Keys), "layers;", found.Config.ImageKeys())
 	// Output:

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ type Image struct {
 	Config   *Config
 	Keys     []Key // of the layers, in their order
 }
+
+// ErrArtifact is why what needs a container image cannot be done with an artifact.
+var ErrArtifact = errors.New("is an artifact, not a container image")
 
 // IsContainer tells container images from artifacts, which have no EROFS images.
 func (m *Manifest) IsContainer() bool { return manifest.IsImageConfig(m.Manifest.Config.MediaType) }

@@ -36,6 +36,26 @@ const (
 	leaseFolder    = "cfs-lease"
 )
 
+// Kind is what a stream of a container image or an artifact holds.
+type Kind string
+
+const (
+	KindManifest Kind = "manifest"
+	KindConfig   Kind = "config"
+	KindLayer    Kind = "layer"
+)
+
+// ParseName returns what the stream of a name holds, and the digest that it is named by; ok
+// is false for other streams.
+func ParseName(name string) (kind Kind, d digest.Digest, ok bool) {
+	for prefix, kind := range map[string]Kind{manifestPrefix: KindManifest, configPrefix: KindConfig, layerPrefix: KindLayer} {
+		if text, ok := strings.CutPrefix(name, prefix); ok && digest.Digest(text).Validate() == nil {
+			return kind, digest.Digest(text), true
+		}
+	}
+	return "", "", false
+}
+
 // escaper and unescaper write names as names of files and read them back; nothing
 // but "%" and "/" is escaped.
 var (

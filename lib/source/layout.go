@@ -8,14 +8,13 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/manifest"
-	"cfs/lib/tolerance"
 )
 
 // layout is an image in a directory in the OCI image layout.
 type layout struct {
 	*manifest.Layout
 	ref    string
-	strict tolerance.Strict
+	strict bool
 }
 
 func openLayout(where string, o Options) (Source, error) {

@@ -15,7 +15,6 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/registry"
-	"cfs/lib/tolerance"
 )
 
 // Source is one place with an image, or several.
@@ -40,8 +39,8 @@ type Source interface {
 // Options say how sources are read.
 type Options struct {
 	Registry registry.Options
-	TempDir  string           // where a compressed archive is unpacked to, while it is open
-	Strict   tolerance.Strict // of a layout, only the manifest that the reference takes will do
+	TempDir  string // where a compressed archive is unpacked to, while it is open
+	Strict   bool   // of a layout, only the manifest that the reference takes will do
 }
 
 // transports are the ways to write a SOURCE, as skopeo does.

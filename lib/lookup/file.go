@@ -1,4 +1,4 @@
-package oci
+package lookup
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"cfs/lib/oci"
 	"cfs/lib/repo"
 )
 
@@ -45,7 +46,7 @@ func isNamed(path, operand string) (bool, error) {
 	if isDigest(r, operand) {
 		return true, nil
 	}
-	_, err = Tag(r, operand)
+	_, err = oci.Tag(r, operand)
 	if isAbsent(err) {
 		return false, nil
 	}

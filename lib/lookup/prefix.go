@@ -1,4 +1,4 @@
-package oci
+package lookup
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/verity"
 )
@@ -56,10 +57,10 @@ func imageDigests(r *repo.Repo) func(func(full, kind string)) error {
 		if err != nil {
 			return err
 		}
-		for _, c := range []struct{ prefix, kind string }{{manifestPrefix, "manifest"}, {configPrefix, "config"}} {
+		for _, want := range []oci.Kind{oci.KindManifest, oci.KindConfig} {
 			for _, name := range streams {
-				if d, ok := strings.CutPrefix(name, c.prefix); ok {
-					yield(d, c.kind)
+				if kind, d, _ := oci.ParseName(name); kind == want {
+					yield(d.String(), string(kind))
 				}
 			}
 		}
@@ -80,8 +81,8 @@ func streamDigests(r *repo.Repo) func(func(full, kind string)) error {
 			return err
 		}
 		for _, name := range names {
-			if key, ok := strings.CutPrefix(name, layerPrefix); ok {
-				yield(key, "layer")
+			if kind, key, ok := oci.ParseName(name); ok && kind == oci.KindLayer {
+				yield(key.String(), string(kind))
 			}
 			id, err := r.Lookup(repo.Streams, name)
 			if err != nil && !isAbsent(err) && !corrupt.Is(err) { // a stray file is no stream
@@ -93,11 +94,11 @@ func streamDigests(r *repo.Repo) func(func(full, kind string)) error {
 	}
 }
 
-// FindStream returns the stream that an operand names: its name under streams/, "refs/" and
+// Stream returns the stream that an operand names: its name under streams/, "refs/" and
 // the name of a ref, the digest that a layer is kept by (its diff ID, or of an artifact its
 // own), or the fs-verity digest of the stream; of a digest 12 and more hex digits are
 // enough where no stream has that name. The errors are those of Find.
-func FindStream(r *repo.Repo, operand string) (verity.ID, error) {
+func Stream(r *repo.Repo, operand string) (verity.ID, error) {
 	id, err := lookupStream(r, operand)
 	if !isAbsent(err) {
 		return id, err
@@ -112,13 +113,13 @@ func FindStream(r *repo.Repo, operand string) (verity.ID, error) {
 	return verity.ID{}, err
 }
 
-// lookupStream is FindStream for an operand that is complete.
+// lookupStream is Stream for an operand that is complete.
 func lookupStream(r *repo.Repo, name string) (verity.ID, error) {
 	if id, ok := verityID(r, name); ok {
 		return id, nil
 	}
 	if d := ociDigest(name); d.Validate() == nil {
-		name = LayerName(Key(d))
+		name = oci.LayerName(oci.Key(d))
 	}
 	if ref, ok := strings.CutPrefix(name, "refs/"); ok {
 		var err error

@@ -1,4 +1,4 @@
-package oci_test
+package lookup_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/flock"
 	"cfs/lib/internal/repotest"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -104,11 +105,11 @@ func TestFind(t *testing.T) {
 			"a/b:1", s.manifest.String(), "@" + s.manifest.String(), s.config.String(), "@" + s.config.String(),
 			manifest[:12], manifest[:63], "sha256:" + manifest[:12], "@sha256:" + manifest[:20], "sha256:" + config[:12], config[:13],
 		} {
-			image, err := oci.FindImage(s.Repo, operand)
+			image, err := lookup.Image(s.Repo, operand)
 			if err != nil || image.Manifest.Digest != s.manifest {
 				t.Errorf("%s: %v", operand, err)
 			}
-			found, err := oci.Find(s.Repo, operand)
+			found, err := lookup.Find(s.Repo, operand)
 			if err != nil || found.Operand != operand || !found.ID.IsZero() {
 				t.Errorf("%s: %+v, %v", operand, found, err)
 			}
@@ -117,18 +118,18 @@ func TestFind(t *testing.T) {
 			}
 		}
 		for _, operand := range []string{erofs, erofs[:12], erofs[:len(erofs)-1], strings.ToUpper(erofs)} {
-			found, err := oci.Find(s.Repo, operand)
+			found, err := lookup.Find(s.Repo, operand)
 			if err != nil || found.Image != nil || found.ID != s.erofs {
 				t.Errorf("%s: %+v, %v", operand, found, err)
 			}
 			if id, err := found.EROFS(variant.Variant{Boot: true, Format: variant.V2}); err != nil || id != s.erofs {
 				t.Errorf("%s: EROFS image %s, %v", operand, id, err)
 			}
-			if _, err := oci.FindImage(s.Repo, operand); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "is the digest of an EROFS image") {
+			if _, err := lookup.Image(s.Repo, operand); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "is the digest of an EROFS image") {
 				t.Errorf("%s: as a container image: %v", operand, err)
 			}
 		}
-		if found, err := oci.Find(s.Repo, manifest); (found.Image == nil) != (s.Algorithm == verity.SHA256) || err != nil {
+		if found, err := lookup.Find(s.Repo, manifest); (found.Image == nil) != (s.Algorithm == verity.SHA256) || err != nil {
 			t.Errorf("all digits of a manifest's digest in a repository of %s: %+v, %v", s.Algorithm, found, err)
 		}
 	})
@@ -142,7 +143,7 @@ func TestFindNothing(t *testing.T) {
 			"sha256:" + s.manifest.Encoded()[:11], "@" + s.manifest.Encoded()[:12], "sha512:" + s.manifest.Encoded()[:12],
 			strings.ToUpper(s.manifest.Encoded()[:20]) + "A", s.manifest.Encoded()[:12] + "g", "sha256:" + s.erofs.String()[:12],
 		} {
-			if found, err := oci.Find(s.Repo, operand); !errors.Is(err, fs.ErrNotExist) {
+			if found, err := lookup.Find(s.Repo, operand); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%q: %+v, %v", operand, found, err)
 			}
 		}
@@ -154,13 +155,13 @@ func TestFindTagFirst(t *testing.T) {
 	s := newShelf(t, verity.SHA256)
 	for _, operand := range []string{s.manifest.Encoded()[:12], "sha256:" + s.config.Encoded()[:12], s.erofs.String()[:40], "000000000000"} {
 		must(t, oci.SetTag(s.Repo, operand, s.artifact))
-		if image, err := oci.FindImage(s.Repo, operand); err != nil || image.Manifest.Digest != s.artifact {
+		if image, err := lookup.Image(s.Repo, operand); err != nil || image.Manifest.Digest != s.artifact {
 			t.Errorf("%s: %v", operand, err)
 		}
 	}
 	for _, operand := range []string{s.manifest.String(), s.erofs.String()} {
 		must(t, oci.SetTag(s.Repo, operand, s.artifact))
-		if found, err := oci.Find(s.Repo, operand); err != nil || found.Image != nil && found.Image.Manifest.Digest == s.artifact {
+		if found, err := lookup.Find(s.Repo, operand); err != nil || found.Image != nil && found.Image.Manifest.Digest == s.artifact {
 			t.Errorf("%s: %+v, %v", operand, found, err)
 		}
 	}
@@ -178,15 +179,15 @@ func TestFindAmbiguous(t *testing.T) {
 	must(t, s.Link(repo.Streams, "oci-manifest-"+digits, s.stream))           // as well
 	must(t, s.Link(repo.Streams, "oci-config-"+string(s.manifest), s.stream)) // the same digest
 
-	_, err := oci.Find(s.Repo, digits)
+	_, err := lookup.Find(s.Repo, digits)
 	want := digits + " is ambiguous: it may be EROFS image " + image + ", config sha256:" + config + ", manifest " + s.manifest.String()
 	if !errors.Is(err, repo.ErrAmbiguous) || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if _, err := oci.Find(s.Repo, "sha256:"+digits); !errors.Is(err, repo.ErrAmbiguous) || strings.Contains(err.Error(), "EROFS") {
+	if _, err := lookup.Find(s.Repo, "sha256:"+digits); !errors.Is(err, repo.ErrAmbiguous) || strings.Contains(err.Error(), "EROFS") {
 		t.Errorf("behind sha256: %v", err)
 	}
-	if found, err := oci.Find(s.Repo, s.manifest.Encoded()[:20]); err != nil || found.Image.Manifest.Digest != s.manifest {
+	if found, err := lookup.Find(s.Repo, s.manifest.Encoded()[:20]); err != nil || found.Image.Manifest.Digest != s.manifest {
 		t.Errorf("with more digits: %v", err)
 	}
 }
@@ -199,29 +200,29 @@ func TestFindUnreadable(t *testing.T) {
 	must(t, os.Mkdir(s.Path+"/streams/refs/oci/folder", 0o755))
 	must(t, s.SetRef(repo.Streams, "oci/folder/astray", "elsewhere"))
 	for _, operand := range []string{"broken", "astray", "folder/astray"} {
-		if _, err := oci.Find(s.Repo, operand); !corrupt.Is(err) || errors.Is(err, fs.ErrNotExist) {
+		if _, err := lookup.Find(s.Repo, operand); !corrupt.Is(err) || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", operand, err)
 		}
 	}
 	must(t, os.Symlink("loop", s.Path+"/streams/refs/oci/loop"))
-	if _, err := oci.Find(s.Repo, "loop/a"); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if _, err := lookup.Find(s.Repo, "loop/a"); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("behind a link to itself: %v", err)
 	}
 	must(t, s.RemoveName(repo.Streams, oci.ManifestName(s.artifact)))
-	if _, err := oci.Find(s.Repo, "artifact"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "manifest "+s.artifact.String()) {
+	if _, err := lookup.Find(s.Repo, "artifact"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "manifest "+s.artifact.String()) {
 		t.Errorf("without its manifest: %v", err)
 	}
 	// The manifest that a config belongs to may be one that is damaged.
 	must(t, s.Link(repo.Streams, oci.ManifestName(s.manifest), s.stream))
 	for _, operand := range []string{s.config.String(), s.config.Encoded()[:12]} {
-		if _, err := oci.Find(s.Repo, operand); !corrupt.Is(err) || errors.Is(err, fs.ErrNotExist) {
+		if _, err := lookup.Find(s.Repo, operand); !corrupt.Is(err) || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", operand, err)
 		}
 	}
 	must(t, os.RemoveAll(s.Path+"/streams"))
 	must(t, os.WriteFile(s.Path+"/streams", nil, 0o644))
 	for _, operand := range []string{"a/b:1", s.manifest.String(), s.config.Encoded()[:12]} {
-		if _, err := oci.Find(s.Repo, operand); err == nil || errors.Is(err, fs.ErrNotExist) {
+		if _, err := lookup.Find(s.Repo, operand); err == nil || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s without streams: %v", operand, err)
 		}
 	}
@@ -230,12 +231,12 @@ func TestFindUnreadable(t *testing.T) {
 // TestFindMissing: the manifest is there, what it needs is not.
 func TestFindMissing(t *testing.T) {
 	s := newShelf(t, verity.SHA256)
-	image, err := oci.FindImage(s.Repo, "a/b:1")
+	image, err := lookup.Image(s.Repo, "a/b:1")
 	must(t, err)
 	_, err = s.Objects.Remove(image.Config.ID)
 	must(t, err)
 	for _, operand := range []string{"a/b:1", s.manifest.String()} {
-		if _, err := oci.Find(s.Repo, operand); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "manifest "+s.manifest.String()) {
+		if _, err := lookup.Find(s.Repo, operand); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "manifest "+s.manifest.String()) {
 			t.Errorf("%s: %v", operand, err)
 		}
 	}
@@ -243,13 +244,13 @@ func TestFindMissing(t *testing.T) {
 
 func TestFindKinds(t *testing.T) {
 	s := newShelf(t, verity.SHA256)
-	if _, err := oci.FindContainer(s.Repo, "artifact"); !errors.Is(err, oci.ErrArtifact) || err.Error() != "artifact is an artifact, not a container image" {
+	if _, err := lookup.Container(s.Repo, "artifact"); !errors.Is(err, oci.ErrArtifact) || err.Error() != "artifact is an artifact, not a container image" {
 		t.Error(err)
 	}
-	if _, err := oci.FindContainer(s.Repo, "a/b:1"); err != nil {
+	if _, err := lookup.Container(s.Repo, "a/b:1"); err != nil {
 		t.Error(err)
 	}
-	artifact, err := oci.Find(s.Repo, "artifact")
+	artifact, err := lookup.Find(s.Repo, "artifact")
 	must(t, err)
 	if err := artifact.CheckContainer(); !errors.Is(err, oci.ErrArtifact) {
 		t.Error(err)
@@ -257,10 +258,10 @@ func TestFindKinds(t *testing.T) {
 	if _, err := artifact.EROFS(variant.Variant{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if err := (oci.Found{ID: s.erofs}).CheckContainer(); err != nil {
+	if err := (lookup.Found{ID: s.erofs}).CheckContainer(); err != nil {
 		t.Error(err)
 	}
-	found, err := oci.Find(s.Repo, "a/b:1")
+	found, err := lookup.Find(s.Repo, "a/b:1")
 	must(t, err)
 	for v, want := range map[variant.Variant]string{
 		{Format: variant.V2}:             "a/b:1 has no EROFS image of format 2: file does not exist",
@@ -279,24 +280,24 @@ func TestFindStream(t *testing.T) {
 		for _, operand := range []string{
 			oci.LayerName(oci.Key(s.layer)), "refs/own/ref", s.layer.String(), "@" + s.layer.String(), layer[:12], "sha256:" + layer[:30], id, id[:12], id[:40],
 		} {
-			if got, err := oci.FindStream(s.Repo, operand); err != nil || got != s.stream {
+			if got, err := lookup.Stream(s.Repo, operand); err != nil || got != s.stream {
 				t.Errorf("%s: %s, %v", operand, got, err)
 			}
 		}
 		for _, operand := range []string{"", "a/b:1", "refs/own", "refs/none", s.manifest.String(), layer[:11], "sha256:" + id[:12], s.erofs.String()[:12]} {
-			if got, err := oci.FindStream(s.Repo, operand); err == nil {
+			if got, err := lookup.Stream(s.Repo, operand); err == nil {
 				t.Errorf("%s: %s", operand, got)
 			}
 		}
 		must(t, s.Link(repo.Streams, "oci-layer-sha256:"+layer[:12]+strings.Repeat("0", 52), s.stream))
-		if _, err := oci.FindStream(s.Repo, layer[:12]); !errors.Is(err, repo.ErrAmbiguous) || strings.Count(err.Error(), "layer ") != 2 {
+		if _, err := lookup.Stream(s.Repo, layer[:12]); !errors.Is(err, repo.ErrAmbiguous) || strings.Count(err.Error(), "layer ") != 2 {
 			t.Error(err)
 		}
 		must(t, os.WriteFile(s.Path+"/streams/stray", nil, 0o644))
-		if _, err := oci.FindStream(s.Repo, "stray"); !corrupt.Is(err) {
+		if _, err := lookup.Stream(s.Repo, "stray"); !corrupt.Is(err) {
 			t.Error(err)
 		}
-		if _, err := oci.FindStream(s.Repo, id[:12]); err != nil {
+		if _, err := lookup.Stream(s.Repo, id[:12]); err != nil {
 			t.Errorf("beside a stray file: %v", err)
 		}
 	})
@@ -317,22 +318,22 @@ func TestIsFile(t *testing.T) {
 		"a/b:1": false, "artifact": false, s.erofs.String(): false, s.manifest.String(): false, "@" + s.manifest.String(): false,
 		"none": false, "none.erofs": true, "none.dump": true, "no/ne": true, s.config.Encoded()[:12]: false,
 	} {
-		if got, err := oci.IsFile(s.Path, operand); got != want || err != nil {
+		if got, err := lookup.IsFile(s.Path, operand); got != want || err != nil {
 			t.Errorf("%s: %v, %v", operand, got, err)
 		}
 	}
-	if got, err := oci.IsFile(s.Path, "broken"); !corrupt.Is(err) {
+	if got, err := lookup.IsFile(s.Path, "broken"); !corrupt.Is(err) {
 		t.Errorf("a tag that cannot be read: %v, %v", got, err)
 	}
 	for _, path := range []string{"", "nowhere", "a"} { // a directory is no repository
 		for operand, want := range map[string]bool{"here": true, "artifact": true, s.erofs.String(): true, "none": false, s.manifest.String(): false} {
-			if got, err := oci.IsFile(path, operand); got != want || err != nil {
+			if got, err := lookup.IsFile(path, operand); got != want || err != nil {
 				t.Errorf("no repository at %q: %s: %v, %v", path, operand, got, err)
 			}
 		}
 	}
 	must(t, os.WriteFile("a/meta.json", []byte("{}"), 0o644))
-	if got, err := oci.IsFile("a", "here"); !corrupt.Is(err) {
+	if got, err := lookup.IsFile("a", "here"); !corrupt.Is(err) {
 		t.Errorf("a repository that cannot be read: %v, %v", got, err)
 	}
 }
@@ -345,7 +346,7 @@ func TestIsFileUnlocked(t *testing.T) {
 	must(t, err)
 	defer r.Close()
 	for operand, want := range map[string]bool{"a/b:1": false, "no/ne": true} {
-		if got, err := oci.IsFile(s.Path, operand); got != want || err != nil {
+		if got, err := lookup.IsFile(s.Path, operand); got != want || err != nil {
 			t.Errorf("%s: %v, %v", operand, got, err)
 		}
 	}

@@ -1,4 +1,9 @@
-package oci
+// Package lookup finds what an operand of a command names: a container image, an EROFS
+// image or a stream of a repository, by tag, by digest, or by the first digits of one; or a
+// file. It is what makes all tools mean the same by one name.
+//
+// How names are stored, and what they lead to, packages repo and oci know.
+package lookup
 
 import (
 	"errors"
@@ -9,20 +14,18 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
 
-// ErrArtifact is why what needs a container image cannot be done with an artifact.
-var ErrArtifact = errors.New("is an artifact, not a container image")
-
 // Found is what an operand names in a repository: a container image or an artifact, or
 // one EROFS image alone.
 type Found struct {
 	Operand string
-	Image   *Image    // nil for an EROFS image
-	ID      verity.ID // of the EROFS image, which need not exist; zero for all else
+	Image   *oci.Image // nil for an EROFS image
+	ID      verity.ID  // of the EROFS image, which need not exist; zero for all else
 }
 
 // Find looks up what an operand names: a tag; the digest of a manifest or, if there is
@@ -36,7 +39,7 @@ func Find(r *repo.Repo, operand string) (Found, error) {
 	if isDigest(r, operand) {
 		return findDigest(r, operand, operand)
 	}
-	d, err := Tag(r, operand)
+	d, err := oci.Tag(r, operand)
 	if isAbsent(err) {
 		full, prefixErr := complete(r, operand, imageDigests(r))
 		if prefixErr != nil {
@@ -49,12 +52,12 @@ func Find(r *repo.Repo, operand string) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	image, err := OpenImage(r, d)
+	image, err := oci.OpenImage(r, d)
 	return Found{Operand: operand, Image: image}, err
 }
 
-// FindImage is Find for commands that have no use for an EROFS image alone.
-func FindImage(r *repo.Repo, operand string) (*Image, error) {
+// Image is Find for commands that have no use for an EROFS image alone.
+func Image(r *repo.Repo, operand string) (*oci.Image, error) {
 	found, err := Find(r, operand)
 	if err == nil && found.Image == nil {
 		err = fmt.Errorf("%s is the digest of an EROFS image, by which no container image is named: %w", operand, fs.ErrNotExist)
@@ -62,22 +65,22 @@ func FindImage(r *repo.Repo, operand string) (*Image, error) {
 	return found.Image, err
 }
 
-// FindContainer is FindImage for commands that have no use for artifacts. For these the error
-// wraps ErrArtifact.
-func FindContainer(r *repo.Repo, operand string) (*Image, error) {
-	image, err := FindImage(r, operand)
+// Container is Image for commands that have no use for artifacts. For these the error
+// wraps oci.ErrArtifact.
+func Container(r *repo.Repo, operand string) (*oci.Image, error) {
+	image, err := Image(r, operand)
 	if err == nil {
 		err = Found{Operand: operand, Image: image}.CheckContainer()
 	}
 	return image, err
 }
 
-// CheckContainer returns an error that wraps ErrArtifact if that is what was found.
+// CheckContainer returns an error that wraps oci.ErrArtifact if that is what was found.
 func (f Found) CheckContainer() error {
 	if f.Image == nil || f.Image.Manifest.IsContainer() {
 		return nil
 	}
-	return fmt.Errorf("%s %w", f.Operand, ErrArtifact)
+	return fmt.Errorf("%s %w", f.Operand, oci.ErrArtifact)
 }
 
 // EROFS returns the digest of the EROFS image: the one that was named by it, whatever v is,
@@ -121,9 +124,9 @@ func findDigest(r *repo.Repo, operand, full string) (Found, error) {
 		return Found{Operand: operand, ID: id}, nil
 	}
 	d := ociDigest(full)
-	image, err := OpenImage(r, d)
+	image, err := oci.OpenImage(r, d)
 	if isAbsent(err) {
-		if _, lookup := r.Lookup(repo.Streams, ManifestName(d)); isAbsent(lookup) {
+		if _, lookup := r.Lookup(repo.Streams, oci.ManifestName(d)); isAbsent(lookup) {
 			image, err = findByConfig(r, d)
 		} // else something that it needs is missing, not the manifest
 	}
@@ -131,21 +134,21 @@ func findDigest(r *repo.Repo, operand, full string) (Found, error) {
 }
 
 // findByConfig opens the first image, by its digest, that has the config d.
-func findByConfig(r *repo.Repo, d digest.Digest) (*Image, error) {
+func findByConfig(r *repo.Repo, d digest.Digest) (*oci.Image, error) {
 	names, err := r.Names(repo.Streams)
 	if err != nil {
 		return nil, err
 	}
 	var unread error
 	for _, name := range names {
-		manifest, ok := strings.CutPrefix(name, manifestPrefix)
-		if !ok {
+		kind, manifest, ok := oci.ParseName(name)
+		if !ok || kind != oci.KindManifest {
 			continue
 		}
-		m, err := OpenManifest(r, digest.Digest(manifest))
+		m, err := oci.OpenManifest(r, manifest)
 		switch {
 		case err == nil && m.Manifest.Config.Digest == d:
-			return OpenImage(r, m.Digest)
+			return oci.OpenImage(r, m.Digest)
 		case err != nil && !isAbsent(err) && unread == nil:
 			unread = err
 		}
