@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cfs/lib/layer"
+	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/tarball"
@@ -17,24 +18,27 @@ import (
 
 // list writes a line for each member, as tar -tv does.
 func (o *options) list() error {
-	return o.withStream(func(_ *repo.Repo, id verity.ID, s *splitstream.Reader) error {
-		l, err := layer.NewReader(s)
-		if err != nil {
+	return o.withStream(func(r *repo.Repo, id verity.ID, _ *splitstream.Reader) error {
+		if err := oci.ReadLayer(r, id, listMembers); err != nil {
 			return fmt.Errorf("stream %s: %w", id, err)
 		}
-		out := bufio.NewWriter(os.Stdout)
-		defer out.Flush()
-		for {
-			m, object, _, err := l.Next()
-			if err == io.EOF {
-				return out.Flush()
-			}
-			if err != nil {
-				return fmt.Errorf("stream %s: %w", id, err)
-			}
-			fmt.Fprintln(out, line(m, object))
-		}
+		return nil
 	})
+}
+
+func listMembers(l *layer.Reader) error {
+	out := bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	for {
+		m, object, _, err := l.Next()
+		if err == io.EOF {
+			return out.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, line(m, object))
+	}
 }
 
 // line describes a member: mode, owner, size, time, name, and what it leads to.

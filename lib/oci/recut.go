@@ -23,14 +23,14 @@ var errNotCut = errors.New("is not cut otherwise")
 
 // recut cuts the stream id of the layer with a key anew. It leaves the objects to put, and
 // calls finish with the stream after its bytes have been found to have the digest that the
-// key is. The error is errNotCut if nothing is to be gained.
+// key is, if it is not "". The error is errNotCut if nothing is to be gained.
 func recut(r *repo.Repo, key Key, id verity.ID, put layer.Put, finish func(*splitstream.Writer) error) error {
 	s, closer, err := OpenStream(r, id)
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	hash := digest.Digest(key).Algorithm().Digester()
+	hash := digester(key)
 	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, func() (*os.File, error) { return scratch(r) })
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func recut(r *repo.Repo, key Key, id verity.ID, put layer.Put, finish func(*spli
 	defer tar.Close()
 	err = layer.Split(io.TeeReader(tar, hash.Hash()), w, put)
 	switch {
-	case corrupt.Is(err), err == nil && Key(hash.Digest()) != key:
+	case corrupt.Is(err), err == nil && key != "" && Key(hash.Digest()) != key:
 		return errNotCut
 	case err != nil:
 		return err
@@ -109,9 +109,16 @@ func sameBytes(r *repo.Repo, key Key, id verity.ID) bool {
 		return false
 	}
 	defer closer.Close()
-	hash := digest.Digest(key).Algorithm().Digester()
+	hash := digester(key)
 	_, err = s.Join(hash.Hash(), func(id verity.ID) (io.ReadCloser, error) { return r.Objects.Open(id) })
 	return err == nil && Key(hash.Digest()) == key
+}
+
+func digester(key Key) digest.Digester {
+	if key == "" {
+		return digest.Canonical.Digester()
+	}
+	return digest.Digest(key).Algorithm().Digester()
 }
 
 // scratch returns a file without a name: in the repository, or elsewhere if nothing can be

@@ -3,6 +3,8 @@ package oci_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/internal/repotest"
+	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -111,5 +114,39 @@ func TestRecutDamaged(t *testing.T) {
 		if err != nil || named != old.Stream {
 			t.Errorf("%s: the name leads to %s, %v", name, named, err)
 		}
+	}
+}
+
+// TestReadLayer: members are read as they are, however the stream is cut, and what is
+// damaged is told after all that could be read.
+func TestReadLayer(t *testing.T) {
+	r := repotest.New(t, verity.SHA256)
+	names := func(id verity.ID) (list []string, err error) {
+		err = oci.ReadLayer(r, id, func(l *layer.Reader) error {
+			for {
+				m, _, _, err := l.Next()
+				if err == io.EOF {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				list = append(list, m.Name)
+			}
+		})
+		return list, err
+	}
+	tar := hiding(65)
+	want := []string{"usr/", "usr/l", "usr/hidden", "usr/z"}
+	if got, err := names(repotest.AddUncut(t, r, tar, digest.FromBytes(tar)).Stream); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
+	}
+	tar = append(tar[:1536:1536], "no tar"...)
+	if got, err := names(repotest.AddUncut(t, r, tar, digest.FromBytes(tar)).Stream); !corrupt.Is(err) || !slices.Equal(got, want[:2]) {
+		t.Errorf("damaged: %q, %v", got, err)
+	}
+	blob := repotest.AddBlob(t, r, "no layer")
+	if _, err := names(blob.Stream); !corrupt.Is(err) {
+		t.Errorf("a blob: %v", err)
 	}
 }

@@ -44,6 +44,25 @@ func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, rules *tolerance.Rules
 	return m.tree(l.Keys)
 }
 
+// ReadLayer opens the stream of a layer, which must be that of a tar, for do to read. If it
+// was cut by other rules, do gets it cut anew; nothing is stored.
+func ReadLayer(r *repo.Repo, id verity.ID, do func(*layer.Reader) error) error {
+	m := merging{repo: r, stream: func(Key) verity.ID { return id }, files: make(map[Key]*os.File)}
+	defer m.close()
+	if err := m.with("", readThrough); isCut(err) {
+		if err := m.recutForOnce(""); err != nil && !errors.Is(err, errNotCut) {
+			return err
+		}
+	}
+	return m.with("", func(s *splitstream.Reader) error {
+		l, err := layer.NewReader(s)
+		if err != nil {
+			return err
+		}
+		return do(l)
+	})
+}
+
 // merging is a merge of layers.
 type merging struct {
 	repo   *repo.Repo
@@ -114,16 +133,17 @@ func readThrough(s *splitstream.Reader) error {
 	return err
 }
 
-// with opens the stream of a layer and does something with it. Errors name the layer.
+// with opens the stream of a layer and does something with it. Errors name the layer, if
+// there is a key.
 func (m *merging) with(key Key, do func(*splitstream.Reader) error) error {
 	s, closer, err := m.open(key)
 	if err == nil {
 		err = errors.Join(do(s), closer.Close())
 	}
-	if err != nil {
+	if err != nil && key != "" {
 		return fmt.Errorf("layer %s: %w", key, err)
 	}
-	return nil
+	return err
 }
 
 func (m *merging) open(key Key) (*splitstream.Reader, io.Closer, error) {
