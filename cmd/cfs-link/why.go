@@ -7,6 +7,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cfs/lib/missing"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
@@ -72,7 +73,7 @@ func objectsOf(r *repo.Repo, name string) ([]verity.ID, error) {
 		ids = append(ids, id)
 	}
 	if ids == nil {
-		return nil, fmt.Errorf("nothing is stored as %s: %w", d, fs.ErrNotExist)
+		return nil, missing.Errorf("nothing is stored as %s", d)
 	}
 	return ids, nil
 }

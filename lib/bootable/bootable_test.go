@@ -178,7 +178,7 @@ func TestEntriesNot(t *testing.T) {
 		count int
 		says  string
 	}{
-		"none": {0, `tag "none": file does not exist`}, "broken": {0, `broken: "/boot/loader/entries/0.conf": "/none"`}, "damaged": {1, `damaged: "/boot/EFI/Linux/a.efi": `},
+		"none": {0, `tag "none": no such tag`}, "broken": {0, `broken: "/boot/loader/entries/0.conf": "/none"`}, "damaged": {1, `damaged: "/boot/EFI/Linux/a.efi": `},
 		"lost": {0, "layer " + lost.DiffID.String() + ": "},
 	} {
 		count, last := 0, error(nil)
@@ -232,7 +232,7 @@ func TestKarg(t *testing.T) {
 		is      error
 		says    string
 	}{
-		{"plain", fs.ErrNotExist, "plain has no boot image of format 1 with the xattrs keep-user-xattrs: file does not exist"},
+		{"plain", fs.ErrNotExist, "plain has no boot image of format 1 with the xattrs keep-user-xattrs"},
 		{"artifact", oci.ErrArtifact, "artifact is an artifact"}, {strings.Repeat("12", 32), fs.ErrNotExist, "EROFS image: "},
 	} {
 		found, err := lookup.Find(r, c.operand)

@@ -1,11 +1,9 @@
 package bootable
 
 import (
-	"fmt"
-	"io/fs"
-
 	"cfs/lib/boot"
 	"cfs/lib/lookup"
+	"cfs/lib/missing"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -35,7 +33,7 @@ func bootImage(found lookup.Found, v variant.Variant) (verity.ID, error) {
 	}
 	id, ok := found.Image.Config.Images[v.Key()]
 	if !ok {
-		return id, fmt.Errorf("%s has no boot image of format %d with the xattrs %s: %w", found.Operand, v.Format, v.Xattrs, fs.ErrNotExist)
+		return id, missing.Errorf("%s has no boot image of format %d with the xattrs %s", found.Operand, v.Format, v.Xattrs)
 	}
 	return id, nil
 }

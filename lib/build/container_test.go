@@ -165,7 +165,7 @@ func TestContainerNot(t *testing.T) {
 		is   error
 		says string
 	}{
-		"no such tag":     {in, "none", build.Wanted{}, fs.ErrNotExist, `tag "none": file does not exist`},
+		"no such tag":     {in, "none", build.Wanted{}, fs.ErrNotExist, `tag "none": no such tag`},
 		"artifact":        {in, "artifact", build.Wanted{}, oci.ErrArtifact, "artifact is an artifact, not a container image"},
 		"not bootable":    {in, "bare", build.Wanted{Bootable: true}, nil, "bare: boot image: /boot is missing: not a bootable image"},
 		"nor as expected": {in, "bare", build.Wanted{Bootable: true, Expected: expected}, nil, "bare: boot image: /boot is missing: not a bootable image"},

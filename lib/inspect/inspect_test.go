@@ -99,8 +99,8 @@ func TestOperands(t *testing.T) {
 		is   error
 		says string
 	}{
-		"none": {fs.ErrNotExist, `tag "none": file does not exist`}, "./none": {fs.ErrNotExist, "open ./none: no such file or directory"},
-		"artifact": {fs.ErrNotExist, "artifact has no EROFS image of format 1: "}, strings.Repeat("0", 64): {fs.ErrNotExist, "EROFS image: "},
+		"none": {fs.ErrNotExist, `tag "none": no such tag`}, "./none": {fs.ErrNotExist, "open ./none: no such file or directory"},
+		"artifact": {fs.ErrNotExist, "artifact has no EROFS image of format 1"}, strings.Repeat("0", 64): {fs.ErrNotExist, "EROFS image: "},
 	} {
 		if _, err := o.EROFS(name); !errors.Is(err, want.is) || !strings.HasPrefix(err.Error(), want.says) {
 			t.Errorf("%s: %v", name, err)

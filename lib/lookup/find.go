@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/missing"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -60,7 +61,7 @@ func Find(r *repo.Repo, operand string) (Found, error) {
 func Image(r *repo.Repo, operand string) (*oci.Image, error) {
 	found, err := Find(r, operand)
 	if err == nil && found.Image == nil {
-		err = fmt.Errorf("%s is the digest of an EROFS image, by which no container image is named: %w", operand, fs.ErrNotExist)
+		err = missing.Errorf("%s is the digest of an EROFS image, by which no container image is named", operand)
 	}
 	return found.Image, err
 }
@@ -96,7 +97,7 @@ func (f Found) EROFS(v variant.Variant) (verity.ID, error) {
 		if v.Boot {
 			kind = "boot"
 		}
-		return verity.ID{}, fmt.Errorf("%s has no %s image of format %d: %w", f.Operand, kind, v.Format, fs.ErrNotExist)
+		return verity.ID{}, missing.Errorf("%s has no %s image of format %d", f.Operand, kind, v.Format)
 	}
 	return id, nil
 }
@@ -156,5 +157,5 @@ func findByConfig(r *repo.Repo, d digest.Digest) (*oci.Image, error) {
 	if unread != nil {
 		return nil, fmt.Errorf("config %s: %w", d, unread) // it may be the one of that manifest
 	}
-	return nil, fmt.Errorf("no manifest and no config %s: %w", d, fs.ErrNotExist)
+	return nil, missing.Errorf("no manifest and no config %s", d)
 }

@@ -264,8 +264,8 @@ func TestFindKinds(t *testing.T) {
 	found, err := lookup.Find(s.Repo, "a/b:1")
 	must(t, err)
 	for v, want := range map[variant.Variant]string{
-		{Format: variant.V2}:             "a/b:1 has no EROFS image of format 2: file does not exist",
-		{Boot: true, Format: variant.V1}: "a/b:1 has no boot image of format 1: file does not exist",
+		{Format: variant.V2}:             "a/b:1 has no EROFS image of format 2",
+		{Boot: true, Format: variant.V1}: "a/b:1 has no boot image of format 1",
 	} {
 		if _, err := found.EROFS(v); !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

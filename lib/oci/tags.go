@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/missing"
 	"cfs/lib/repo"
 )
 
@@ -25,7 +26,7 @@ type NamedManifest struct {
 // there is no such tag.
 func Tag(r *repo.Repo, name string) (digest.Digest, error) {
 	if err := CheckTag(name); err != nil {
-		return "", fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+		return "", missing.Errorf("%w", err)
 	}
 	ref, err := refOf(r, name)
 	if err != nil {
@@ -33,7 +34,7 @@ func Tag(r *repo.Repo, name string) (digest.Digest, error) {
 	}
 	stream, err := r.Ref(repo.Streams, ref)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
+		return "", missing.Errorf("tag %q: no such tag", name)
 	}
 	if err != nil {
 		return "", fmt.Errorf("tag %q: %w", name, err)
@@ -109,7 +110,7 @@ func SetTag(r *repo.Repo, name string, d digest.Digest) error {
 // "@", which the reference makes.
 func RemoveTag(r *repo.Repo, name string) error {
 	if err := CheckTag(strings.TrimPrefix(name, "@")); err != nil {
-		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+		return missing.Errorf("%w", err)
 	}
 	ref, err := refOf(r, name)
 	if err != nil {
@@ -117,7 +118,7 @@ func RemoveTag(r *repo.Repo, name string) error {
 	}
 	err = r.RemoveRef(repo.Streams, ref)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("tag %q: %w", name, fs.ErrNotExist)
+		return missing.Errorf("tag %q: no such tag", name)
 	}
 	if err != nil {
 		return fmt.Errorf("tag %q: %w", name, err)

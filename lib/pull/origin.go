@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -13,6 +12,7 @@ import (
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
+	"cfs/lib/missing"
 	"cfs/lib/oci"
 	"cfs/lib/source"
 )
@@ -130,7 +130,7 @@ func (o *Origin) Find(d string) (v1.Descriptor, error) {
 			return b, nil
 		}
 	}
-	return v1.Descriptor{}, fmt.Errorf("%s has no blob %s: %w", o.Name, d, fs.ErrNotExist)
+	return v1.Descriptor{}, missing.Errorf("%s has no blob %s", o.Name, d)
 }
 
 // Copy writes the bytes of a blob to w. If they are not what the descriptor says, the
