@@ -28,7 +28,7 @@ func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
 	if c == None {
 		return io.NopCloser(in), nil
 	}
-	source := &source{in: in}
+	source := &corrupt.Source{In: in}
 	d := &decompressor{source: source, name: c}
 	switch c {
 	case Gzip:
@@ -50,7 +50,7 @@ func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
 // decompressor tells damage of the stream from errors of its source.
 type decompressor struct {
 	io.Reader
-	source *source
+	source *corrupt.Source
 	name   Compression
 	close  func()
 }
@@ -69,22 +69,5 @@ func (d *decompressor) Close() error {
 }
 
 func (d *decompressor) mark(err error) error {
-	if d.source.err != nil {
-		return d.source.err
-	}
-	return corrupt.Errorf("%s: %w", d.name, err)
-}
-
-// source remembers the error of a reader.
-type source struct {
-	in  io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.in.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
+	return d.source.Errorf("%s: %w", d.name, err)
 }

@@ -16,18 +16,24 @@ type UKI struct {
 }
 
 // ReadUKI reads a unified kernel image. The error is marked as corrupt if it is none;
-// what can be read in spite of an error comes with it.
+// what can be read in spite of an error comes with it. An error of r comes alone.
 func ReadUKI(r io.ReaderAt) (u UKI, err error) {
 	headers, err := sections(r)
 	if err != nil {
 		return UKI{}, err
 	}
 	release, osrelErr := textSection(r, headers, ".osrel")
+	if osrelErr != nil && !corrupt.Is(osrelErr) {
+		return UKI{}, osrelErr
+	}
 	u.Label = parseOSRelease(release).label()
 	if release != "" && u.Label == "" {
 		osrelErr = corrupt.Errorf(".osrel names no system")
 	}
 	u.Cmdline, err = textSection(r, headers, ".cmdline")
+	if err != nil && !corrupt.Is(err) {
+		return UKI{}, err
+	}
 	return u, errors.Join(osrelErr, err)
 }
 

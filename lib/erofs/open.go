@@ -79,11 +79,15 @@ func Read(r io.Reader, size int64) (*Reader, error) {
 	return Open(data.Bytes())
 }
 
-// ReadFormat returns the format of an image from its first bytes alone.
+// ReadFormat returns the format of an image from its first bytes alone. An error of r comes
+// as it is, all others are marked by package corrupt.
 func ReadFormat(r io.Reader) (variant.Format, error) {
 	var h header
-	if err := binary.Read(r, le, &h); err != nil {
+	switch err := binary.Read(r, le, &h); {
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
 		return 0, corrupt.Errorf("header of the image: %w", err)
+	case err != nil:
+		return 0, err
 	}
 	return variant.Format(h.ComposefsVersion), h.check()
 }

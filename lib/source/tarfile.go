@@ -89,14 +89,18 @@ func (t *tarFile) index() error {
 	if err != nil {
 		return err
 	}
-	in := tar.NewReader(t.file)
+	source := &corrupt.Source{In: t.file}
+	in := tar.NewReader(struct {
+		io.Reader
+		io.Seeker // to pass over the content of files
+	}{source, t.file})
 	for count := 0; ; count++ {
 		h, err := in.Next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return corrupt.Errorf("%w", err)
+			return source.Errorf("%w", err)
 		}
 		if count >= maxMembers {
 			return corrupt.Errorf("more than %d members", maxMembers)

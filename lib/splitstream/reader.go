@@ -3,6 +3,7 @@ package splitstream
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -23,14 +24,16 @@ type Reader struct {
 	Objects     []verity.ID // that the stream refers to, in order of first use
 	OldHeader   bool        // written in the layout that is only read
 
+	source  *corrupt.Source // of the decoder
 	zstd    *zstd.Decoder
 	chunk   [8]byte // the header of the current chunk
 	literal uint64  // bytes of the current literal that are not yet read
 	err     error
 }
 
-// NewReader reads the tables of the splitstream of that size. It fails if that
-// is none, or one of the tables is damaged. Close must be called in the end.
+// NewReader reads the tables of the splitstream of that size. The error is marked as
+// corrupt if that is none, or one of the tables is damaged; errors of r, now and when the
+// Reader is used, come as they are. Close must be called in the end.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if size > MaxSize {
 		return nil, corrupt.Errorf("splitstream of %d bytes is larger than %d", size, int64(MaxSize))
@@ -72,15 +75,15 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.zstd, err = newDecoder(stream)
+	s.source, s.zstd, err = newDecoder(stream)
 	return s, err
 }
 
 // readHeader reads the header, in either layout, and returns the info block.
 func (s *Reader) readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 	var h [headerSize]byte
-	if _, err := r.ReadAt(h[:], 0); err != nil {
-		return nil, corrupt.Errorf("splitstream header: file of %d bytes: %w", size, corrupt.UnexpectedEOF(err))
+	if err := readFull(io.NewSectionReader(r, 0, headerSize), h[:], fmt.Sprintf("header: file of %d bytes", size)); err != nil {
+		return nil, err
 	}
 	v, alg, bits, infoAt := h[offVersion], h[offAlgorithm], h[offBlockBits], h[offInfo:]
 	switch {
@@ -106,8 +109,17 @@ func (s *Reader) readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 		return nil, corrupt.Errorf("splitstream info of %d bytes: want %d", section.Size(), infoSize)
 	}
 	info := make([]byte, infoSize) // a longer one holds what we do not know
-	_, err = section.ReadAt(info, 0)
-	return info, err
+	return info, readFull(section, info, "info")
+}
+
+// readFull fills p from the start of a section. The file may have fewer bytes than it had
+// when its size was taken.
+func readFull(section *io.SectionReader, p []byte, name string) error {
+	_, err := io.ReadFull(section, p)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return corrupt.Errorf("splitstream %s: %w", name, io.ErrUnexpectedEOF)
+	}
+	return err
 }
 
 // cut returns the section whose start and end stand at bounds.
@@ -125,7 +137,7 @@ func (s *Reader) readDigests(section *io.SectionReader, name string) ([]verity.I
 		return nil, corrupt.Errorf("splitstream %s: %d bytes are no whole number of digests", name, section.Size())
 	}
 	raw := make([]byte, section.Size())
-	if _, err := io.ReadFull(section, raw); err != nil {
+	if err := readFull(section, raw, name); err != nil {
 		return nil, err
 	}
 	ids := make([]verity.ID, 0, len(raw)/n)
@@ -135,8 +147,10 @@ func (s *Reader) readDigests(section *io.SectionReader, name string) ([]verity.I
 	return ids, nil
 }
 
-func newDecoder(r io.Reader) (*zstd.Decoder, error) {
-	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+func newDecoder(r io.Reader) (*corrupt.Source, *zstd.Decoder, error) {
+	s := &corrupt.Source{In: r}
+	d, err := zstd.NewReader(s, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+	return s, d, err
 }
 
 // Next goes to the next chunk of the stream, past what is left of a literal. It
@@ -153,7 +167,7 @@ func (s *Reader) Next() (object verity.ID, literal uint64, err error) {
 	case err == io.EOF && n == 0:
 		return verity.ID{}, 0, s.fail(io.EOF)
 	case err != nil:
-		return verity.ID{}, 0, s.fail(corrupt.Errorf("splitstream chunk: %w", corrupt.UnexpectedEOF(err)))
+		return verity.ID{}, 0, s.fail(s.source.Errorf("splitstream chunk: %w", corrupt.UnexpectedEOF(err)))
 	}
 	k := int64(binary.LittleEndian.Uint64(s.chunk[:]))
 	switch {
@@ -185,7 +199,7 @@ func (s *Reader) Read(p []byte) (int, error) {
 	n, err := s.zstd.Read(p)
 	s.literal -= uint64(n)
 	if err != nil && (err != io.EOF || s.literal > 0) {
-		return n, s.fail(corrupt.Errorf("splitstream literal: %w", corrupt.UnexpectedEOF(err)))
+		return n, s.fail(s.source.Errorf("splitstream literal: %w", corrupt.UnexpectedEOF(err)))
 	}
 	return n, nil
 }

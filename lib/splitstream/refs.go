@@ -16,14 +16,14 @@ func readNamedRefs(section *io.SectionReader, targets []verity.ID) ([]Ref, error
 	if section.Size() == 0 {
 		return nil, corrupt.Errorf("splitstream named refs: no zstd frame")
 	}
-	d, err := newDecoder(section)
+	source, d, err := newDecoder(section)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
 	text, err := io.ReadAll(io.LimitReader(d, maxNamedRefs+1))
 	if err != nil {
-		return nil, corrupt.Errorf("splitstream named refs: %w", err)
+		return nil, source.Errorf("splitstream named refs: %w", err)
 	}
 	if len(text) > maxNamedRefs {
 		return nil, corrupt.Errorf("splitstream named refs: more than %d bytes", maxNamedRefs)

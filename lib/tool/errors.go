@@ -63,7 +63,7 @@ func Status(err error) int {
 		return 0
 	case errors.Is(err, repo.ErrAmbiguous):
 		return Usage
-	case corrupt.Is(err):
+	case corrupt.Is(err), corrupt.IsUnreadable(err):
 		return Corrupt
 	case errors.Is(err, flock.ErrLocked):
 		return Locked
