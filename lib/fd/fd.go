@@ -5,19 +5,32 @@ package fd
 import (
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
+
+// maxTries is how often a call is made that is interrupted each time.
+const maxTries = 100
 
 // Use calls do with the descriptor of f and returns its error. Until do returns, the
 // descriptor stays that of f, even if another goroutine closes f or nothing refers to f
 // any more; os.File.Fd promises neither. If f is closed already, Use returns an error
-// and does not call do.
+// and does not call do. A call that a signal has interrupted is made again, as package os
+// does: the signals of the Go runtime are no concern of callers.
 func Use(f *os.File, do func(fd int) error) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var failed error
-	if err := conn.Control(func(fd uintptr) { failed = do(int(fd)) }); err != nil {
+	err = conn.Control(func(fd uintptr) {
+		for range maxTries {
+			if failed = do(int(fd)); failed != unix.EINTR {
+				return
+			}
+		}
+	})
+	if err != nil {
 		return err
 	}
 	return failed

@@ -38,6 +38,27 @@ func TestUse(t *testing.T) {
 	}
 }
 
+// TestInterrupted: a call that a signal interrupts is made again, but not for ever.
+func TestInterrupted(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	calls := 0
+	if err := Use(f, func(int) error {
+		if calls++; calls < 3 {
+			return unix.EINTR
+		}
+		return nil
+	}); err != nil || calls != 3 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+	if err := Use(f, func(int) error { return unix.EINTR }); err != unix.EINTR {
+		t.Errorf("always interrupted: %v", err)
+	}
+}
+
 func TestPath(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/file")
 	if err != nil {
