@@ -28,15 +28,13 @@ type entry struct {
 // list prints a line for each tag.
 func (o *options) list() error {
 	return o.withRepo(0, o.openToRead, func(r *repo.Repo) error {
-		tags, warnings := oci.Tags(r)
-		for _, w := range warnings {
-			o.Warn("%v", w)
-		}
+		k := listing{options: o, repo: r}
+		tags := k.tags()
 		out := json.NewEncoder(os.Stdout)
 		for _, t := range tags {
 			e, err := describe(r, t)
 			if err != nil {
-				o.Warn("tag %q: %v", t.Tag, err)
+				k.lacks(t, err)
 				continue
 			}
 			if o.missing && (!e.Container || e.Image != "") {
@@ -51,7 +49,7 @@ func (o *options) list() error {
 				return err
 			}
 		}
-		return nil
+		return k.end()
 	})
 }
 

@@ -21,23 +21,20 @@ func (o *options) why() error {
 		if err != nil {
 			return err
 		}
-		tags, warnings := oci.Tags(r)
-		for _, w := range warnings {
-			o.Warn("%v", w)
-		}
-		for _, t := range tags {
-			k := oci.NewReach(r, func(error) {})
-			if err := k.AddName(repo.Streams, oci.ManifestName(t.Manifest)); err != nil {
-				o.Warn("tag %q: %v", t.Tag, err)
+		k := listing{options: o, repo: r}
+		for _, t := range k.tags() {
+			reach := oci.NewReach(r, func(error) {})
+			if err := reach.AddName(repo.Streams, oci.ManifestName(t.Manifest)); err != nil {
+				k.lacks(t, err)
 			}
-			if !keeps(k, ids) {
+			if !keeps(reach, ids) {
 				continue
 			}
 			if _, err := fmt.Println(t.Tag); err != nil {
 				return err
 			}
 		}
-		return nil
+		return k.end()
 	})
 }
 

@@ -77,9 +77,11 @@ func (o *options) openStored(q *request, name string) error {
 	if _, err := oci.OpenEROFS(r, id); err != nil {
 		return err
 	}
-	if q.image, err = r.Objects.Open(id); err != nil {
+	image, err := r.Objects.Open(id)
+	if err != nil {
 		return err
 	}
+	q.image = image.File()
 	objects, err := r.Objects.Dir()
 	if err != nil {
 		return err

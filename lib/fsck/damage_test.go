@@ -55,7 +55,7 @@ var damages = []struct {
 			repotest.Point(f.t, f.Repo, "objects/"+f.file.ObjectPath(), "/etc/passwd")
 		},
 		want: []string{
-			"fsck: object-open-failed: objects/FILE: object FILE: too many levels of symbolic links",
+			"fsck: object-open-failed: objects/FILE: object FILE: is no regular file",
 			"fsck: missing-object-ref: streams/oci-layer-LAYERKEY: FILE",
 			"fsck: image-missing-object: images/EROFS: FILE",
 		},

@@ -2,21 +2,26 @@
 // name leads to an object, each stream and each EROFS image can be read to its end and has
 // all that it refers to, and so has the image of each tag. Repair removes what is damaged,
 // so that pulling again makes it anew.
+//
+// Damage is what is known: bytes that are not what they must be, something that is missing,
+// content that the kernel refuses again and again (corrupt.IsDamage). Any other error ends
+// the check, which then says nothing, and nothing is repaired: a file that could not be
+// opened this time is whole for all that anybody knows.
 package fsck
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/objects"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
-	"cfs/lib/splitstream"
 	"cfs/lib/verity"
 )
 
@@ -24,7 +29,7 @@ import (
 // damaged.
 type Checker struct {
 	Repo    *repo.Repo
-	Content bool   // read the layers and compare them with their diff IDs
+	Content bool   // read all objects, and compare the layers with their diff IDs
 	Image   string // the operand of lookup.Image that is checked alone; "" for all
 
 	one    *oci.Image // that one
@@ -32,6 +37,7 @@ type Checker struct {
 	report Report
 	bad    map[verity.ID]bool // objects that are damaged or missing
 	drop   []entry            // names that must go so that pulling again heals
+	failed error              // the first error that is no damage
 }
 
 // entry is a first-level name of the repository.
@@ -40,14 +46,18 @@ type entry struct {
 	name     string
 }
 
-// Run checks. An error means that the check itself could not be done: it wraps
-// fs.ErrNotExist if there is no image of that name.
+// Run checks. An error means that the check could not be done to its end: something could
+// not be read, which says nothing about it, and Repair does nothing. It wraps fs.ErrNotExist
+// if there is no image of that name.
 func (c *Checker) Run() (Report, error) {
-	c.one, c.only = nil, nil
-	c.report, c.bad, c.drop = Report{}, map[verity.ID]bool{}, nil
+	c.one, c.only, c.failed = nil, nil, nil
+	c.report, c.bad, c.drop = Report{NoMeta: c.Repo.NoMeta}, map[verity.ID]bool{}, nil
 	for _, step := range []func() error{c.find, c.objects, c.streams, c.images, c.refs, c.tags} {
 		if err := step(); err != nil {
-			return c.report, err
+			c.fail(err)
+		}
+		if c.failed != nil {
+			return c.report, c.failed
 		}
 	}
 	return c.report, nil
@@ -57,6 +67,19 @@ func (c *Checker) problem(category, path, format string, args ...any) {
 	c.report.Problems = append(c.report.Problems, Problem{category, path, fmt.Sprintf(format, args...)})
 }
 
+// damage records an error as a problem if it is about damage. If not, the check fails with
+// it.
+func (c *Checker) damage(category, path string, err error) {
+	if corrupt.IsDamage(err) {
+		c.problem(category, path, "%v", err)
+	} else {
+		c.fail(fmt.Errorf("%s: %w", path, err))
+	}
+}
+
+// fail ends the check with the first error that is not about damage.
+func (c *Checker) fail(err error) { c.failed = cmp.Or(c.failed, err) }
+
 // wants reports whether an object is to be checked.
 func (c *Checker) wants(id verity.ID) bool { return c.only == nil || c.only.Has(id) }
 
@@ -65,18 +88,26 @@ func (c *Checker) objects() error {
 	var ids []verity.ID
 	for id, err := range c.Repo.Objects.List() {
 		switch {
-		case err == nil && c.wants(id):
+		case objects.IsStray(err):
+			if c.only == nil {
+				c.problem("object-invalid-name", "objects", "%v", err)
+			}
+		case err != nil:
+			return err
+		case c.wants(id):
 			ids = append(ids, id)
-		case err != nil && c.only == nil:
-			c.problem("object-invalid-name", "objects", "%v", err)
 		}
+	}
+	verify := c.Repo.Objects.Verify
+	if c.Content {
+		verify = c.Repo.Objects.VerifyContent
 	}
 	failures := make([]error, len(ids))
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, id := range ids {
 		group.Go(func() error {
-			_, failures[i] = c.Repo.Objects.Verify(id)
+			_, failures[i] = verify(id)
 			return nil
 		})
 	}
@@ -98,165 +129,22 @@ func (c *Checker) object(id verity.ID, err error) {
 	switch {
 	case errors.Is(err, verity.ErrNotEnabled):
 		category = "object-verity-missing"
+	case errors.Is(err, objects.ErrNotRegular):
 	case corrupt.Is(err):
 		category = "object-digest-mismatch"
 	}
-	c.problem(category, "objects/"+id.ObjectPath(), "%v", err)
+	c.damage(category, "objects/"+id.ObjectPath(), err)
 }
 
-// whole reports whether an object is there and, if it was checked, not damaged.
+// whole reports whether an object is there and, if it was checked, not damaged. If that
+// cannot be told, the check fails.
 func (c *Checker) whole(id verity.ID) bool {
 	if c.bad[id] {
 		return false
 	}
 	_, err := c.Repo.Objects.Size(id)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.fail(err)
+	}
 	return err == nil
-}
-
-// entries calls do with the first-level names of a category and their objects.
-func (c *Checker) entries(category repo.Category, do func(name string, id verity.ID) error) error {
-	names, err := c.Repo.Names(category)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		id, err := c.Repo.Lookup(category, name)
-		path := fmt.Sprintf("%s/%s", category, name)
-		switch {
-		case err == nil && !c.wants(id):
-			continue
-		case err != nil && c.only != nil: // it may be of another image
-			continue
-		case err != nil:
-			c.problem("entry-not-symlink", path, "%v", err)
-		case !c.whole(id):
-			err = fs.ErrNotExist
-			c.problem("broken-symlink", path, "object %s is missing or damaged", id)
-			c.drop = append(c.drop, entry{category, name})
-		default:
-			if err = do(name, id); err != nil {
-				c.drop = append(c.drop, entry{category, name})
-			}
-		}
-		if category == repo.Streams {
-			c.report.Streams.add(err == nil)
-		} else {
-			c.report.Images.add(err == nil)
-		}
-	}
-	return nil
-}
-
-// streams checks that each stream can be read to its end, and that all it refers to
-// is there.
-func (c *Checker) streams() error { return c.entries(repo.Streams, c.stream) }
-
-func (c *Checker) stream(name string, id verity.ID) error {
-	path := "streams/" + name
-	s, closer, err := oci.OpenStream(c.Repo, id)
-	if err != nil {
-		c.problem("stream-read-failed", path, "%v", err)
-		return err
-	}
-	defer closer.Close()
-	damaged := false
-	for _, object := range s.Objects {
-		if !c.whole(object) {
-			c.problem("missing-object-ref", path, "%s", object)
-			damaged = true
-		}
-	}
-	for _, ref := range s.Refs {
-		if !c.whole(ref.ID) {
-			c.problem("missing-named-ref", path, "ref %s: %s", ref.Name, ref.ID)
-			damaged = true
-		}
-	}
-	if damaged {
-		return fs.ErrNotExist
-	}
-	if err := c.content(name, s); err != nil {
-		c.problem("stream-read-failed", path, "%v", err)
-		return err
-	}
-	return nil
-}
-
-// content reads a stream to its end, and a layer's objects too if that is wanted:
-// then the layer must have the digest that it is named by.
-func (c *Checker) content(name string, s *splitstream.Reader) error {
-	kind, key, _ := oci.ParseName(name)
-	if !c.Content || kind != oci.KindLayer {
-		for {
-			if _, _, err := s.Next(); err == io.EOF {
-				return nil
-			} else if err != nil {
-				return err
-			}
-		}
-	}
-	verifier := key.Verifier()
-	open := func(id verity.ID) (io.ReadCloser, error) { return c.Repo.Objects.Open(id) }
-	n, err := s.Join(verifier, open)
-	switch {
-	case err != nil:
-		return err
-	case !verifier.Verified():
-		return corrupt.Errorf("its content has another digest than %s", key)
-	case uint64(n) != s.Size:
-		return corrupt.Errorf("it has %d bytes, its header says %d", n, s.Size)
-	}
-	return nil
-}
-
-// images checks that each EROFS image is sound and has all objects that it needs.
-func (c *Checker) images() error { return c.entries(repo.Images, c.image) }
-
-func (c *Checker) image(name string, id verity.ID) error {
-	path := "images/" + name
-	if name != id.String() {
-		c.problem("image-invalid", path, "leads to the object %s", id)
-		return corrupt.Errorf("name")
-	}
-	image, err := oci.OpenEROFS(c.Repo, id)
-	if err == nil {
-		_, err = image.Tree()
-	}
-	if err != nil {
-		c.problem("image-invalid", path, "%v", err)
-		return err
-	}
-	var missing error
-	err = image.Objects(func(object verity.ID) error {
-		if !c.whole(object) {
-			c.problem("image-missing-object", path, "%s", object)
-			missing = fs.ErrNotExist
-		}
-		return nil
-	})
-	if err != nil {
-		c.problem("image-invalid", path, "%v", err)
-		return err
-	}
-	return missing
-}
-
-// refs checks that each ref leads to a name that leads to an object.
-func (c *Checker) refs() error {
-	if c.only != nil {
-		return nil
-	}
-	for _, category := range []repo.Category{repo.Streams, repo.Images} {
-		for ref, err := range c.Repo.Refs(category, "") {
-			path := fmt.Sprintf("%s/refs/%s", category, ref.Name)
-			if err != nil {
-				c.problem("entry-not-symlink", fmt.Sprintf("%s/refs", category), "%v", err)
-				continue
-			}
-			if _, err := c.Repo.Lookup(category, ref.Target); err != nil {
-				c.problem("broken-symlink", path, "%v", err)
-			}
-		}
-	}
-	return nil
 }

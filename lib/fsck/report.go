@@ -32,6 +32,7 @@ func (n *Count) add(good bool) {
 // Report is the outcome of a check.
 type Report struct {
 	Objects, Streams, Images, Tags Count
+	NoMeta                         bool // the repository has no meta.json
 	Problems                       []Problem
 }
 
@@ -39,7 +40,7 @@ type Report struct {
 // each problem.
 func (r Report) WriteText(w io.Writer) error {
 	var b bytes.Buffer
-	b.WriteString("meta.json: ok\n")
+	fmt.Fprintf(&b, "meta.json: %s\n", map[bool]string{false: "ok", true: "absent"}[r.NoMeta])
 	for _, n := range []struct {
 		name string
 		Count
@@ -65,7 +66,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 		errors = append(errors, p.String())
 	}
 	return json.NewEncoder(w).Encode(map[string]any{
-		"ok":              len(errors) == 0,
+		"ok": len(errors) == 0, "has_metadata": !r.NoMeta,
 		"objects_checked": r.Objects.Total, "objects_corrupted": r.Objects.Total - r.Objects.Good,
 		"streams_checked": r.Streams.Total, "streams_corrupted": r.Streams.Total - r.Streams.Good,
 		"images_checked": r.Images.Total, "images_corrupted": r.Images.Total - r.Images.Good,

@@ -32,8 +32,11 @@ func (c *Checker) find() error {
 		return err
 	}
 	c.one, c.only = image, oci.NewReach(c.Repo, func(error) {})
-	_ = c.only.AddStream(image.Manifest.ID) // what cannot be read is what the check is about to tell
-	return nil
+	err = c.only.AddStream(image.Manifest.ID)
+	if corrupt.IsDamage(err) { // which the check is about to tell
+		return nil
+	}
+	return err
 }
 
 // tags checks the image of each tag, or the one that was asked for.
@@ -42,9 +45,12 @@ func (c *Checker) tags() error {
 		c.report.Tags.add(c.container(c.Image, c.one))
 		return nil
 	}
-	tags, warnings := oci.Tags(c.Repo)
-	for _, w := range warnings {
-		c.problem("ref-resolve-failed", "streams/refs/oci", "%v", w)
+	tags, strays, err := oci.Tags(c.Repo)
+	if err != nil {
+		return err
+	}
+	for _, stray := range strays {
+		c.problem("ref-resolve-failed", "streams/refs/oci", "%v", stray)
 	}
 	for _, t := range tags {
 		if err := oci.CheckTag(t.Tag); err != nil {
@@ -52,7 +58,7 @@ func (c *Checker) tags() error {
 		}
 		image, err := oci.OpenImage(c.Repo, t.Manifest)
 		if err != nil {
-			c.problem("manifest-read-failed", t.Tag, "%v", err)
+			c.damage("manifest-read-failed", t.Tag, err)
 			c.report.Tags.add(false)
 			continue
 		}
@@ -71,7 +77,7 @@ func (c *Checker) container(name string, image *oci.Image) bool {
 			continue
 		}
 		if _, err := c.Repo.Lookup(repo.Streams, oci.LayerName(key)); err != nil {
-			c.problem("layer-stream-missing", name, "%v", err)
+			c.damage("layer-stream-missing", name, err)
 		}
 		if !c.whole(id) {
 			c.problem("layer-object-missing", name, "layer %s: %s", key, id)
@@ -81,15 +87,21 @@ func (c *Checker) container(name string, image *oci.Image) bool {
 		c.erofs(name, key, image.Config.Images[key])
 	}
 	if seal := label(image.Config.JSON); image.Manifest.IsContainer() && seal != "" {
-		id, err := verity.ParseID(seal)
-		if err == nil {
-			_, err = oci.OpenEROFS(c.Repo, id)
-		}
-		if err != nil {
-			c.problem("seal-image-missing", name, "%v", err)
-		}
+		c.sealed(name, seal)
 	}
 	return len(c.report.Problems) == before
+}
+
+// sealed checks that the image of a seal is there.
+func (c *Checker) sealed(name, seal string) {
+	id, err := verity.ParseID(seal)
+	if err != nil {
+		c.problem("seal-image-missing", name, "%v", err)
+		return
+	}
+	if _, err := oci.OpenEROFS(c.Repo, id); err != nil {
+		c.damage("seal-image-missing", name, err)
+	}
 }
 
 // erofs checks that what a config calls an image is one, of the right format.
@@ -97,11 +109,11 @@ func (c *Checker) erofs(name, key string, id verity.ID) {
 	image, err := oci.OpenEROFS(c.Repo, id)
 	if err == nil {
 		if v, ok := variant.ParseKey(key); ok && (image.Format() == variant.V2) != (v.Format == variant.V2) {
-			err = fmt.Errorf("is of format %d", image.Format())
+			err = corrupt.Errorf("is of format %d", image.Format())
 		}
 	}
 	if err != nil {
-		c.problem("erofs-image-missing", name, "%s: %v", key, err)
+		c.damage("erofs-image-missing", name, fmt.Errorf("%s: %w", key, err))
 	}
 }
 

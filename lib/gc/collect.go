@@ -2,6 +2,11 @@
 //
 // Roots are the refs of streams and of images, tags and leases among them, and what
 // is mounted.
+//
+// An error is not knowledge: what could not be listed or read is not garbage. Everything that
+// decides what goes is read before the first removal, and any error of it ends the
+// collection. Only strays, which nobody has put into a repository's care, and refs that
+// lead nowhere are warned of.
 package gc
 
 import (
@@ -12,9 +17,9 @@ import (
 	"time"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/objects"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
-	"cfs/lib/verity"
 )
 
 // ErrNoRoots means that nothing at all would be kept.
@@ -32,8 +37,7 @@ type Collector struct {
 
 	reach *oci.Reach
 	roots int
-	drop  []link             // refs that are to go
-	freed map[verity.ID]bool // objects that go
+	drop  []link // refs that are to go
 }
 
 // link is a name or a ref.
@@ -64,11 +68,24 @@ func (r Result) WriteText(w io.Writer) error {
 	return err
 }
 
-// Run collects. Before all roots were read to their end it removes nothing.
+// categories are those of names and refs.
+var categories = []repo.Category{repo.Images, repo.Streams}
+
+// Run collects. If anything that it reads cannot be read to its end it removes nothing. The
+// error is marked as corrupt if a root is damaged, or something that a root needs is
+// missing. Content that the kernel refuses to give is no damage here: another read may
+// succeed.
 func (c *Collector) Run() (Result, error) {
-	c.reach, c.freed = oci.NewReach(c.Repo, c.Warn), map[verity.ID]bool{}
-	c.roots, c.drop = 0, nil
-	for _, category := range []repo.Category{repo.Images, repo.Streams} {
+	result, err := c.run()
+	if corrupt.IsUnreadable(err) {
+		err = errors.New(err.Error())
+	}
+	return result, err
+}
+
+func (c *Collector) run() (Result, error) {
+	c.reach, c.roots, c.drop = oci.NewReach(c.Repo, c.Warn), 0, nil
+	for _, category := range categories {
 		if err := c.addRoots(category); err != nil {
 			return Result{}, err
 		}
@@ -80,8 +97,12 @@ func (c *Collector) Run() (Result, error) {
 	if len(c.reach.Objects) > before {
 		c.roots++
 	}
+	p, err := c.makePlan()
+	if err != nil {
+		return Result{}, err
+	}
 	c.tellOdd()
-	return c.sweep()
+	return c.carryOut(p)
 }
 
 // tellOdd has the repository warn of tagged images that not all tools read alike. That one
@@ -93,138 +114,46 @@ func (c *Collector) tellOdd() {
 	}
 }
 
-// addRoots follows the refs of a category. One that leads nowhere is no root.
+// addRoots follows the refs of a category.
 func (c *Collector) addRoots(category repo.Category) error {
 	for ref, err := range c.Repo.Refs(category, "") {
-		if err != nil {
+		if objects.IsStray(err) {
 			c.Warn(err)
 			continue
+		}
+		if err != nil {
+			return err
 		}
 		if category == repo.Streams && oci.IsLease(ref) && time.Since(ref.Made) > c.Keep {
 			c.drop = append(c.drop, link{category, true, ref.Name})
 			continue
 		}
-		err := c.reach.AddName(category, ref.Target)
-		if errors.Is(err, fs.ErrNotExist) && c.dangling(category, ref.Target) {
-			c.Warn(fmt.Errorf("%s/refs/%s leads nowhere: %s is missing", category, ref.Name, ref.Target))
-			c.drop = append(c.drop, link{category, true, ref.Name})
-			continue
+		if err := c.addRoot(category, ref); err != nil {
+			return err
 		}
-		if err != nil {
-			return corrupt.Errorf("%s/refs/%s cannot be read to its end, nothing was removed: %w", category, ref.Name, err)
-		}
-		c.roots++
 	}
 	return nil
 }
 
-// dangling reports whether a name, or the object that it stands for, is missing.
-func (c *Collector) dangling(category repo.Category, name string) bool {
-	id, err := c.Repo.Lookup(category, name)
-	if err == nil {
-		_, err = c.Repo.Objects.Size(id)
-	}
-	return errors.Is(err, fs.ErrNotExist)
-}
-
-// sweep removes names, and then the objects that nothing reaches. In this order it
-// leaves nothing that is half there but has a name, though it be killed: the next
-// pull would take that for whole.
-func (c *Collector) sweep() (Result, error) {
-	var result Result
-	var garbage []verity.ID
-	for id, err := range c.Repo.Objects.List() {
-		if err != nil {
-			c.Warn(err)
-		} else if !c.reach.Has(id) {
-			garbage = append(garbage, id)
-			c.freed[id] = true
-		}
-	}
-	if c.roots == 0 && len(garbage) > 0 && !c.AllowEmpty {
-		return result, ErrNoRoots
-	}
-	var err error
-	if result.Images, err = c.prune(repo.Images); err != nil {
-		return result, err
-	}
-	if result.Streams, err = c.prune(repo.Streams); err != nil {
-		return result, err
-	}
-	if result.Images+result.Streams > 0 && !c.DryRun {
-		if err := c.Repo.Sync(); err != nil {
-			return result, err
-		}
-	}
-	for _, id := range garbage {
-		size, err := c.remove(id)
-		if err != nil {
-			return result, fmt.Errorf("remove object %s: %w", id, err)
-		}
-		result.Objects++
-		result.Bytes += size
-	}
-	result.Leftovers, err = c.removeLeftovers()
-	return result, err
-}
-
-func (c *Collector) remove(id verity.ID) (int64, error) {
-	if c.DryRun {
-		return c.Repo.Objects.Size(id)
-	}
-	return c.Repo.Objects.Remove(id)
-}
-
-func (c *Collector) removeLeftovers() (int, error) {
-	leftovers, err := c.Repo.Leftovers()
-	if err != nil || c.DryRun {
-		return len(leftovers), err
-	}
-	for i, path := range leftovers {
-		if err := c.Repo.RemoveLeftover(path); err != nil {
-			return i, err
-		}
-	}
-	return len(leftovers), oci.TidyLeases(c.Repo)
-}
-
-// prune removes the refs that are to go, and then the names of objects that go or
-// are missing.
-func (c *Collector) prune(category repo.Category) (int, error) {
-	var gone []link
-	for _, l := range c.drop {
-		if l.category == category {
-			gone = append(gone, l)
-		}
-	}
-	names, err := c.Repo.Names(category)
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		id, err := c.Repo.Lookup(category, name)
-		if err != nil {
-			c.Warn(err)
-			continue
-		}
-		if _, err := c.Repo.Objects.Size(id); c.freed[id] || errors.Is(err, fs.ErrNotExist) {
-			gone = append(gone, link{category, false, name})
-		}
-	}
-	for i, l := range gone {
-		if err := c.unlink(l); err != nil {
-			return i, err
-		}
-	}
-	return len(gone), nil
-}
-
-func (c *Collector) unlink(l link) error {
+// addRoot follows a ref. One that leads nowhere is no root, unless it is a link of a kind
+// that nobody makes: that may stand in the place of a folder of refs.
+func (c *Collector) addRoot(category repo.Category, ref repo.Ref) error {
+	err := c.reach.AddName(category, ref.Target)
 	switch {
-	case c.DryRun:
+	case err == nil:
+		c.roots++
 		return nil
-	case l.ref:
-		return c.Repo.RemoveRef(l.category, l.name)
+	case c.Repo.Dangles(category, ref.Target):
+		if ref.Odd != nil {
+			return fmt.Errorf("%w, nothing was removed", ref.Odd)
+		}
+		c.Warn(fmt.Errorf("%s/refs/%s leads nowhere: %s is missing", category, ref.Name, ref.Target))
+		c.drop = append(c.drop, link{category, true, ref.Name})
+		return nil
 	}
-	return c.Repo.RemoveName(l.category, l.name)
+	err = fmt.Errorf("%s/refs/%s cannot be read to its end, nothing was removed: %w", category, ref.Name, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = corrupt.Errorf("%w", err) // what is missing is needed
+	}
+	return err
 }

@@ -233,8 +233,7 @@ func TestFindMissing(t *testing.T) {
 	s := newShelf(t, verity.SHA256)
 	image, err := lookup.Image(s.Repo, "a/b:1")
 	must(t, err)
-	_, err = s.Objects.Remove(image.Config.ID)
-	must(t, err)
+	must(t, s.Objects.Remove(image.Config.ID))
 	for _, operand := range []string{"a/b:1", s.manifest.String()} {
 		if _, err := lookup.Find(s.Repo, operand); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "manifest "+s.manifest.String()) {
 			t.Errorf("%s: %v", operand, err)

@@ -7,11 +7,30 @@ import (
 	"iter"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"cfs/lib/verity"
 )
 
+// Stray is an error about something that does not belong where it was found. It says
+// nothing about what does: that was listed all the same.
+type Stray struct {
+	Path string // relative to the root of the store
+	Is   string // what is wrong with it
+}
+
+func (s *Stray) Error() string { return s.Path + " " + s.Is }
+
+// IsStray reports whether err, or an error that it wraps, is about something that does not
+// belong where it was found.
+func IsStray(err error) bool {
+	_, ok := errors.AsType[*Stray](err)
+	return ok
+}
+
 // List yields the digest of each object in ascending order. What has another name than a
-// digest of the store, or is a directory, comes as an error that contains its path.
+// digest of the store, or is a directory, comes as a Stray. After any other error the list
+// is not complete.
 func (s *Store) List() iter.Seq2[verity.ID, error] {
 	return func(yield func(verity.ID, error) bool) {
 		for b := range 256 {
@@ -25,6 +44,9 @@ func (s *Store) List() iter.Seq2[verity.ID, error] {
 // listDir yields the objects whose digest begins with dir. It returns false to end.
 func (s *Store) listDir(dir string, yield func(verity.ID, error) bool) bool {
 	list, err := s.entries(s.in(dir))
+	if errors.Is(err, unix.ENOTDIR) {
+		err = &Stray{s.in(dir), "is no directory"}
+	}
 	if err != nil && !yield(verity.ID{}, err) {
 		return false
 	}
@@ -32,7 +54,7 @@ func (s *Store) listDir(dir string, yield func(verity.ID, error) bool) bool {
 		id, ok := verity.ParseObjectPath(dir + "/" + e.Name())
 		var err error
 		if !ok || e.IsDir() || s.config.Algorithm != 0 && id.Algorithm() != s.config.Algorithm || id.ObjectPath()[3:] != e.Name() {
-			id, err = verity.ID{}, fmt.Errorf("%s/%s is no object", s.in(dir), e.Name())
+			id, err = verity.ID{}, &Stray{s.in(dir) + "/" + e.Name(), "is no object"}
 		}
 		if !yield(id, err) {
 			return false
@@ -76,13 +98,11 @@ func (s *Store) Leftovers() ([]string, error) {
 	return found, err
 }
 
-// Remove removes an object and returns the size in bytes that it had. The error wraps
-// fs.ErrNotExist if there is no such object. The caller keeps writers out, and knows that
-// nothing refers to the object.
-func (s *Store) Remove(id verity.ID) (size int64, err error) {
-	size, err = s.Size(id)
-	if err != nil {
-		return 0, err
+// Remove removes an object. The error wraps fs.ErrNotExist if there is no such object. The
+// caller keeps writers out, and knows that nothing refers to the object.
+func (s *Store) Remove(id verity.ID) error {
+	if err := s.root.Remove(s.path(id)); err != nil {
+		return s.failObject(id, cause(err))
 	}
-	return size, s.root.Remove(s.path(id))
+	return nil
 }

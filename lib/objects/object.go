@@ -1,6 +1,10 @@
 package objects
 
-import "cfs/lib/verity"
+import (
+	"errors"
+
+	"cfs/lib/verity"
+)
 
 // Object is an object that is being written. It has no name until Commit, and is freed
 // when it is discarded or the process is killed.
@@ -36,7 +40,7 @@ func (o *Object) Commit() (id verity.ID, stored bool, err error) {
 	id = o.hash.ID()
 	there, err := s.present(id, o.size)
 	if err != nil || there == right {
-		return id, false, err
+		return id, false, errors.Join(err, o.temp.close())
 	}
 	return id, true, s.name(o.temp, id, there)
 }

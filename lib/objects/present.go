@@ -39,9 +39,10 @@ func (s *Store) present(id verity.ID, size int64) (presence, error) {
 	return right, f.Close()
 }
 
-// stat returns the status of what has the name of an object, or the bare error number.
+// stat returns the status of what has the name of an object, or the bare error number,
+// which is unix.ENOENT if nothing has.
 func (s *Store) stat(id verity.ID) (st unix.Stat_t, err error) {
 	path := s.path(id)
 	err = fd.Use(s.dir, func(dir int) error { return unix.Fstatat(dir, path, &st, unix.AT_SYMLINK_NOFOLLOW) })
-	return st, err
+	return st, absent(err)
 }

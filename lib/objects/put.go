@@ -100,11 +100,24 @@ func (o *Object) put(in io.Reader, size int64) (verity.ID, bool, error) {
 	return o.Commit()
 }
 
-// name protects a written file and makes it the object id.
+// name protects a written file, makes it the object id, and closes it. One that has a name
+// is closed before it gets its final one: whether all was stored is known then.
 func (s *Store) name(t *temp, id verity.ID, there presence) error {
 	if err := t.seal(id); err != nil {
 		return s.failObject(id, err)
 	}
+	if t.name != "" {
+		if err := t.close(); err != nil {
+			return err
+		}
+	}
+	if err := s.nameWritten(t, id, there); err != nil {
+		return err
+	}
+	return t.close()
+}
+
+func (s *Store) nameWritten(t *temp, id verity.ID, there presence) error {
 	path := s.path(id)
 	if there == wrong {
 		return t.replace(path)

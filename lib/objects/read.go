@@ -1,15 +1,11 @@
 package objects
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"cfs/lib/corrupt"
-	"cfs/lib/fd"
 	"cfs/lib/verity"
 )
 
@@ -18,38 +14,11 @@ func (s *Store) failObject(id verity.ID, err error) error {
 	return fmt.Errorf("object %s: %w", id, err)
 }
 
-// Open opens an object for reading. In a secure store it is measured first: the error is
-// marked as corrupt if the object is not protected, or its digest is not its name. In
-// others its content is not looked at. The error wraps fs.ErrNotExist if there is no such
-// object.
-func (s *Store) Open(id verity.ID) (*os.File, error) {
-	path := s.path(id)
-	var f *os.File
-	err := fd.Use(s.dir, func(root int) error {
-		n, err := unix.Openat(root, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-		if err == nil {
-			f = os.NewFile(uintptr(n), s.root.Name()+"/"+path)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, s.failObject(id, err)
-	}
-	if !s.config.Secure {
-		return f, nil
-	}
-	if err := measure(f, id); err != nil {
-		f.Close()
-		return nil, s.failObject(id, err)
-	}
-	return f, nil
-}
-
 func measure(f *os.File, id verity.ID) error {
 	got, err := verity.Measure(f)
 	switch {
-	case errors.Is(err, verity.ErrNotEnabled):
-		return corrupt.Errorf("%w", err)
+	case err == verity.ErrNotEnabled:
+		return corrupt.Errorf("%w", verity.ErrNotEnabled)
 	case err != nil:
 		return err
 	case got != id:
@@ -59,79 +28,76 @@ func measure(f *os.File, id verity.ID) error {
 }
 
 // Read returns the content of an object that has at most max bytes. The errors are those
-// of Open, and one marked as corrupt if it is larger or no regular file.
+// of Open and of File, and one marked as corrupt if it is larger.
 func (s *Store) Read(id verity.ID, max int64) ([]byte, error) {
 	f, err := s.Open(id)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := ReadAll(f, max)
-	if err != nil {
-		return nil, s.failObject(id, err)
+	if f.size > max {
+		return nil, s.failObject(id, errTooLarge(max))
+	}
+	data := make([]byte, f.size)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, corrupt.UnexpectedEOF(err)
 	}
 	return data, nil
 }
 
 // ReadAll returns the content of a file in memory of just its size. The error is marked as
-// corrupt if it is no regular file, or has more than max bytes.
+// corrupt if it is no regular file, or has more than max bytes. Other errors say nothing
+// about the content.
 func ReadAll(f *os.File, max int64) ([]byte, error) {
 	size, err := regular(f)
 	if err != nil {
 		return nil, err
 	}
 	if size > max {
-		return nil, corrupt.Errorf("is larger than %d bytes", max)
+		return nil, errTooLarge(max)
 	}
 	data := make([]byte, size)
 	_, err = io.ReadFull(f, data)
 	return data, corrupt.UnexpectedEOF(err)
 }
 
-// regular returns the size of a regular file.
-func regular(f *os.File) (int64, error) {
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = corrupt.Errorf("is no regular file")
-	}
-	if err != nil {
-		return 0, err
-	}
-	return st.Size(), nil
-}
+func errTooLarge(max int64) error { return corrupt.Errorf("is larger than %d bytes", max) }
 
 // Verify returns the size in bytes of an object whose content has the digest that is its
-// name: by the kernel's word where it is protected, else by reading it. If it has not, the
-// error is marked as corrupt; it wraps fs.ErrNotExist if there is no such object.
-func (s *Store) Verify(id verity.ID) (size int64, err error) {
+// name: by the kernel's word where it is protected, else by reading it. The error is marked
+// as corrupt if it has not, is one of corrupt.Unreadable if the content cannot be had, and
+// wraps fs.ErrNotExist if there is no such object. All others say nothing about it.
+func (s *Store) Verify(id verity.ID) (size int64, err error) { return s.verify(id, false) }
+
+// VerifyContent is Verify, but reads the content in any case: where the kernel protects a
+// file it says so only of bytes that are read.
+func (s *Store) VerifyContent(id verity.ID) (size int64, err error) { return s.verify(id, true) }
+
+func (s *Store) verify(id verity.ID, read bool) (size int64, err error) {
 	f, err := s.Open(id)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	size, err = regular(f)
-	if err == nil && !s.config.Secure {
-		err = s.verify(f, id)
-	}
-	if err != nil {
-		return 0, s.failObject(id, err)
-	}
-	return size, nil
-}
-
-func (s *Store) verify(f *os.File, id verity.ID) error {
-	if got, err := verity.Measure(f); err == nil && got == id {
-		return nil
+	if !read && (s.config.Secure || isMeasured(f)) {
+		return f.size, nil
 	}
 	h := s.hash()
 	defer s.buffers.hashes.Put(h)
 	if _, err := s.hashFile(h, f); err != nil {
-		return err
+		return 0, err
 	}
 	if got := h.ID(); got != id {
-		return corrupt.Errorf("its content has the digest %s", got)
+		return 0, s.failObject(id, corrupt.Errorf("its content has the digest %s", got))
 	}
-	return nil
+	return f.size, nil
+}
+
+// isMeasured reports whether the kernel vouches for the content of an object. If it says
+// something else, or nothing, the content tells.
+func isMeasured(f *File) bool {
+	got, err := verity.Measure(f.file)
+	return err == nil && got == f.id
 }
 
 // Size returns the size of an object in bytes, without opening it. The error wraps

@@ -27,20 +27,24 @@ func TestRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if got, err := io.ReadAll(f); string(got) != "text" || err != nil || f.Name() != s.file(id) {
-			t.Errorf("%s: got %q, %v", f.Name(), got, err)
+		if got, err := io.ReadAll(f); string(got) != "text" || err != nil || f.File().Name() != s.file(id) || f.Size() != 4 {
+			t.Errorf("%s of %d bytes: got %q, %v", f.File().Name(), f.Size(), got, err)
 		}
 		want := "object " + id.String() + ": is larger than 3 bytes"
 		if _, err := s.Read(id, 3); !corrupt.Is(err) || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
-		for _, find := range []func(verity.ID) (int64, error){s.Size, s.Verify, s.Remove} {
+		for _, find := range []func(verity.ID) (int64, error){s.Size, s.Verify, s.VerifyContent} {
 			if size, err := find(id); size != 4 || err != nil {
 				t.Errorf("size %d, %v", size, err)
 			}
 		}
+		if err := s.Remove(id); err != nil {
+			t.Error(err)
+		}
 		want = "object " + id.String() + ": no such file or directory"
-		for _, find := range []func(verity.ID) (int64, error){s.Size, s.Verify, s.Remove} {
+		remove := func(id verity.ID) (int64, error) { return 0, s.Remove(id) }
+		for _, find := range []func(verity.ID) (int64, error){s.Size, s.Verify, s.VerifyContent, remove} {
 			if _, err := find(id); !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
 			}
@@ -123,7 +127,7 @@ func TestListStrays(t *testing.T) {
 	os.MkdirAll(s.root.Name()+"/objects/zz", 0o755) // is not looked for
 	var got []string
 	for id, err := range s.List() {
-		if !id.IsZero() || err == nil {
+		if !id.IsZero() || !IsStray(err) {
 			t.Fatalf("%s, %v", id, err)
 		}
 		got = append(got, err.Error())
@@ -133,7 +137,7 @@ func TestListStrays(t *testing.T) {
 		want = append(want, "objects/00/"+name+" is no object")
 	}
 	slices.Sort(want)
-	if len(got) != 5 || !slices.Equal(slices.Sorted(slices.Values(got[:4])), want) || !strings.Contains(got[4], "not a directory") {
+	if len(got) != 5 || !slices.Equal(slices.Sorted(slices.Values(got[:4])), want) || got[4] != "objects/01 is no directory" {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for range s.List() {

@@ -22,9 +22,10 @@ func (s *Store) tempName() string { return s.in(tempPrefix + strings.ToLower(ran
 // temp is a file that has no final name yet. Where the file system can, it has no name
 // at all: being killed leaves nothing to clean.
 type temp struct {
-	store *Store
-	file  *os.File
-	name  string // relative to the root, "" for a file without a name
+	store  *Store
+	file   *os.File
+	name   string // relative to the root, "" for a file without a name
+	closed bool
 }
 
 // Temp returns a file without a name on the file system of the store, for what does not
@@ -153,9 +154,22 @@ func (t *temp) replace(name string) error {
 	return nil
 }
 
+// close closes the file. There are file systems that say only here that what was written
+// could not be stored.
+func (t *temp) close() error {
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	if err := t.file.Close(); err != nil {
+		return t.store.failWrite(err)
+	}
+	return nil
+}
+
 // discard closes the file, and removes it if it did not get a final name.
 func (t *temp) discard() error {
-	err := t.file.Close()
+	err := t.close()
 	if t.name != "" {
 		err = errors.Join(err, t.store.root.Remove(t.name))
 	}

@@ -200,3 +200,31 @@ func TestBusy(t *testing.T) {
 		t.Error("enabled on a file that is open for writing")
 	}
 }
+
+// TestFault14: an error of closing a file, by which some file systems say that they could
+// not store what was written, was passed over. A file that has a name already gets its final
+// one after it was closed.
+func TestFault14(t *testing.T) {
+	s := plain(t)
+	s.noTemp.Store(true)
+	s.noVerity.Store(true)
+	o, err := s.NewObject()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Write([]byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Close(int(o.temp.file.Fd())); err != nil { // the next close fails
+		t.Fatal(err)
+	}
+	id, _, err := o.Commit()
+	if !errors.Is(err, unix.EBADF) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.Size(id); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it has its name: %v", err)
+	}
+	o.Discard()
+	s.wantOnly(t)
+}

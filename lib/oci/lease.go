@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"cfs/lib/repo"
 	"errors"
 	"io/fs"
 	"path"
@@ -10,6 +9,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"cfs/lib/objects"
+	"cfs/lib/repo"
 )
 
 // leaseAge is how old a lease may be before it is made anew.
@@ -20,8 +22,11 @@ const leaseAge = time.Hour
 func Lease(r *repo.Repo, manifest digest.Digest, stream string) error {
 	ref := leaseOf(manifest) + "/" + stream
 	for old, err := range r.Refs(repo.Streams, leaseOf(manifest)) {
-		if err != nil || old.Name != ref {
+		if objects.IsStray(err) || err == nil && old.Name != ref {
 			continue
+		}
+		if err != nil {
+			return err
 		}
 		if time.Since(old.Made) < leaseAge {
 			return nil

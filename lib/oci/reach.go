@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -12,6 +13,8 @@ import (
 	"cfs/lib/splitstream"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
+
+	"golang.org/x/sys/unix"
 )
 
 // Reach is the set of objects that are reachable from the roots that were added.
@@ -28,6 +31,9 @@ type Reach struct {
 
 // NewReach returns an empty set of objects of r. warn is told what is missing and keeps
 // nothing from being found.
+//
+// An error of a method says that something could not be read to its end, and so that the
+// set is not complete.
 func NewReach(r *repo.Repo, warn func(error)) *Reach {
 	return &Reach{Objects: map[verity.ID]struct{}{}, warn: warn, repo: r, walked: map[verity.ID]struct{}{}}
 }
@@ -46,12 +52,19 @@ func (k *Reach) first(id verity.ID) bool {
 	return !again
 }
 
-// AddStream adds a stream and all that it refers to. An error says that this could
-// not be read to its end, and so that the set is not complete.
+// AddStream adds a stream and all that it refers to.
 func (k *Reach) AddStream(id verity.ID) error {
 	if !k.first(id) {
 		return nil
 	}
+	err := k.followStream(id)
+	if err != nil {
+		delete(k.walked, id) // to fail again, whoever else leads to it
+	}
+	return err
+}
+
+func (k *Reach) followStream(id verity.ID) error {
 	s, closer, err := OpenStream(k.repo, id)
 	if err != nil {
 		return err
@@ -78,10 +91,12 @@ func (k *Reach) AddStream(id verity.ID) error {
 // made from. One that is missing is made again by the next pull.
 func (k *Reach) keepImage(id verity.ID) error {
 	k.Objects[id] = struct{}{}
-	if _, err := k.repo.Objects.Size(id); errors.Is(err, fs.ErrNotExist) {
+	_, err := k.repo.Objects.Size(id)
+	if errors.Is(err, fs.ErrNotExist) {
 		k.warn(fmt.Errorf("EROFS image: %w", err))
+		return nil
 	}
-	return nil
+	return err
 }
 
 // follow adds what a stream of a kind that is not ours refers to: another stream, or
@@ -94,7 +109,11 @@ func (k *Reach) follow(id verity.ID) error {
 	}
 	defer f.Close()
 	var head [32]byte // the magic stands in the header, in one of two places
-	if n, _ := f.ReadAt(head[:], 0); bytes.Contains(head[:n], []byte("SplitStream")) {
+	n, err := f.ReadAt(head[:], 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if bytes.Contains(head[:n], []byte("SplitStream")) {
 		return k.AddStream(id)
 	}
 	return nil
@@ -105,6 +124,14 @@ func (k *Reach) AddImage(id verity.ID) error {
 	if !k.first(id) {
 		return nil
 	}
+	err := k.followImage(id)
+	if err != nil {
+		delete(k.walked, id)
+	}
+	return err
+}
+
+func (k *Reach) followImage(id verity.ID) error {
 	image, err := OpenEROFS(k.repo, id)
 	if err != nil {
 		return err
@@ -140,12 +167,10 @@ func (k *Reach) AddName(c repo.Category, name string) error {
 // repositories' images mean nothing here.
 func (k *Reach) AddMounted(names []string) error {
 	for _, name := range names {
-		if id, err := verity.ParseID(name); err == nil {
-			name = id.String()
-		} else if ref, err := k.repo.Ref(repo.Images, strings.TrimPrefix(name, "refs/")); err == nil {
-			name = ref
+		name, err := k.mountedName(name)
+		if err == nil {
+			err = k.AddName(repo.Images, name)
 		}
-		err := k.AddName(repo.Images, name)
 		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
 			continue
 		}
@@ -154,4 +179,18 @@ func (k *Reach) AddMounted(names []string) error {
 		}
 	}
 	return nil
+}
+
+// mountedName returns the first-level name of a mounted image: its digest, or where a ref
+// leads.
+func (k *Reach) mountedName(name string) (string, error) {
+	if id, err := verity.ParseID(name); err == nil {
+		return id.String(), nil
+	}
+	ref, err := k.repo.Ref(repo.Images, strings.TrimPrefix(name, "refs/"))
+	// No ref; or a folder of refs, or a name below that of a ref.
+	if errors.Is(err, fs.ErrNotExist) || corrupt.Is(err) || errors.Is(err, unix.ENOTDIR) {
+		return name, nil
+	}
+	return ref, err
 }

@@ -34,12 +34,7 @@ func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, err
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	s, err := splitstream.NewReader(f, st.Size())
+	s, err := splitstream.NewReader(f, f.Size())
 	if err == nil && s.Algorithm != r.Algorithm {
 		s.Close()
 		err = corrupt.Errorf("splitstream of %s in a repository of %s", s.Algorithm, r.Algorithm)
@@ -94,6 +89,9 @@ func readDocument(r *repo.Repo, id verity.ID, typ splitstream.ContentType) (*doc
 	object, _, err := s.Next()
 	if err == nil {
 		_, _, err = s.Next()
+	}
+	if err != nil && err != io.EOF && !corrupt.Is(err) {
+		return nil, fmt.Errorf("stream %s: %w", id, err)
 	}
 	if err != io.EOF || object.IsZero() || len(s.Objects) != 1 {
 		return nil, corrupt.Errorf("stream %s does not consist of one object", id)

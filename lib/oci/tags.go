@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/missing"
+	"cfs/lib/objects"
 	"cfs/lib/repo"
 )
 
@@ -70,23 +72,30 @@ func tagged(name, stream string) (digest.Digest, error) {
 }
 
 // Tags lists all tags by name. Those that lead nowhere are listed too; what is no
-// tag at all comes back as warnings.
-func Tags(r *repo.Repo) (tags []NamedManifest, warnings []error) {
-	for ref, err := range r.Refs(repo.Streams, tagFolder) {
-		if err != nil {
-			warnings = append(warnings, err)
+// tag at all comes back as strays. After an error, the first of those that there were, the
+// list is not complete.
+func Tags(r *repo.Repo) (tags []NamedManifest, strays []error, err error) {
+	for ref, refErr := range r.Refs(repo.Streams, tagFolder) {
+		if refErr != nil && !objects.IsStray(refErr) {
+			err = cmp.Or(err, refErr)
 			continue
 		}
 		name := unescaper.Replace(strings.TrimPrefix(ref.Name, tagFolder+"/"))
-		d, err := tagged(name, ref.Target)
-		if err != nil {
-			warnings = append(warnings, err)
-			continue
+		d := digest.Digest("")
+		if refErr == nil {
+			d, refErr = tagged(name, ref.Target)
 		}
-		tags = append(tags, NamedManifest{name, d})
+		switch {
+		case refErr == nil:
+			tags = append(tags, NamedManifest{name, d})
+		case ref.Odd != nil: // in the place of a folder of tags
+			err = cmp.Or(err, ref.Odd)
+		default:
+			strays = append(strays, refErr)
+		}
 	}
 	slices.SortFunc(tags, func(a, b NamedManifest) int { return strings.Compare(a.Tag, b.Tag) })
-	return tags, warnings
+	return tags, strays, err
 }
 
 // SetTag makes or moves a tag, durably. The manifest must be there.

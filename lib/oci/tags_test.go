@@ -56,8 +56,8 @@ func TestTags(t *testing.T) {
 		}
 	}
 	slices.SortFunc(want, func(x, y oci.NamedManifest) int { return strings.Compare(x.Tag, y.Tag) })
-	if got, warnings := oci.Tags(r); warnings != nil || !slices.Equal(got, want) {
-		t.Errorf("tags %v, warnings %v", got, warnings)
+	if got, strays, err := oci.Tags(r); strays != nil || err != nil || !slices.Equal(got, want) {
+		t.Errorf("tags %v, strays %v, %v", got, strays, err)
 	}
 	for range 2 { // once moved, then the same again
 		setTag(t, r, "latest", b)
@@ -75,8 +75,8 @@ func TestTags(t *testing.T) {
 			}
 		}
 	}
-	if got, warnings := oci.Tags(r); got != nil || warnings != nil {
-		t.Errorf("left are %v, %v", got, warnings)
+	if got, strays, err := oci.Tags(r); got != nil || strays != nil || err != nil {
+		t.Errorf("left are %v, %v, %v", got, strays, err)
 	}
 }
 
@@ -115,13 +115,13 @@ func TestOddTags(t *testing.T) {
 	repotest.Point(t, r, "streams/refs/oci/bad", "../../oci-manifest-sha256:12")
 	repotest.Stray(t, r, "streams/refs/oci/stray")
 
-	tags, warnings := oci.Tags(r)
+	tags, strays, err := oci.Tags(r)
 	want := []oci.NamedManifest{{"@digest", a}, {"a", a}, {"dangling", digest.FromString("none")}, {"host/name:1%", a}}
-	if !slices.Equal(tags, want) {
-		t.Errorf("tags %v, want %v", tags, want)
+	if err != nil || !slices.Equal(tags, want) {
+		t.Errorf("tags %v, %v, want %v", tags, err, want)
 	}
 	var texts []string
-	for _, w := range warnings {
+	for _, w := range strays {
 		texts = append(texts, w.Error())
 	}
 	repotest.WantLines(t, texts,
@@ -151,8 +151,8 @@ func TestOddTags(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if tags, _ := oci.Tags(r); !slices.Equal(tags, []oci.NamedManifest{{"a", a}}) {
-		t.Errorf("left are %v", tags)
+	if tags, _, err := oci.Tags(r); err != nil || !slices.Equal(tags, []oci.NamedManifest{{"a", a}}) {
+		t.Errorf("left are %v, %v", tags, err)
 	}
 	setTag(t, r, "host/name", a)
 	if _, err := os.Lstat(r.Path + "/streams/refs/oci/host%2Fname"); err != nil {

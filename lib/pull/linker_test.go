@@ -201,8 +201,8 @@ func TestLinkRefuses(t *testing.T) {
 			t.Errorf("%v, which is not %s; %q", err, v.kind, got)
 		}
 	}
-	if tags, _ := oci.Tags(r); len(tags) > 0 {
-		t.Errorf("tags: %v", tags)
+	if tags, _, err := oci.Tags(r); len(tags) > 0 || err != nil {
+		t.Errorf("tags: %v, %v", tags, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/objects"
 	"cfs/lib/verity"
 )
 
@@ -56,6 +57,16 @@ func (r *Repo) Lookup(c Category, name string) (verity.ID, error) {
 		return verity.ID{}, corrupt.Errorf("%s/%s: %q is no object of the repository", c, name, target)
 	}
 	return id, nil
+}
+
+// Dangles reports whether a first-level name is missing, or the object that it stands for.
+// If that cannot be told it does not.
+func (r *Repo) Dangles(c Category, name string) bool {
+	id, err := r.Lookup(c, name)
+	if err == nil {
+		_, err = r.Objects.Size(id)
+	}
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // cause strips the path that a file error names, where the caller names it.
@@ -118,7 +129,8 @@ func (r *Repo) SyncNames(c Category, dirs ...string) error {
 	return nil
 }
 
-// Names lists the first-level names of a category in byte order, "refs" left out.
+// Names lists the first-level names of a category in byte order, "refs" left out. After an
+// error the list is not complete.
 func (r *Repo) Names(c Category) ([]string, error) {
 	list, err := r.entries(string(c))
 	if err != nil {
@@ -140,23 +152,45 @@ func refPath(c Category, ref string) string { return string(c) + "/refs/" + ref 
 // SetRef makes or moves a ref, "a/b/c", to a first-level name. It is durable after
 // SyncNames of "refs/a/b".
 func (r *Repo) SetRef(c Category, ref, name string) error {
-	if slices.ContainsFunc(strings.Split(ref, "/"), func(s string) bool { return s != "refs" && !validName(s) }) {
+	if !validRef(ref) {
 		return fmt.Errorf("%s/refs/%s is no possible name", c, ref)
 	}
-	return r.setLink(refPath(c, ref), strings.Repeat("../", strings.Count(ref, "/")+1)+name)
+	return r.setLink(refPath(c, ref), refTarget(ref, name))
+}
+
+// refTarget returns what the link says that a ref to a first-level name is.
+func refTarget(ref, name string) string {
+	return strings.Repeat("../", strings.Count(ref, "/")+1) + name
+}
+
+// validRef tells names that can stand below refs/.
+func validRef(ref string) bool {
+	return !slices.ContainsFunc(strings.Split(ref, "/"), func(s string) bool { return s != "refs" && !validName(s) })
 }
 
 // Ref returns the first-level name that a ref stands for. The error wraps
-// fs.ErrNotExist if there is no such ref.
+// fs.ErrNotExist if there is no such ref, and is marked as corrupt if there is a folder, or
+// the like, of that name.
 func (r *Repo) Ref(c Category, ref string) (string, error) {
-	target, err := r.root.Readlink(refPath(c, ref))
+	target, err := r.readRefLink(c, ref)
+	if err != nil {
+		return "", err
+	}
+	return path.Base(target), nil
+}
+
+func (r *Repo) readRefLink(c Category, ref string) (target string, err error) {
+	if !validRef(ref) {
+		return "", fmt.Errorf("%s: %w", refPath(c, ref), fs.ErrNotExist)
+	}
+	target, err = r.root.Readlink(refPath(c, ref))
 	if errors.Is(err, unix.EINVAL) {
 		return "", corrupt.Errorf("%s is no symbolic link", refPath(c, ref))
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", refPath(c, ref), cause(err))
 	}
-	return path.Base(target), nil
+	return target, nil
 }
 
 // RemoveRef removes a ref; fs.ErrNotExist if there is none.
@@ -198,31 +232,43 @@ type Ref struct {
 	Name   string // below refs/, "a/b/c"
 	Target string // the first-level name, the last component of what the link says
 	Made   time.Time
+
+	// Odd says that nobody makes refs of such links, as this one does not lead to the first
+	// level: it may stand in the place of a folder of refs, which is not followed. Else it
+	// is nil.
+	Odd error
 }
 
-// Refs gives all refs of a category below a folder, "" for all, in byte order of
-// each level. What is neither link nor directory comes as an error that tells its
-// path.
+// Refs yields all refs of a category below a folder, "" for all, in byte order of each
+// level. What is neither link nor directory comes as an objects.Stray. After any other
+// error the list is not complete. A ref that is removed meanwhile may be missing.
 func (r *Repo) Refs(c Category, folder string) iter.Seq2[Ref, error] {
 	return func(yield func(Ref, error) bool) { r.walkRefs(c, folder, yield) }
 }
 
 func (r *Repo) walkRefs(c Category, folder string, yield func(Ref, error) bool) bool {
-	list, err := r.entries(refPath(c, folder))
+	list, err := r.entries(path.Join(string(c), "refs", folder))
 	if err != nil {
 		return yield(Ref{}, err)
 	}
 	slices.SortFunc(list, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, e := range list {
 		name := path.Join(folder, e.Name())
-		var next bool
+		next := true
 		switch e.Type() {
 		case fs.ModeDir:
 			next = r.walkRefs(c, name, yield)
 		case fs.ModeSymlink:
-			next = yield(r.readRef(c, name, e))
+			ref, err := r.readRef(c, name)
+			if errors.Is(err, fs.ErrNotExist) {
+				if !r.isThere(refPath(c, name)) {
+					continue // removed since the folder was listed
+				}
+				ref, err = r.readRef(c, name)
+			}
+			next = yield(ref, err)
 		default:
-			next = yield(Ref{}, fmt.Errorf("%s is neither a symbolic link nor a directory", refPath(c, name)))
+			next = yield(Ref{}, &objects.Stray{Path: refPath(c, name), Is: "is neither a symbolic link nor a directory"})
 		}
 		if !next {
 			return false
@@ -231,16 +277,27 @@ func (r *Repo) walkRefs(c Category, folder string, yield func(Ref, error) bool) 
 	return true
 }
 
-func (r *Repo) readRef(c Category, name string, e os.DirEntry) (Ref, error) {
-	target, err := r.Ref(c, name)
+// isThere reports whether something has a name, or whether there is an error that says
+// neither.
+func (r *Repo) isThere(name string) bool {
+	_, err := r.root.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (r *Repo) readRef(c Category, name string) (Ref, error) {
+	target, err := r.readRefLink(c, name)
 	if err != nil {
 		return Ref{}, err
 	}
-	st, err := e.Info()
+	st, err := r.root.Lstat(refPath(c, name))
 	if err != nil {
 		return Ref{}, err
 	}
-	return Ref{Name: name, Target: target, Made: st.ModTime()}, nil
+	ref := Ref{Name: name, Target: path.Base(target), Made: st.ModTime()}
+	if target != refTarget(name, ref.Target) {
+		ref.Odd = fmt.Errorf("%s is a link to %q, which is no name of the repository", refPath(c, name), target)
+	}
+	return ref, nil
 }
 
 // Leftovers gives the paths of links and objects that were being made when their

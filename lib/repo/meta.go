@@ -169,17 +169,20 @@ func (r *Repo) guess() error {
 	}
 	defer list.Close()
 	for id, err := range list.List() {
+		if objects.IsStray(err) {
+			continue // which tells nothing
+		}
 		if err != nil {
-			continue // a stray file tells nothing
+			return err
 		}
 		f, err := list.Open(id)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		r.Algorithm, r.Formats = id.Algorithm(), []variant.Format{variant.V2}
+		r.Algorithm, r.Formats, r.NoMeta = id.Algorithm(), []variant.Format{variant.V2}, true
 		r.readOnly = fmt.Errorf("it has no %s, as before there was one: it is only read", metaName)
-		return r.probe(f, nil)
+		return r.probe(f.File(), nil)
 	}
 	return fmt.Errorf("no composefs repository: %s: %w", metaName, fs.ErrNotExist)
 }

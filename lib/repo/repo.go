@@ -30,6 +30,7 @@ type Repo struct {
 	Algorithm verity.Algorithm
 	Formats   []variant.Format // that each EROFS image is kept in, the default first
 	Secure    bool             // each object has fs-verity, and is measured when it is opened
+	NoMeta    bool             // it has no meta.json, as before there was one, and is only read
 	Objects   *objects.Store
 	Warn      func(error) // told what is odd, but can be read; may be nil
 

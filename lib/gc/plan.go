@@ -1,0 +1,100 @@
+package gc
+
+import (
+	"errors"
+	"io/fs"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/objects"
+	"cfs/lib/repo"
+	"cfs/lib/verity"
+)
+
+// plan is what a collection is going to remove. It is made before anything is removed, and
+// making it reads all that a collection reads: an error stops it in time.
+type plan struct {
+	links     map[repo.Category][]link // refs, then names
+	objects   []garbage
+	leftovers []string
+}
+
+// garbage is an object that nothing reaches.
+type garbage struct {
+	id   verity.ID
+	size int64
+}
+
+// makePlan looks for what the roots do not reach.
+func (c *Collector) makePlan() (p plan, err error) {
+	if err := c.findGarbage(&p); err != nil {
+		return p, err
+	}
+	if c.roots == 0 && len(p.objects) > 0 && !c.AllowEmpty {
+		return p, ErrNoRoots
+	}
+	freed := make(map[verity.ID]bool, len(p.objects))
+	for _, g := range p.objects {
+		freed[g.id] = true
+	}
+	p.links = make(map[repo.Category][]link)
+	for _, category := range categories {
+		if p.links[category], err = c.findLinks(category, freed); err != nil {
+			return p, err
+		}
+	}
+	p.leftovers, err = c.Repo.Leftovers()
+	return p, err
+}
+
+func (c *Collector) findGarbage(p *plan) error {
+	for id, err := range c.Repo.Objects.List() {
+		switch {
+		case objects.IsStray(err):
+			c.Warn(err)
+			continue
+		case err != nil:
+			return err
+		case c.reach.Has(id):
+			continue
+		}
+		size, err := c.Repo.Objects.Size(id)
+		if err != nil {
+			return err
+		}
+		p.objects = append(p.objects, garbage{id, size})
+	}
+	return nil
+}
+
+// findLinks returns the refs that are to go, and the names of objects that go or are
+// missing.
+func (c *Collector) findLinks(category repo.Category, freed map[verity.ID]bool) ([]link, error) {
+	var gone []link
+	for _, l := range c.drop {
+		if l.category == category {
+			gone = append(gone, l)
+		}
+	}
+	names, err := c.Repo.Names(category)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		id, err := c.Repo.Lookup(category, name)
+		if corrupt.Is(err) { // no name of an object
+			c.Warn(err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		_, err = c.Repo.Objects.Size(id)
+		switch {
+		case freed[id], errors.Is(err, fs.ErrNotExist):
+			gone = append(gone, link{category, false, name})
+		case err != nil:
+			return nil, err
+		}
+	}
+	return gone, nil
+}
