@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
+
+	"cfs/lib/oci"
 	"cfs/lib/pull"
+	"cfs/lib/record"
 	"cfs/lib/tool"
 )
 
@@ -10,6 +14,13 @@ import (
 func (o *options) filter() error {
 	l := &pull.Linker{Open: o.OpenToWrite, Lock: o.Lock(true), Name: o.tagOf, Out: o.Records()}
 	defer l.Close()
+	handle := func(rec record.Record) error {
+		err := l.Handle(rec)
+		if errors.Is(err, oci.ErrIncomplete) {
+			err = tool.Hint(err, "cfs-gc check --repair drops the layer; then pull again")
+		}
+		return err
+	}
 	finish := func() error {
 		partial, err := l.Finish()
 		if err == nil && partial != 0 {
@@ -17,5 +28,5 @@ func (o *options) filter() error {
 		}
 		return err
 	}
-	return o.Filter(l.Out, tool.Stage{Start: o.check, Handle: l.Handle, Finish: finish, Product: true})
+	return o.Filter(l.Out, tool.Stage{Start: o.check, Handle: handle, Finish: finish, Product: true})
 }

@@ -56,7 +56,8 @@ func (l *Link) IsContainer() bool { return manifest.IsImageConfig(l.Manifest.Con
 // Write writes the config and then the manifest of an image, each with its
 // references and durable before the next begins, and returns the image. References
 // to EROFS images that the config had and that l does not replace stay. What is
-// there and says the same is left alone. The caller holds LockStreams.
+// there and says the same is left alone. The error is ErrIncomplete if a layer that the image
+// does not hold yet is not whole. The caller holds LockStreams.
 func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	layers, err := l.layers(r)
 	if err != nil {
@@ -65,6 +66,9 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	old, err := current(r, configName(l.Manifest.Config.Digest), splitstream.Config)
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
+	}
+	if err := l.checkFresh(r, layers, old); err != nil {
+		return nil, err
 	}
 	if err := l.checkImages(r, layers, old); err != nil {
 		return nil, err
@@ -77,6 +81,19 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 		return nil, fmt.Errorf("manifest %s: %w", l.Digest, err)
 	}
 	return OpenImage(r, l.Digest)
+}
+
+// checkFresh checks that those layers are whole which the image does not hold yet. Whether
+// what it does hold still is, a check of the repository tells. old is its config.
+func (l *Link) checkFresh(r *repo.Repo, layers []splitstream.Ref, old *document) (err error) {
+	if !l.IsContainer() { // its config refers to no layers
+		if old, err = current(r, ManifestName(l.Digest), splitstream.Manifest); err != nil {
+			return fmt.Errorf("manifest %s: %w", l.Digest, err)
+		}
+	}
+	return checkWhole(r, slices.DeleteFunc(slices.Clone(layers), func(ref splitstream.Ref) bool {
+		return old.hasRefs([]splitstream.Ref{ref})
+	}))
 }
 
 func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstream.Ref) error {
@@ -178,16 +195,10 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document
 	if len(fresh) == 0 {
 		return nil
 	}
-	var objects []verity.ID
-	for _, ref := range layers {
-		s, closer, err := OpenStream(r, ref.ID)
-		if err != nil {
-			return err
-		}
-		objects = slices.Concat(objects, s.Objects)
-		closer.Close()
+	objects, err := objectsOf(r, layers)
+	if err != nil {
+		return err
 	}
-	slices.SortFunc(objects, verity.ID.Compare)
 	for _, id := range fresh {
 		if err := checkImage(r, id, objects); err != nil {
 			return err
