@@ -65,8 +65,7 @@ func (o *options) findStored(layers []pull.Layer) error {
 	if err != nil {
 		return err
 	}
-	pull.FindStored(r, layers)
-	return r.Close()
+	return errors.Join(pull.FindStored(r, layers), r.Close())
 }
 
 // openSpool opens the spool if blobs have to be put there.
@@ -92,7 +91,11 @@ func (o *options) plan(ctx context.Context, f *pull.Fetcher, layers []pull.Layer
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(dir); err == nil {
+	switch _, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
 		if err := o.openSpool(ctx, f); err != nil {
 			return err
 		}

@@ -29,7 +29,11 @@ func (c *Container) Search(expected verity.ID, known map[string]verity.ID) (vari
 		return variant.Variant{}, nil, &HashError{expected, c.repo.Algorithm}
 	}
 	for _, mode := range variant.XattrModes() {
-		if format, ok := c.has(expected, mode, known); ok {
+		format, ok, err := c.has(expected, mode, known)
+		if err != nil {
+			return variant.Variant{}, nil, err
+		}
+		if ok {
 			return variant.Variant{Boot: true, Format: format, Xattrs: mode}, nil, nil
 		}
 		x, err := c.searchFormats(expected, mode)
@@ -51,16 +55,20 @@ func Found(id verity.ID, v variant.Variant) string {
 
 // has reports whether the expected image is a known one of an xattr mode, and returns its
 // format. One that is lost or damaged is not: it may be made again.
-func (c *Container) has(expected verity.ID, mode variant.XattrMode, known map[string]verity.ID) (variant.Format, bool) {
+func (c *Container) has(expected verity.ID, mode variant.XattrMode, known map[string]verity.ID) (f variant.Format, ok bool, err error) {
 	for _, format := range []variant.Format{variant.V1, variant.V2} {
 		if known[variant.Variant{Boot: true, Format: format, Xattrs: mode}.Key()] != expected {
 			continue
 		}
-		if image, err := oci.OpenEROFS(c.repo, expected); err == nil {
-			return image.Format(), true
+		image, err := oci.OpenEROFS(c.repo, expected)
+		switch {
+		case err == nil:
+			return image.Format(), true, nil
+		case !corrupt.OrMissing(err):
+			return 0, false, err
 		}
 	}
-	return 0, false
+	return 0, false, nil
 }
 
 // searchFormats returns the recipe by which the boot variant of an xattr mode has the

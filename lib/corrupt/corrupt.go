@@ -22,8 +22,8 @@
 //     is handed on by fmt.Errorf. Where a decoder stands between the reader and the judge, a
 //     Source tells the two kinds apart. As a last guard, Errorf does not mark an error that
 //     wraps one of the machine.
-//   - Where something is missing or corrupt, it may be made anew, or looked for elsewhere. On any
-//     other error the function fails: it has learnt nothing.
+//   - Where something is missing or corrupt (OrMissing), it may be made anew, or looked for
+//     elsewhere. On any other error the function fails: it has learnt nothing.
 //   - A check (package fsck) takes the first three for damage (IsDamage), which repair removes. On
 //     the fourth it ends, and nothing is repaired.
 //   - A collection (package gc) removes nothing unless it could read everything: an unreadable
@@ -99,11 +99,13 @@ func (e *unreadable) Error() string { return e.err.Error() }
 // Unwrap returns the error of the read.
 func (e *unreadable) Unwrap() error { return e.err }
 
+// OrMissing reports whether err says that data is corrupt or missing: it may be made anew,
+// or looked for elsewhere.
+func OrMissing(err error) bool { return Is(err) || errors.Is(err, fs.ErrNotExist) }
+
 // IsDamage reports whether err says that data is corrupt, missing or unreadable. Any other
 // error says that nobody can tell.
-func IsDamage(err error) bool {
-	return Is(err) || IsUnreadable(err) || errors.Is(err, fs.ErrNotExist)
-}
+func IsDamage(err error) bool { return OrMissing(err) || IsUnreadable(err) }
 
 // UnexpectedEOF returns io.ErrUnexpectedEOF for io.EOF, and any other err as it is. It is
 // for where a format or a size promises more input. The result is not marked as corrupt:

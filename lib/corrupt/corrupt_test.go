@@ -54,12 +54,12 @@ func TestDamage(t *testing.T) {
 		t.Errorf("unreadable: %v", unreadable)
 	}
 	for _, err := range []error{Errorf("digest"), syscall.ENOENT, fs.ErrNotExist, unreadable} {
-		if !IsDamage(fmt.Errorf("layer: %w", err)) {
-			t.Errorf("%v is no damage", err)
+		if !IsDamage(fmt.Errorf("layer: %w", err)) || OrMissing(err) == IsUnreadable(err) {
+			t.Errorf("%v is no damage, or of another kind", err)
 		}
 	}
 	for _, err := range []error{nil, syscall.EIO, syscall.EMFILE, errors.New("odd"), io.ErrUnexpectedEOF} {
-		if IsDamage(err) || IsUnreadable(err) {
+		if IsDamage(err) || IsUnreadable(err) || OrMissing(err) {
 			t.Errorf("%v is damage", err)
 		}
 	}

@@ -108,7 +108,7 @@ func (c *Collector) run() (Result, error) {
 // tellOdd has the repository warn of tagged images that not all tools read alike. That one
 // cannot be opened hinders no collection.
 func (c *Collector) tellOdd() {
-	tags, _ := oci.Tags(c.Repo)
+	tags, _, _ := oci.Tags(c.Repo)
 	for _, t := range tags {
 		_, _ = oci.OpenImage(c.Repo, t.Manifest)
 	}

@@ -127,8 +127,11 @@ func findDigest(r *repo.Repo, operand, full string) (Found, error) {
 	d := ociDigest(full)
 	image, err := oci.OpenImage(r, d)
 	if isAbsent(err) {
-		if _, lookup := r.Lookup(repo.Streams, oci.ManifestName(d)); isAbsent(lookup) {
+		switch _, lookup := r.Lookup(repo.Streams, oci.ManifestName(d)); {
+		case isAbsent(lookup):
 			image, err = findByConfig(r, d)
+		case lookup != nil:
+			err = lookup
 		} // else something that it needs is missing, not the manifest
 	}
 	return Found{Operand: operand, Image: image}, err

@@ -85,7 +85,7 @@ func streamDigests(r *repo.Repo) func(func(full, kind string)) error {
 				yield(key.String(), string(kind))
 			}
 			id, err := r.Lookup(repo.Streams, name)
-			if err != nil && !isAbsent(err) && !corrupt.Is(err) { // a stray file is no stream
+			if err != nil && !corrupt.OrMissing(err) { // a stray file is no stream
 				return err
 			}
 			yield(id.String(), "stream")

@@ -261,8 +261,9 @@ func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, old *document
 	return replace(r, name, splitstream.Config, l.ConfigJSON, refs, old)
 }
 
-// current reads the document that has a name now, nil if none has. One that is
-// damaged is as good as none: it is written anew.
+// current reads the document that has a name now, nil if none has. One that is corrupt, or
+// has lost its JSON, is as good as none: it is written anew. One that cannot be read may be
+// whole, and have references: that is an error.
 func current(r *repo.Repo, name string, typ splitstream.ContentType) (*document, error) {
 	id, err := r.Lookup(repo.Streams, name)
 	if err == nil {
@@ -271,7 +272,7 @@ func current(r *repo.Repo, name string, typ splitstream.ContentType) (*document,
 			return doc, nil
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) || corrupt.Is(err) {
+	if corrupt.OrMissing(err) {
 		return nil, nil
 	}
 	return nil, err

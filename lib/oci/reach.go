@@ -189,7 +189,7 @@ func (k *Reach) mountedName(name string) (string, error) {
 	}
 	ref, err := k.repo.Ref(repo.Images, strings.TrimPrefix(name, "refs/"))
 	// No ref; or a folder of refs, or a name below that of a ref.
-	if errors.Is(err, fs.ErrNotExist) || corrupt.Is(err) || errors.Is(err, unix.ENOTDIR) {
+	if corrupt.OrMissing(err) || errors.Is(err, unix.ENOTDIR) {
 		return name, nil
 	}
 	return ref, err

@@ -56,7 +56,7 @@ func refOf(r *repo.Repo, name string) (string, error) {
 	switch {
 	case err == nil:
 		return inFolder, nil
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || corrupt.Is(err): // it is a folder, or below a tag
+	case corrupt.OrMissing(err) || errors.Is(err, unix.ENOTDIR): // it is a folder, or below a tag
 		return ref, nil
 	}
 	return "", fmt.Errorf("tag %q: %w", name, err)

@@ -87,8 +87,8 @@ func unlessGone(text []byte, err error) ([]byte, error) {
 func (b Blob) readFile(linked func() ([]byte, error)) ([]byte, error) {
 	text, err := readFile(b.Path, b.Digest)
 	if temporary.Is(err) {
-		if text, err := linked(); err == nil {
-			return text, nil
+		if text, err := linked(); !errors.Is(err, fs.ErrNotExist) {
+			return text, err
 		}
 	}
 	return text, err

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/progress"
 	"cfs/lib/record"
@@ -31,14 +32,20 @@ type Fetcher struct {
 }
 
 // FindStored notes in layers the streams of those that the repository has. They are
-// claims: a stream that is used later is looked up again.
-func FindStored(r *repo.Repo, layers []Layer) {
+// claims: a stream that is used later is looked up again. One that is damaged it does not
+// have; an error says that this could not be found out.
+func FindStored(r *repo.Repo, layers []Layer) error {
 	for i := range layers {
 		l := &layers[i]
-		if id, err := oci.Stored(r, l.Key(), !l.Artifact); err == nil {
+		id, err := oci.Stored(r, l.Key(), !l.Artifact)
+		switch {
+		case err == nil:
 			l.Stream = id
+		case !corrupt.OrMissing(err):
+			return fmt.Errorf("layer %s: %w", l.Key(), err)
 		}
 	}
+	return nil
 }
 
 // Run writes the record of each blob as soon as it is there, the manifest's last. layers

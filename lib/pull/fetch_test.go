@@ -124,7 +124,9 @@ func TestFetchStored(t *testing.T) {
 	newFetching(t, name, dir).records(t)
 	for _, keep := range []bool{true, false} {
 		f := newFetching(t, name, dir)
-		pull.FindStored(r, f.layers)
+		if err := pull.FindStored(r, f.layers); err != nil {
+			t.Fatal(err)
+		}
 		f.Keep = keep
 		lines := f.records(t)
 		want := fmt.Sprintf("layer %s diff-id=%s media-type=%s size=2048 for=%s stream=%s", s.layers[0].Digest, s.layers[0].Digest, s.layers[0].MediaType, s.manifest.Digest, stream)
@@ -147,7 +149,9 @@ func TestFetchWithoutLayers(t *testing.T) {
 	s, dir := newSample(t, a), t.TempDir()
 	f := newFetching(t, s.archive(t), dir)
 	f.Keep = true
-	pull.FindStored(repoWith(t, a), f.layers)
+	if err := pull.FindStored(repoWith(t, a), f.layers); err != nil {
+		t.Fatal(err)
+	}
 	f.records(t)
 	if index, err := os.ReadFile(dir + "/index.json"); err != nil || strings.Contains(string(index), s.manifest.Digest.String()) {
 		t.Errorf("%s, %v", index, err)

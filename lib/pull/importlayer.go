@@ -60,7 +60,7 @@ func (i *Importer) present(l Layer) (stored, error) {
 	case err == nil:
 		i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: orNone(l.Digest.String()), Message: "present"})
 		return stored{Layer: l, stream: id}, nil
-	case !errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err):
+	case !corrupt.OrMissing(err):
 		return stored{}, err
 	case !l.Stream.IsZero():
 		return stored{}, temporary.Errorf("stream %s of %s is gone from the repository", l.Stream, l.Key())

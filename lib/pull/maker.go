@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"cfs/lib/build"
+	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -180,7 +181,11 @@ func (m *Maker) makeBoot(c *build.Container, link *oci.Link) ([]ErofsImage, erro
 
 // makeExpected stores the boot image that has the expected digest.
 func (m *Maker) makeExpected(c *build.Container, link *oci.Link) ([]ErofsImage, error) {
-	v, recipe, err := c.Search(m.Boot.Expected, m.known(link))
+	known, err := m.known(link)
+	if err != nil {
+		return nil, err
+	}
+	v, recipe, err := c.Search(m.Boot.Expected, known)
 	if err != nil {
 		return nil, err
 	}
@@ -195,16 +200,18 @@ func (m *Maker) makeExpected(c *build.Container, link *oci.Link) ([]ErofsImage, 
 
 // known returns the EROFS images that the image has already: those of its records, and
 // those that its config refers to.
-func (m *Maker) known(link *oci.Link) map[string]verity.ID {
+func (m *Maker) known(link *oci.Link) (map[string]verity.ID, error) {
 	images := map[string]verity.ID{}
-	// An image that is not there, or damaged, has none to offer.
-	if stored, err := oci.OpenImage(m.repo, link.Digest); err == nil {
+	switch stored, err := oci.OpenImage(m.repo, link.Digest); {
+	case err == nil:
 		images = stored.Config.Images
+	case !corrupt.OrMissing(err): // such an image has none to offer
+		return nil, err
 	}
 	for v, id := range link.Images {
 		images[v.Key()] = id
 	}
-	return images
+	return images, nil
 }
 
 // miss prints why the boot images could not be made, and returns the record of it: that

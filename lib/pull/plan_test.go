@@ -15,7 +15,9 @@ func TestPlan(t *testing.T) {
 	a, b, c := tarOf(t, "a", "aaa"), tarOf(t, "b", "bbb"), tarOf(t, "c", "ccc")
 	s, dir := newSample(t, a, b, c), t.TempDir()
 	f := newFetching(t, s.archive(t), dir)
-	pull.FindStored(repoWith(t, a), f.layers)
+	if err := pull.FindStored(repoWith(t, a), f.layers); err != nil {
+		t.Fatal(err)
+	}
 	path, err := f.Spool.Path(s.layers[1])
 	must(t, err)
 	must(t, os.MkdirAll(dir+"/blobs/sha256", 0o755))

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -82,8 +83,11 @@ func tlsFor(sys *types.SystemContext, host string, insecure bool) (*tls.Config, 
 	}
 	for _, dir := range certDirs() {
 		dir = filepath.Join(dir, host)
-		if _, err := os.Stat(dir); err == nil {
+		switch _, err := os.Stat(dir); {
+		case err == nil:
 			return c, tlsclientconfig.SetupCertificates(dir, c)
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission): // which podman passes over
+			return nil, err
 		}
 	}
 	return c, nil

@@ -22,8 +22,11 @@ type New struct {
 // check. Without Insecure it fails, leaving nothing, where the file system has no
 // fs-verity.
 func Init(path string, n New) error {
-	if _, err := os.Lstat(path + "/" + metaName); err == nil {
+	switch _, err := os.Lstat(path + "/" + metaName); {
+	case err == nil:
 		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("init repository: %w", err)
 	}
 	made, err := makeDir(path)
 	if err != nil {

@@ -2,8 +2,10 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -51,10 +53,12 @@ func (s dir) Path(d v1.Descriptor) (string, error) {
 	if !manifest.IsManifest(d.MediaType) {
 		return path, nil
 	}
-	if beside := path + "." + dirManifest; exists(beside) {
-		return beside, nil
+	beside := path + "." + dirManifest
+	_, err := os.Stat(beside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return filepath.Join(s.path, dirManifest), nil
 	}
-	return filepath.Join(s.path, dirManifest), nil
+	return beside, err
 }
 
 func (s dir) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {
@@ -66,11 +70,6 @@ func (s dir) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadClos
 }
 
 func (dir) Close() error { return nil }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // readFile reads a file of JSON.
 func readFile(path string) ([]byte, error) {

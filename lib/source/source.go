@@ -5,11 +5,13 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -117,8 +119,8 @@ func readOnce(ctx context.Context, s Source, d v1.Descriptor) ([]byte, error) {
 func splitRef(where string, exists func(path string) error) (path, ref string, err error) {
 	path, ref = splitLast(where)
 	err = exists(path)
-	if err == nil {
-		return path, ref, nil
+	if err == nil || !corrupt.IsDamage(err) && !errors.Is(err, unix.ENOTDIR) {
+		return path, ref, err
 	}
 	if first, rest, ok := strings.Cut(where, ":"); ok && exists(first) == nil {
 		return first, rest, nil

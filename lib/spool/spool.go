@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
+	"cfs/lib/corrupt"
 	"cfs/lib/flock"
 	"cfs/lib/manifest"
 )
@@ -162,27 +163,35 @@ func (s *Spool) kept() (map[digest.Digest]bool, error) {
 	}
 	kept := make(map[digest.Digest]bool)
 	for _, d := range index.Manifests {
-		s.mark(kept, d)
+		if err := s.mark(kept, d); err != nil {
+			return nil, err
+		}
 	}
 	return kept, nil
 }
 
 // mark marks a manifest or an index, and what it leads to as far as that is there.
-func (s *Spool) mark(kept map[digest.Digest]bool, d v1.Descriptor) {
+func (s *Spool) mark(kept map[digest.Digest]bool, d v1.Descriptor) error {
 	if kept[d.Digest] {
-		return
+		return nil
 	}
 	kept[d.Digest] = true
 	if !manifest.IsManifest(d.MediaType) {
-		return
+		return nil
 	}
 	text, err := s.layout.ReadAll(d)
+	if corrupt.IsDamage(err) {
+		return nil // it is not there, or no concern of ours
+	}
 	if err != nil {
-		return // it is not there, or no concern of ours
+		return err
 	}
 	for _, d := range manifest.References(text) {
-		s.mark(kept, d)
+		if err := s.mark(kept, d); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // Keep lists a manifest in index.json under a name, in place of what had it.

@@ -183,6 +183,31 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestKeptUnread: what a manifest that cannot be read this time leads to nobody knows, and
+// so nothing goes.
+func TestKeptUnread(t *testing.T) {
+	s := open(t, t.TempDir())
+	manifest, layer := describe([]byte("{}")), describe(content)
+	manifest.MediaType = v1.MediaTypeImageManifest
+	if err := s.Keep(t.Context(), manifest, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if s.Kept(layer) {
+		t.Error("it is kept by a manifest that is missing")
+	}
+	path, err := s.Path(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A link to itself is refused, as a disk may refuse a file.
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Symlink(path, path)); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Kept(layer) {
+		t.Error("it is not kept")
+	}
+}
+
 // TestDrop: what is not needed goes, but for what is kept and what somebody is at.
 func TestDrop(t *testing.T) {
 	s, d := open(t, t.TempDir()), describe(content)
