@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -39,6 +40,11 @@ func turn(args []string) {
 		fail("trap", err)
 	}
 	filter := makeFilter(unix.SECCOMP_RET_USER_NOTIF)
+	if kinds := os.Getenv(mainEnv); kinds != "1" {
+		if filter, err = filterOf(kinds, unix.SECCOMP_RET_USER_NOTIF); err != nil {
+			fail("trap", err)
+		}
+	}
 	listener, err := install(filter, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 	if err != nil {
 		fail("seccomp", err)
@@ -70,17 +76,32 @@ const (
 	offsetArgs = 16
 )
 
-// makeFilter says what happens to the calls that a call can be.
+func load(offset uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
+}
+
+func jump(how uint16, k uint32, yes, no uint8) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | how | unix.BPF_K, K: k, Jt: yes, Jf: no}
+}
+
+func end(action uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: action}
+}
+
+// filterOf says what happens to the calls of some kinds, numbers with commas between them.
+func filterOf(kinds string, what uint32) (prog []unix.SockFilter, err error) {
+	for _, kind := range strings.Split(kinds, ",") {
+		nr, err := strconv.ParseUint(kind, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		prog = append(prog, load(offsetNr), jump(unix.BPF_JEQ, uint32(nr), 0, 1), end(what))
+	}
+	return append(prog, end(unix.SECCOMP_RET_ALLOW)), nil
+}
+
+// makeFilter says what happens to the calls that a call can be if a test does not choose.
 func makeFilter(what uint32) []unix.SockFilter {
-	load := func(offset uint32) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
-	}
-	jump := func(how uint16, k uint32, yes, no uint8) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_JMP | how | unix.BPF_K, K: k, Jt: yes, Jf: no}
-	}
-	end := func(action uint32) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: action}
-	}
 	var prog []unix.SockFilter
 	for _, nr := range []uint32{
 		unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT, unix.SYS_MKDIRAT,

@@ -1,6 +1,6 @@
 // Package trap runs shell code in which the tools are stopped before each system call by
-// which they change something. There a test kills them, or lets the call fail. It needs
-// no privilege: the calls come by seccomp_unotify(2).
+// which they change something, or before all calls of certain kinds. There a test kills
+// them, or lets the call fail. It needs no privilege: the calls come by seccomp_unotify(2).
 package trap
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -17,13 +18,16 @@ import (
 	"cfs/cmd/cmdtest"
 )
 
-// Call is a system call that a tool is about to do: one that makes, names or removes a
-// file, makes one durable, or writes a record.
+// Call is a system call that a tool is about to do. If a test does not choose, it is one
+// that makes, names or removes a file, makes one durable, or writes a record.
 type Call struct {
 	Tool    string // by name
 	Group   int    // of processes: that of all of the shell code
 	Nr      int    // which call it is, as unix.SYS_WRITE
 	Tmpfile string // where it makes a file without a name; "" if it does not
+
+	pid  uint32
+	args [6]uint64
 }
 
 // Before decides about a call before it is done. If it returns a unix.Errno, the call
@@ -39,6 +43,21 @@ var ErrDead = errors.New("killed")
 // TestMain that calls Main.
 func Run(t testing.TB, code string, env []string, before Before) cmdtest.Result {
 	t.Helper()
+	return start(t, code, append(env, mainEnv+"=1"), before)
+}
+
+// RunAt is Run for all calls of some kinds, of which each is a number as unix.SYS_READ.
+func RunAt(t testing.TB, code string, env []string, kinds []int, before Before) cmdtest.Result {
+	t.Helper()
+	var list []string
+	for _, nr := range kinds {
+		list = append(list, strconv.Itoa(nr))
+	}
+	return start(t, code, append(env, mainEnv+"="+strings.Join(list, ",")), before)
+}
+
+func start(t testing.TB, code string, env []string, before Before) cmdtest.Result {
+	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +65,7 @@ func Run(t testing.TB, code string, env []string, before Before) cmdtest.Result 
 	ours, theirs := os.NewFile(uintptr(pair[0]), "socket"), os.NewFile(uintptr(pair[1]), "socket")
 	defer ours.Close()
 	c := exec.Command("/proc/self/exe", "sh", "-c", code)
-	c.Env = append(env, mainEnv+"=1")
+	c.Env = env
 	c.ExtraFiles = []*os.File{theirs}
 	c.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	var stdout, stderr strings.Builder
@@ -131,24 +150,11 @@ func ask(n notification, group int, before Before) error {
 	if err != nil || !strings.HasPrefix(tool, "cfs-") || tool == "cfs-pull" {
 		return nil
 	}
-	c := Call{Tool: tool, Group: group, Nr: int(n.nr)}
+	c := Call{Tool: tool, Group: group, Nr: int(n.nr), pid: n.pid, args: n.args}
 	if n.nr == unix.SYS_OPENAT && n.args[2]&unix.O_TMPFILE == unix.O_TMPFILE {
 		c.Tmpfile = fmt.Sprintf("/proc/%d/fd/%d/%s", n.pid, int32(n.args[0]), readString(n.pid, n.args[1]))
 	}
 	return before(c)
-}
-
-// readString reads a short string in the memory of a process.
-func readString(pid uint32, at uint64) string {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	text := make([]byte, 64)
-	k, _ := f.ReadAt(text, int64(at)) // less at the end of the memory
-	name, _, _ := strings.Cut(string(text[:k]), "\x00")
-	return name
 }
 
 func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
