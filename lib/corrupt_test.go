@@ -18,19 +18,18 @@ import (
 // as being about corrupt data. A function that reads has no place here: its errors are
 // handed on by fmt.Errorf.
 var judges = []string{
-	"json.Unmarshal", "unmarshal", "Validate", // JSON and digests
-	"parseOctal", "parseNumber", "parseXattr", "checkTarget", "checkFile", "checkName", "parseRef", // headers and tables
+	"json.Unmarshal", "decode", "decodeStrictly", "Validate", // JSON and digests
+	"parseOctal", "parseXattr", "checkTarget", "checkFile", "checkName", "parseRef", // headers and tables
 	"parseDigest", "parseHex", "parseDialect", "regexp2.Compile", // words and patterns
 }
 
 // judged are the functions that mark an error which came to them in another way, and why
 // that is about data.
 var judged = map[string]string{
-	"erofs.ReadFormat":  "the image ends early",
-	"tarball.truncated": "the tar ends early",
-	"fsck.find":         "something is missing",
-	"gc.addRoot":        "something is missing",
-	"main.lacks":        "something is missing",
+	"erofs.ReadFormat": "the image ends early",
+	"fsck.find":        "something is missing",
+	"gc.addRoot":       "something is missing",
+	"main.lacks":       "something is missing",
 }
 
 // TestCorruptWraps: an error that is marked as being about corrupt data wraps nothing, or

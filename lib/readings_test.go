@@ -234,7 +234,7 @@ func findManifest(f *faulty) error {
 	index := fmt.Sprintf(`{"manifests":[{"mediaType":%q,"digest":%q,"size":1}]}`, v1.MediaTypeImageManifest, digest.FromString(text))
 	blobs := map[digest.Digest]string{digest.FromString(config): config, digest.FromString(text): text, digest.FromString(index): index}
 	_, err := manifest.Find([]v1.Descriptor{{MediaType: v1.MediaTypeImageIndex, Digest: digest.FromString(index)}},
-		v1.Platform{OS: "linux", Architecture: "amd64"}, func(d v1.Descriptor) ([]byte, error) {
+		&v1.Platform{OS: "linux", Architecture: "amd64"}, func(d v1.Descriptor) ([]byte, error) {
 			if _, err := f.ReadAt(make([]byte, 1), 0); err != nil {
 				return nil, err
 			}

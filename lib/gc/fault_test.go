@@ -11,6 +11,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/gc"
 	"cfs/lib/internal/repotest"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/verity"
@@ -91,7 +92,7 @@ func TestFault1Starved(t *testing.T) {
 		wantStopped(t, r, before, result, err)
 	}
 	for _, tag := range []string{"a", "b"} {
-		if _, err := oci.FindImage(r, tag); err != nil {
+		if _, err := lookup.Image(r, tag); err != nil {
 			t.Error(err)
 		}
 	}

@@ -42,7 +42,7 @@ func ParseConfig(text []byte) (Config, error) {
 // nothing.
 func ParseStoredConfig(text []byte) (c Config, odd, err error) {
 	var doc configJSON
-	if odd, err = read(text, configSchema, &doc); err != nil {
+	if odd, err = decode(text, configSchema, &doc); err != nil {
 		return c, odd, corrupt.Errorf("config: %w", err)
 	}
 	c, err = doc.config()

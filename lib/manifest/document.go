@@ -19,13 +19,13 @@ const maxObjects = 20_000
 // give up at 100 or more.
 const maxNesting = 100
 
-// read reads a document into v, by the exact keys of s. Of a key that stands there twice,
+// decode reads a document into v, by the exact keys of s. Of a key that stands there twice,
 // the last one counts. odd says where readers who ignore case, or take the first one, see
 // another document; it is nil if there is no such place.
 //
 // So v is what encoding/json makes of a text that holds the keys of s alone, each once:
 // that package ignores case, and reads twice into one value what stands there twice.
-func read(text []byte, s *schema, v any) (odd, err error) {
+func decode(text []byte, s *schema, v any) (odd, err error) {
 	if err := checkNesting(text); err != nil {
 		return nil, err
 	}
@@ -42,9 +42,9 @@ func read(text []byte, s *schema, v any) (odd, err error) {
 	return r.odd, json.Unmarshal(exact.Bytes(), v)
 }
 
-// readStrictly is read for what comes from others: it refuses what is odd.
-func readStrictly(text []byte, s *schema, v any) error {
-	odd, err := read(text, s, v)
+// decodeStrictly is decode for what comes from others: it refuses what is odd.
+func decodeStrictly(text []byte, s *schema, v any) error {
+	odd, err := decode(text, s, v)
 	if odd != nil {
 		return odd // the cause of others
 	}

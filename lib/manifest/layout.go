@@ -45,7 +45,7 @@ func (l *Layout) check() error {
 		return err
 	}
 	var head v1.ImageLayout
-	if err := readStrictly(text, layoutSchema, &head); err != nil {
+	if err := decodeStrictly(text, layoutSchema, &head); err != nil {
 		return corrupt.Errorf("%s: %w", v1.ImageLayoutFile, err)
 	}
 	if head.Version != v1.ImageLayoutVersion {

@@ -44,7 +44,7 @@ func ParseAs(d v1.Descriptor, text []byte) (v1.Manifest, error) {
 // ParseStored reads an image manifest that was accepted before. odd says what of it not all
 // tools read alike, and Parse refuses; it is nil if there is nothing.
 func ParseStored(text []byte) (m v1.Manifest, odd, err error) {
-	if odd, err = read(text, manifestSchema, &m); err != nil {
+	if odd, err = decode(text, manifestSchema, &m); err != nil {
 		return m, odd, corrupt.Errorf("manifest: %w", err)
 	}
 	return m, odd, checkManifest(m)
@@ -104,7 +104,7 @@ func checkDescriptor(d v1.Descriptor) error {
 // contradict it; mediaType is "" if none does.
 func ParseIndex(text []byte, mediaType string) (v1.Index, error) {
 	var index v1.Index
-	if err := readStrictly(text, indexSchema, &index); err != nil {
+	if err := decodeStrictly(text, indexSchema, &index); err != nil {
 		return index, corrupt.Errorf("%w", err)
 	}
 	switch own := index.MediaType; {
@@ -124,7 +124,7 @@ func TypeOf(text []byte) string {
 		SchemaVersion int             `json:"schemaVersion"`
 		Manifests     json.RawMessage `json:"manifests"`
 	}
-	switch _, err := read(text, headSchema, &m); {
+	switch _, err := decode(text, headSchema, &m); {
 	case err != nil:
 		return "" // who parses it says why
 	case m.MediaType != "":
@@ -141,7 +141,7 @@ func TypeOf(text []byte) string {
 // exactly or not: what belongs to somebody must stay.
 func References(text []byte) []v1.Descriptor {
 	var exact, folded references
-	if _, err := read(text, referencesSchema, &exact); err != nil {
+	if _, err := decode(text, referencesSchema, &exact); err != nil {
 		return nil
 	}
 	list := exact.list()

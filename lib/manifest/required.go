@@ -16,7 +16,7 @@ func CheckRequired(manifest, config []byte) error {
 		Config        *requiredDescriptor   `json:"config"`
 		Layers        *[]requiredDescriptor `json:"layers"`
 	}
-	if _, err := read(manifest, manifestSchema, &m); err != nil {
+	if _, err := decode(manifest, manifestSchema, &m); err != nil {
 		return refused("manifest", err)
 	}
 	switch {
@@ -71,7 +71,7 @@ func checkRequiredConfig(text []byte) error {
 			DiffIDs *[]string `json:"diff_ids"`
 		} `json:"rootfs"`
 	}
-	if _, err := read(text, configSchema, &c); err != nil {
+	if _, err := decode(text, configSchema, &c); err != nil {
 		return err
 	}
 	switch {

@@ -13,7 +13,7 @@ type Saved struct {
 // ParseSaved reads the manifest.json of an archive of docker save.
 func ParseSaved(text []byte) ([]Saved, error) {
 	var list []Saved
-	if err := readStrictly(text, savedSchema, &list); err != nil {
+	if err := decodeStrictly(text, savedSchema, &list); err != nil {
 		return nil, corrupt.Errorf("manifest.json: %w", err)
 	}
 	return list, nil

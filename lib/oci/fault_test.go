@@ -11,6 +11,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/internal/repotest"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
@@ -158,8 +159,8 @@ func TestUnread(t *testing.T) {
 		"EROFS":    func() error { _, err := oci.OpenEROFS(r, erofs); return err },
 		"format":   func() error { _, err := oci.EROFSFormat(r, erofs); return err },
 		"stored":   func() error { _, err := oci.Stored(r, image.Keys[0], true); return err },
-		"find":     func() error { _, err := oci.FindImage(r, image.Config.Digest.String()); return err },
-		"finding":  func() error { _, err := oci.FindImage(r, image.Config.Digest.Encoded()[:12]); return err },
+		"find":     func() error { _, err := lookup.Image(r, image.Config.Digest.String()); return err },
+		"finding":  func() error { _, err := lookup.Image(r, image.Config.Digest.Encoded()[:12]); return err },
 		"reach":    func() error { return oci.NewReach(r, func(error) {}).AddStream(image.Manifest.ID) },
 		"mounted":  func() error { return oci.NewReach(r, func(error) {}).AddMounted([]string{erofs.String(), "refs/none"}) },
 		"lease":    func() error { return oci.Lease(r, image.Manifest.Digest, oci.LayerName(image.Keys[0])) },
