@@ -72,7 +72,7 @@ func checkManifest(m v1.Manifest) error {
 			return err
 		}
 	}
-	if m.SchemaVersion != 2 {
+	if m.SchemaVersion != 2 && m.SchemaVersion != 0 { // which stands for none
 		return corrupt.Errorf("manifest: schema version %d is not supported", m.SchemaVersion)
 	}
 	return nil

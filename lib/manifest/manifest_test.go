@@ -68,6 +68,16 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// TestSchemaVersion: a manifest need not say of which version it is.
+func TestSchemaVersion(t *testing.T) {
+	for version, ok := range map[string]bool{`"schemaVersion":2,`: true, "": true, `"schemaVersion":1,`: false, `"schemaVersion":3,`: false} {
+		_, err := Parse([]byte("{" + version + `"config":` + descriptor(v1.MediaTypeImageConfig, "{}", "") + `,"layers":[]}`))
+		if ok != (err == nil) || !ok && !corrupt.Is(err) {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}
+
 func TestIndexInItself(t *testing.T) {
 	// A blob cannot hold its own digest, but a layout can lie about one.
 	inner := `{"manifests":[` + descriptor(v1.MediaTypeImageIndex, "x", "") + `]}`
