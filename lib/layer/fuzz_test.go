@@ -11,6 +11,7 @@ import (
 	"cfs/lib/tolerance"
 	"cfs/lib/verity"
 	"cfs/testdata/rawtar"
+	"cfs/testdata/wild"
 )
 
 // archive makes a tar that has one member of many kinds.
@@ -56,6 +57,9 @@ func FuzzLayer(f *testing.F) {
 	for _, c := range recuts {
 		f.Add(c.tar)
 	}
+	for _, data := range wild.Tars() {
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := newStore(verity.SHA256)
 		file, err := s.split(t, bytes.NewReader(data))
@@ -96,6 +100,9 @@ func FuzzMerge(f *testing.F) {
 	f.Add(data, uint16(1536))
 	for _, c := range recuts {
 		f.Add(c.tar, uint16(1024))
+	}
+	for _, data := range wild.Tars() {
+		f.Add(data, uint16(1536))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, at uint16) {
 		var file bytes.Buffer

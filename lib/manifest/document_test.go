@@ -12,6 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/corrupt"
+	"cfs/testdata/wild"
 )
 
 // Parts of documents, where %s stands for more members.
@@ -253,6 +254,9 @@ func FuzzDocument(f *testing.F) {
 		for _, more := range []string{"", `,"layers":[]`, `,"Layers":[]`, `,"x":1,"x":2`, `,"annotations":{"a":"b","a":"c"}`, `,"manifests":null`} {
 			f.Add([]byte(fmt.Sprintf(text, more)))
 		}
+	}
+	for _, text := range wild.Documents() {
+		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if !json.Valid(text) {

@@ -10,6 +10,7 @@ import (
 
 	"cfs/lib/tarball"
 	"cfs/testdata/rawtar"
+	"cfs/testdata/wild"
 )
 
 // FuzzTar: whatever archive/tar reads to its end, and the Reader does too, has the same
@@ -19,6 +20,9 @@ func FuzzTar(f *testing.F) {
 	for _, d := range dialects {
 		f.Add(d.tar, false)
 		f.Add(d.tar, true)
+	}
+	for _, data := range wild.Tars() {
+		f.Add(data, false)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, sum bool) {
 		if data = bytes.Clone(data); sum {
