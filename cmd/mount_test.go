@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,17 +20,25 @@ import (
 func needComposefs(t *testing.T) {
 	t.Helper()
 	cmdtest.Slow(t)
+	if why := noComposefs(); why != "" {
+		t.Skip("SKIPPED: ", why)
+	}
+}
+
+// noComposefs returns why this process can't mount, "" if it can.
+func noComposefs() string {
 	for _, name := range []string{"erofs", "overlay"} {
 		fd, err := unix.Fsopen(name, unix.FSOPEN_CLOEXEC)
 		if err != nil {
-			t.Skipf("SKIPPED: this process can't mount: fsopen %s: %v", name, err)
+			return fmt.Sprintf("this process can't mount: fsopen %s: %v", name, err)
 		}
+		defer unix.Close(fd)
 		// Before Linux 6.5, which it takes, overlayfs checks no option here.
 		if unix.FsconfigSetString(fd, "nonsense", "x") == nil {
-			t.Skipf("SKIPPED: the %s of this kernel is older than Linux 6.5", name)
+			return fmt.Sprintf("the %s of this kernel is older than Linux 6.5", name)
 		}
-		unix.Close(fd)
 	}
+	return ""
 }
 
 // mounted runs cfs-mount with arguments, to which it adds a new directory, until the
