@@ -137,6 +137,9 @@ var packed = []Case{
 var places = []Case{
 	{Name: "layout-without-marker", Layers: plain, NoMarker: true, Want: plainTree},
 	{Name: "layout-without-marker-no-index", Layers: plain, NoMarker: true, Layout: Edit{`"manifests"`, `"pages"`}, Status: 3, Says: "oci-layout", Strict: 3},
+	{Name: "layout-sha512", Layers: plain, SHA512: true, Want: plainTree},
+	{Name: "layout-no-layers", Want: "/", Strict: 1},
+	{Name: "layout-empty-layer", Layers: one(), Want: "/", Strict: 1},
 	{Name: "layout-empty-index", Platforms: []string{}, Status: 3, Says: "no manifest", Strict: 3},
 	{Name: "archive-unnamed", Layers: plain, Tags: []string{"app:1"}, Want: plainTree},
 	{Name: "archive-short-name", Layers: plain, Tags: []string{"app:1"}, Ask: ":app:1", Want: plainTree},

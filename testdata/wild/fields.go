@@ -38,6 +38,7 @@ var fields = []Case{
 	{Name: "number-spaces-first", Layers: one(usr, file("usr/a", "x").With(sizeAt, "          1 ").With(modeAt, "   644 \x00")), Want: "/usr /usr/a=x"},
 	{Name: "number-base-256-size", Layers: one(usr, file("usr/a", many("x", 300)).With(sizeAt, "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x2c"), last), Want: "/usr /usr/a=" + many("x", 300) + " /usr/z=z"},
 	{Name: "number-base-256-device", Layers: one(usr, special('3', "usr/c").With(majorAt, "\x80\x00\x00\x00\x00\x00\x00\x01\x80\x00\x00\x00\x00\x00\x00\x03")), Want: "/usr /usr/c!c", Strict: 1},
+	{Name: "number-device-too-large", Layers: one(usr, special('3', "usr/c").With(majorAt, "7777777\x00")), Status: 4, Says: "usr/c", Strict: 4},
 	{Name: "number-device-of-file", Layers: one(usr, file("usr/a", "x").With(majorAt, "junkjunk")), Want: "/usr /usr/a=x", Strict: 1},
 	{Name: "number-is-none", Layers: one(usr, file("usr/a", "x").With(sizeAt, "12x")), Status: 4, Says: "size", Strict: 4},
 
@@ -67,6 +68,7 @@ func zeros(n int) []byte { return make([]byte, n) }
 // ends are about the end of an archive.
 var ends = []Case{
 	{Name: "end-none", Layers: cut(nil, usr, file("usr/a", "x")), Want: "/usr /usr/a=x"},
+	{Name: "end-none-empty-last", Layers: cut(nil, usr, file("usr/a", "")), Want: "/usr /usr/a="},
 	{Name: "end-one-block", Layers: cut(zeros(512), usr, file("usr/a", "x")), Want: "/usr /usr/a=x", Strict: 1},
 	{Name: "end-many-blocks", Layers: cut(zeros(20*512), usr, file("usr/a", "x")), Want: "/usr /usr/a=x"},
 	{Name: "end-one-block-alone", Layers: []Layer{layer(usr, file("usr/a", "x")), {Tar: zeros(512)}}, Want: "/usr /usr/a=x", Strict: 1},

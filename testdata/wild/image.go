@@ -2,6 +2,7 @@ package wild
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
 	"strings"
 
@@ -36,7 +37,7 @@ func (c Case) files() files {
 	}
 	var top string
 	if c.Platforms == nil {
-		top = c.image(out, "linux/amd64", c.Layers)
+		top = c.image(out, amd64, c.Layers)
 	} else {
 		top = c.index(out)
 	}
@@ -58,7 +59,7 @@ func (c Case) index(out files) string {
 		list = append(list, strings.TrimSuffix(d, "}")+`,"platform":{`+platform(p)+`}}`)
 	}
 	text := `{"schemaVersion":2,"mediaType":"` + typeIndex + `","manifests":[` + strings.Join(list, ",") + `]}`
-	return out.blob(typeIndex, []byte(c.Index.apply(text)))
+	return c.blob(out, typeIndex, []byte(c.Index.apply(text)))
 }
 
 // image adds an image of layers, and returns the descriptor of its manifest.
@@ -72,11 +73,11 @@ func (c Case) image(out files, p string, layers []Layer) string {
 		if l.Type == "" {
 			l.Type = typeTar
 		}
-		list = append(list, out.blob(l.Type, data))
+		list = append(list, c.blob(out, l.Type, data))
 	}
-	config := out.blob(typeConfig, []byte(c.Config.apply(configText(p, layers))))
+	config := c.blob(out, typeConfig, []byte(c.Config.apply(configText(p, layers))))
 	text := `{"schemaVersion":2,"mediaType":"` + typeManifest + `","config":` + config + `,"layers":[` + strings.Join(list, ",") + `]}`
-	return out.blob(typeManifest, []byte(c.Manifest.apply(text)))
+	return c.blob(out, typeManifest, []byte(c.Manifest.apply(text)))
 }
 
 func configText(p string, layers []Layer) string {
@@ -98,10 +99,13 @@ func platform(p string) string {
 }
 
 // blob adds a blob, and returns its descriptor.
-func (f files) blob(mediaType string, data []byte) string {
-	sum := sha256.Sum256(data)
-	f[fmt.Sprintf("%s/blobs/sha256/%x", layoutName, sum)] = data
-	return fmt.Sprintf(`{"mediaType":%q,"digest":"sha256:%x","size":%d}`, mediaType, sum, len(data))
+func (c Case) blob(out files, mediaType string, data []byte) string {
+	algorithm, sum := "sha256", fmt.Sprintf("%x", sha256.Sum256(data))
+	if c.SHA512 {
+		algorithm, sum = "sha512", fmt.Sprintf("%x", sha512.Sum512(data))
+	}
+	out[layoutName+"/blobs/"+algorithm+"/"+sum] = data
+	return fmt.Sprintf(`{"mediaType":%q,"digest":"%s:%s","size":%d}`, mediaType, algorithm, sum, len(data))
 }
 
 // archive returns the archive of docker save.

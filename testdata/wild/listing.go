@@ -76,7 +76,7 @@ func parseEntry(word string) Entry {
 	}
 	at := strings.IndexAny(word, "=>!")
 	if at < 0 {
-		e.Path = strings.TrimSuffix(word, "/")
+		e.Path = cmp.Or(strings.TrimSuffix(word, "/"), "/")
 	} else {
 		e.Path, e.Mode = word[:at], 0o644
 		switch rest := word[at+1:]; word[at] {

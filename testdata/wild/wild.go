@@ -31,6 +31,7 @@ type Case struct {
 	// one of Platforms, Layout is index.json.
 	Manifest, Config, Index, Layout Edit
 	NoMarker                        bool // there is no file oci-layout
+	SHA512                          bool // the digests of the blobs are of this kind
 
 	// Tags make it an archive of docker save with these tags; Ask is how it is named.
 	Tags []string
@@ -41,8 +42,8 @@ type Case struct {
 	Want   string // the tree, see Listing
 	Status int    // of a refusal, if there is one,
 	Says   string // and a part of its message
-	// Strict is the status with --strict. With 0 the image is the same, and also cfsctl
-	// makes the same one.
+	// Strict is the status with --strict. With 0 the image is the same, and cfsctl makes no
+	// other one.
 	Strict int
 }
 
