@@ -118,3 +118,15 @@ func TestLargePolicy(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUnsupported: what only PCRE2 or Rust has of patterns is refused, and labels nothing.
+func TestUnsupported(t *testing.T) {
+	for _, pattern := range []string{
+		`(a(?R)?)`, `(a)(?(1)b)`, `a\K`, `\R`, `\X`, `(a)\g1`, `(?<n>a)\k<n>`, `\cA`, `\o{101}`, `(*ACCEPT)a`, `(?x)a`, `(?n)a`, `(?u)a`, `a` + "\x00",
+	} {
+		root := bootable("/usr\tusr_t\n/usr/"+pattern+"\tx_t\n", "/usr/a")
+		if err := Relabel(root, inline); err == nil || !strings.Contains(err.Error(), "file_contexts line 2") {
+			t.Errorf("%q: %v", pattern, err)
+		}
+	}
+}
