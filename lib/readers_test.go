@@ -89,6 +89,7 @@ var notReaders = map[string]string{
 	"terminal.IsDrawable":   "does not read",
 	"verity.Enable":         "does not read",
 	"verity.Measure":        "does not read",
+	"fd.ReadDir":            "lists, and its errors are those of the system",
 	"fd.Use":                "does not read",
 	"flock.Take":            "does not read",
 	"mount.Mount":           "does not read",

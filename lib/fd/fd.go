@@ -36,6 +36,23 @@ func Use(f *os.File, do func(fd int) error) error {
 	return failed
 }
 
+// ReadDir lists an open directory, in no certain order. The entries have a name and a type,
+// and no more. If the directory was opened in an os.Root, its own ReadDir makes a system call
+// for each entry; this does not. After an error the list is not complete.
+func ReadDir(d *os.File) (list []os.DirEntry, err error) {
+	err = Use(d, func(n int) error {
+		n, err := unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return os.NewSyscallError("dup", err)
+		}
+		same := os.NewFile(uintptr(n), d.Name())
+		defer same.Close()
+		list, err = same.ReadDir(-1)
+		return err
+	})
+	return list, err
+}
+
 // Path returns the name by which this process finds the file behind a descriptor, also
 // one that has no other name: it can be opened again, and linked to a name
 // (proc_pid_fd(5)).

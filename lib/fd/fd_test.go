@@ -1,6 +1,7 @@
 package fd
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"testing"
@@ -35,6 +36,37 @@ func TestUse(t *testing.T) {
 	}
 	if Use(nil, func(int) error { return nil }) == nil {
 		t.Error("no file is used without an error")
+	}
+}
+
+// TestReadDir: of a directory in a root all entries are listed, with their types.
+func TestReadDir(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	want := map[string]fs.FileMode{"file": 0, "dir": fs.ModeDir, "link": fs.ModeSymlink}
+	if err := errors.Join(root.WriteFile("file", nil, 0o644), root.Mkdir("dir", 0o755), root.Symlink("nowhere", "link")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := root.Open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	list, err := ReadDir(d)
+	if err != nil || len(list) != len(want) {
+		t.Errorf("listed %v, %v", list, err)
+	}
+	for _, e := range list {
+		if typ, ok := want[e.Name()]; !ok || e.Type() != typ {
+			t.Errorf("%s is of type %s, want %s", e.Name(), e.Type(), typ)
+		}
+	}
+	d.Close()
+	if _, err := ReadDir(d); err == nil {
+		t.Error("a closed directory is listed")
 	}
 }
 

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"cfs/lib/fd"
 	"cfs/lib/verity"
 )
 
@@ -53,7 +55,7 @@ func (s *Store) listDir(dir string, yield func(verity.ID, error) bool) bool {
 	for _, e := range list {
 		id, ok := verity.ParseObjectPath(dir + "/" + e.Name())
 		var err error
-		if !ok || e.IsDir() || s.config.Algorithm != 0 && id.Algorithm() != s.config.Algorithm || id.ObjectPath()[3:] != e.Name() {
+		if !ok || e.IsDir() || s.config.Algorithm != 0 && id.Algorithm() != s.config.Algorithm || strings.ToLower(e.Name()) != e.Name() {
 			id, err = verity.ID{}, &Stray{s.in(dir) + "/" + e.Name(), "is no object"}
 		}
 		if !yield(id, err) {
@@ -65,10 +67,16 @@ func (s *Store) listDir(dir string, yield func(verity.ID, error) bool) bool {
 
 // entries lists a directory by name; one that is missing is empty.
 func (s *Store) entries(dir string) ([]fs.DirEntry, error) {
-	list, err := fs.ReadDir(s.root.FS(), dir)
+	d, err := s.root.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	list, err := fd.ReadDir(d)
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return list, err
 }
 

@@ -154,5 +154,5 @@ func (r *Repo) entries(name string) ([]os.DirEntry, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return d.ReadDir(-1)
+	return fd.ReadDir(d)
 }
