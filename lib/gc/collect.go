@@ -97,21 +97,29 @@ func (c *Collector) run() (Result, error) {
 	if len(c.reach.Objects) > before {
 		c.roots++
 	}
+	if err := c.tellOdd(); err != nil {
+		return Result{}, err
+	}
 	p, err := c.makePlan()
 	if err != nil {
 		return Result{}, err
 	}
-	c.tellOdd()
 	return c.carryOut(p)
 }
 
-// tellOdd has the repository warn of tagged images that not all tools read alike. That one
-// cannot be opened hinders no collection.
-func (c *Collector) tellOdd() {
-	tags, _, _ := oci.Tags(c.Repo)
-	for _, t := range tags {
-		_, _ = oci.OpenImage(c.Repo, t.Manifest)
+// tellOdd has the repository warn of tagged images that not all tools read alike. One that
+// is damaged is a root, or dangles: others tell of it.
+func (c *Collector) tellOdd() error {
+	tags, _, err := oci.Tags(c.Repo)
+	if err != nil {
+		return err
 	}
+	for _, t := range tags {
+		if _, err := oci.OpenImage(c.Repo, t.Manifest); err != nil && !corrupt.IsDamage(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // addRoots follows the refs of a category.

@@ -155,3 +155,37 @@ func TestListStrays(t *testing.T) {
 		t.Errorf("%d objects of any algorithm", objects)
 	}
 }
+
+// TestFirstMissing: of objects in order, the first that is not there, wherever it would be.
+func TestFirstMissing(t *testing.T) {
+	eachKind(t, func(t *testing.T, s *Store) {
+		var all []verity.ID
+		for i := range 600 { // more than there are folders
+			id, _, err := s.PutBytes([]byte{byte(i), byte(i >> 8)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, id)
+		}
+		slices.SortFunc(all, verity.ID.Compare)
+		for _, wanted := range [][]verity.ID{nil, all, all[:1], all[300:]} {
+			if id, err := s.FirstMissing(wanted); !id.IsZero() || err != nil {
+				t.Errorf("of %d: %s is missing, %v", len(wanted), id, err)
+			}
+		}
+		for _, i := range []int{599, 300, 299, 1, 0} {
+			if err := s.Remove(all[i]); err != nil {
+				t.Fatal(err)
+			}
+			if id, err := s.FirstMissing(all); id != all[i] || err != nil {
+				t.Errorf("got %s, %v, want %s, the one at %d", id, err, all[i], i)
+			}
+		}
+		if err := s.root.RemoveAll(s.in(all[0].ObjectPath()[:2])); err != nil {
+			t.Fatal(err)
+		}
+		if id, err := s.FirstMissing(all); id != all[0] || err != nil {
+			t.Errorf("without its folder: %s, %v", id, err)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -67,10 +68,11 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
 	}
-	if err := l.checkFresh(r, layers, old); err != nil {
+	objects := sync.OnceValues(func() ([]verity.ID, error) { return objectsOf(r, layers) })
+	if err := l.checkFresh(r, layers, objects, old); err != nil {
 		return nil, err
 	}
-	if err := l.checkImages(r, layers, old); err != nil {
+	if err := l.checkImages(r, layers, objects, old); err != nil {
 		return nil, err
 	}
 	config, err := l.writeConfig(r, layers, old)
@@ -84,16 +86,19 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 }
 
 // checkFresh checks that those layers are whole which the image does not hold yet. Whether
-// what it does hold still is, a check of the repository tells. old is its config.
-func (l *Link) checkFresh(r *repo.Repo, layers []splitstream.Ref, old *document) (err error) {
+// what it does hold still is, a check of the repository tells. objects returns those of all
+// layers; old is the image's config.
+func (l *Link) checkFresh(r *repo.Repo, layers []splitstream.Ref, objects func() ([]verity.ID, error), old *document) (err error) {
 	if !l.IsContainer() { // its config refers to no layers
 		if old, err = current(r, ManifestName(l.Digest), splitstream.Manifest); err != nil {
 			return fmt.Errorf("manifest %s: %w", l.Digest, err)
 		}
 	}
-	return checkWhole(r, slices.DeleteFunc(slices.Clone(layers), func(ref splitstream.Ref) bool {
-		return old.hasRefs([]splitstream.Ref{ref})
-	}))
+	fresh := slices.DeleteFunc(slices.Clone(layers), func(ref splitstream.Ref) bool { return old.hasRefs([]splitstream.Ref{ref}) })
+	if len(fresh) < len(layers) {
+		objects = func() ([]verity.ID, error) { return objectsOf(r, fresh) }
+	}
+	return checkWhole(r, fresh, objects)
 }
 
 func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstream.Ref) error {
@@ -181,8 +186,8 @@ func checkType(r *repo.Repo, id verity.ID, container bool) error {
 // checkImages opens the EROFS images, and checks that they need no object which is
 // not in the layers: such an image would lose it to the next collection. One that the
 // old config refers to beside the same layers was linked before: that it is there is
-// enough.
-func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document) error {
+// enough. objects returns those of the layers.
+func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, objects func() ([]verity.ID, error), old *document) error {
 	fresh := make(map[variant.Variant]verity.ID)
 	for v, id := range l.Images {
 		if err := checkFormat(r, id, v.Format); err != nil {
@@ -195,12 +200,12 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, old *document
 	if len(fresh) == 0 {
 		return nil
 	}
-	objects, err := objectsOf(r, layers)
+	all, err := objects()
 	if err != nil {
 		return err
 	}
 	for _, id := range fresh {
-		if err := checkImage(r, id, objects); err != nil {
+		if err := checkImage(r, id, all); err != nil {
 			return err
 		}
 	}

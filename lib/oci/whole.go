@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/objects"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/verity"
@@ -16,14 +15,18 @@ import (
 // refers to. It comes marked as corrupt.
 var ErrIncomplete = errors.New("not all of its objects are there")
 
-// checkWhole checks by one listing of the store that all objects of layers are there. That
-// the stream of a layer has its name is no proof: an object may have been lost since.
-func checkWhole(r *repo.Repo, layers []splitstream.Ref) error {
-	wanted, err := objectsOf(r, layers)
+// checkWhole checks by one listing of the store that all objects of layers, which objects
+// returns, are there. That the stream of a layer has its name is no proof: an object may
+// have been lost since.
+func checkWhole(r *repo.Repo, layers []splitstream.Ref, objects func() ([]verity.ID, error)) error {
+	if len(layers) == 0 {
+		return nil
+	}
+	wanted, err := objects()
 	if err != nil || len(wanted) == 0 {
 		return err
 	}
-	missing, err := notListed(r.Objects, wanted)
+	missing, err := r.Objects.FirstMissing(wanted)
 	if err != nil || missing.IsZero() {
 		return err
 	}
@@ -45,28 +48,6 @@ func objectsOf(r *repo.Repo, layers []splitstream.Ref) ([]verity.ID, error) {
 	}
 	slices.SortFunc(all, verity.ID.Compare)
 	return slices.Compact(all), nil
-}
-
-// notListed returns the first of sorted objects that a store does not have, zero if it has
-// all of them.
-func notListed(s *objects.Store, wanted []verity.ID) (verity.ID, error) {
-	for id, err := range s.List() {
-		if objects.IsStray(err) {
-			continue
-		}
-		if err != nil {
-			return verity.ID{}, err
-		}
-		switch c := wanted[0].Compare(id); {
-		case c < 0:
-			return wanted[0], nil
-		case c == 0:
-			if wanted = wanted[1:]; len(wanted) == 0 {
-				return verity.ID{}, nil
-			}
-		}
-	}
-	return wanted[0], nil
 }
 
 // nameIncomplete is the error about a missing object of one of layers.
