@@ -26,7 +26,7 @@ func TestWildCases(t *testing.T) {
 		if (c.Want == "") != (c.Status != 0) || (c.Says == "") != (c.Status == 0) || c.Status != 0 && c.Strict == 0 {
 			t.Errorf("%s: want %q, status %d, says %q, strict %d", c.Name, c.Want, c.Status, c.Says, c.Strict)
 		}
-		if written(t, c) != written(t, c) {
+		if first, again := written(t, c), written(t, c); first != again {
 			t.Errorf("%s: other files", c.Name)
 		}
 	}

@@ -73,7 +73,7 @@ func (c corpus) check(t *testing.T, w wild.Case) {
 	if options == "" {
 		options = vectorPlatform
 	}
-	pull := "cfs-pull --progress none " + options + " " + cmdtest.Quote(w.Source(dir)) + " " + w.Name
+	pull := "cfs-pull --progress none --spool " + dir + "/spool " + options + " " + cmdtest.Quote(w.Source(dir)) + " " + w.Name
 	strict := shell(t, c.strict, pull+" --strict")
 	r := shell(t, c.repo, pull)
 	if w.Strict == 1 && w.Status != 1 {
