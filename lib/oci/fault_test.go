@@ -1,6 +1,7 @@
 package oci_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
+	"cfs/lib/splitstream"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -179,4 +181,43 @@ func TestUnread(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUnreadCut: whether two streams have the same bytes cannot be told if one of them, or an
+// object of it, cannot be read.
+func TestUnreadCut(t *testing.T) {
+	r := repotest.New(t, verity.SHA256)
+	layer := addA(t, r)
+	other := storeUncut(t, r, layer.Tar)
+	l := repotest.Image{Layers: []repotest.Layer{layer}}.Link(t)
+	l.Streams[l.Keys[0]] = other
+	var err error
+	repotest.Deny(t, r, "objects/"+other.ObjectPath(), func() { _, err = l.Write(r) })
+	if !errors.Is(err, fs.ErrPermission) || corrupt.IsDamage(err) {
+		t.Errorf("got %v", err)
+	}
+	repotest.Write(t, r, l)
+}
+
+// storeUncut stores a tar as the stream of a layer that has all of it in itself, as no rule
+// says, and returns it.
+func storeUncut(t *testing.T, r *repo.Repo, tar []byte) verity.ID {
+	t.Helper()
+	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, r.Objects.Temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var file bytes.Buffer
+	if _, err := w.Write(tar); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(&file); err != nil {
+		t.Fatal(err)
+	}
+	id, _, err := r.Objects.PutBytes(file.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }

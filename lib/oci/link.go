@@ -162,8 +162,14 @@ func checkStream(r *repo.Repo, key Key, claimed verity.ID, container bool) (veri
 	if err != nil {
 		return named, err
 	}
-	if named != claimed && !sameBytes(r, key, claimed) {
-		return named, corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
+	if named != claimed {
+		same, err := sameBytes(r, key, claimed)
+		if err != nil {
+			return named, err
+		}
+		if !same {
+			return named, corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
+		}
 	}
 	return named, checkType(r, named, container)
 }

@@ -103,15 +103,24 @@ func storeCut(r *repo.Repo, key Key, old verity.ID) (id verity.ID, err error) {
 
 // sameBytes reports whether a stream has the bytes of the layer with a key, however it is
 // cut. One that is missing or damaged has not.
-func sameBytes(r *repo.Repo, key Key, id verity.ID) bool {
+func sameBytes(r *repo.Repo, key Key, id verity.ID) (bool, error) {
+	got, err := digestOf(r, key, id)
+	if corrupt.OrMissing(err) {
+		return false, nil
+	}
+	return got == key, err
+}
+
+// digestOf returns the key of the layer whose bytes a stream has.
+func digestOf(r *repo.Repo, like Key, id verity.ID) (Key, error) {
 	s, closer, err := OpenStream(r, id)
 	if err != nil {
-		return false
+		return "", err
 	}
 	defer closer.Close()
-	hash := digester(key)
+	hash := digester(like)
 	_, err = s.Join(hash.Hash(), func(id verity.ID) (io.ReadCloser, error) { return r.Objects.Open(id) })
-	return err == nil && Key(hash.Digest()) == key
+	return Key(hash.Digest()), err
 }
 
 func digester(key Key) digest.Digester {

@@ -110,7 +110,13 @@ func (m *merging) merge(keys []Key) (*tree.Inode, int, error) {
 func (m *merging) recutAll(keys []Key) error {
 	seen := make(map[Key]bool)
 	for _, key := range keys {
-		if seen[key] || !isCut(m.with(key, readThrough)) {
+		if seen[key] {
+			continue
+		}
+		switch err := m.with(key, readThrough); {
+		case err != nil && !corrupt.IsDamage(err):
+			return err
+		case !isCut(err):
 			continue
 		}
 		seen[key] = true
