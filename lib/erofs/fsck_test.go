@@ -13,6 +13,9 @@ import (
 
 // fsck.erofs finds nothing wrong with any image.
 func TestFsckErofs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds")
+	}
 	fsck, err := exec.LookPath("fsck.erofs")
 	if err != nil {
 		t.Skipf("NOT TESTED: erofs-utils is not installed: %v", err)

@@ -91,6 +91,9 @@ func FuzzRead(f *testing.F) {
 // Images with a few bytes changed are read or refused, and take memory only in
 // proportion to what they are.
 func TestMutatedImages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds")
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	seeds := seedImages(t)
 	for range 5000 {

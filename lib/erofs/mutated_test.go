@@ -45,6 +45,9 @@ func vectorImages(t *testing.T) (list [][]byte) {
 // What can be done with an image, listing its paths, its objects or all of it, ends
 // with an error or, of all of it, with a dumpfile that says the same when it is read.
 func TestDumpsOfMutatedImages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds")
+	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	seeds := append(seedImages(t), vectorImages(t)...)
 	dumped := 0

@@ -227,6 +227,9 @@ func sameInode(a, b *tree.Inode) string {
 // What is written is read: any tree, save for what Tree says that it loses.
 // Writing does not change the tree, and depends on nothing else.
 func TestRandomTrees(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds")
+	}
 	for seed := range uint64(100) {
 		for _, v := range versions {
 			root := newForest(seed, v).tree(int(seed) * 4)

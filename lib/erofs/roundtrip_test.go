@@ -15,6 +15,9 @@ import (
 // An image read and written again is the same, and the tree that was read has
 // the canonical dumpfile of the tree that was written.
 func TestVectorRoundTrip(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds")
+	}
 	for _, vector := range readVectors(t) {
 		root := vector.tree(t)
 		for _, v := range versions { // V2 comes last: it changes the tree

@@ -61,6 +61,9 @@ func TestStored(t *testing.T) {
 
 // TestStoredHostile checks that a damaged image is refused as corrupt, or shown.
 func TestStoredHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes seconds")
+	}
 	var image bytes.Buffer
 	if err := erofs.Write(&image, largeTree(500), variant.V1); err != nil {
 		t.Fatal(err)
