@@ -19,6 +19,9 @@ const (
 	maxText = 1 << 20
 )
 
+// peSignature begins the headers of an executable (Microsoft's PE Format, "Signature").
+const peSignature = "PE\x00\x00"
+
 // sections returns the headers of all sections. The error is marked as corrupt if the
 // file is no executable.
 func sections(r io.ReaderAt) ([]byte, error) {
@@ -28,10 +31,13 @@ func sections(r io.ReaderAt) ([]byte, error) {
 	}
 	at := int64(binary.LittleEndian.Uint32(dos[0x3c:]))
 	head, err := readExactly(r, at, peSize)
-	if err != nil {
+	noMZ := string(dos[:2]) != "MZ" // the reference does not look at it
+	switch {
+	case noMZ && (corrupt.Is(err) || err == nil && string(head[:4]) != peSignature):
+		return nil, corrupt.Errorf("no EFI executable: it does not begin with MZ") // at is made up
+	case err != nil:
 		return nil, err
-	}
-	if string(head[:4]) != "PE\x00\x00" {
+	case string(head[:4]) != peSignature:
 		return nil, corrupt.Errorf("no EFI executable: no PE signature at byte %d", at)
 	}
 	count, optional := binary.LittleEndian.Uint16(head[6:]), binary.LittleEndian.Uint16(head[20:])
