@@ -154,5 +154,9 @@ func (r *Repo) entries(name string) ([]os.DirEntry, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return fd.ReadDir(d)
+	list, err := fd.ReadDir(d)
+	if errors.Is(err, fs.ErrNotExist) { // it was removed, being empty, since it was opened
+		return nil, nil
+	}
+	return list, err
 }
