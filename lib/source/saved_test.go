@@ -33,7 +33,7 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %s", ref, got.Config, err, want)
 		}
 	}
-	for _, ref := range []string{"app:2", "other", "quay.io/app:1", "docker.io/x/app:1", "localhost/app:1", "@9", "@-1", "pp:1", "mine"} {
+	for _, ref := range []string{"app:2", "other", "registry.example.com/app:1", "docker.io/x/app:1", "localhost/app:1", "@9", "@-1", "pp:1", "mine"} {
 		if got, err := choose(list, ref); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "app:1, app:latest, docker.io/library/other:1") ||
 			!strings.Contains(err.Error(), "@4") || strings.Contains(err.Error(), "file does not exist") {
 			t.Errorf("%s: %q, %v", ref, got.Config, err)
