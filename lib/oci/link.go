@@ -175,16 +175,15 @@ func checkStream(r *repo.Repo, key Key, claimed verity.ID, container bool) (veri
 }
 
 func checkType(r *repo.Repo, id verity.ID, container bool) error {
-	s, closer, err := OpenStream(r, id)
+	typ, err := typeOf(r, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errGone // and has left its name
 	}
 	if err != nil {
 		return err
 	}
-	defer closer.Close()
-	if container && s.ContentType != splitstream.Layer {
-		return corrupt.Errorf("its stream is of type %q, want %q", s.ContentType, splitstream.Layer)
+	if container && typ != splitstream.Layer {
+		return corrupt.Errorf("its stream is of type %q, want %q", typ, splitstream.Layer)
 	}
 	return nil
 }

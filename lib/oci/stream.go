@@ -37,7 +37,7 @@ func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, err
 	s, err := splitstream.NewReader(f, f.Size())
 	if err == nil && s.Algorithm != r.Algorithm {
 		s.Close()
-		err = corrupt.Errorf("splitstream of %s in a repository of %s", s.Algorithm, r.Algorithm)
+		err = otherAlgorithm(s.Info, r)
 	}
 	if err != nil {
 		f.Close()
@@ -56,14 +56,34 @@ func Stored(r *repo.Repo, key Key, tar bool) (verity.ID, error) {
 	if err != nil {
 		return verity.ID{}, err
 	}
-	s, closer, err := OpenStream(r, id)
+	typ, err := typeOf(r, id)
 	if err != nil {
 		return verity.ID{}, err
 	}
-	if tar && s.ContentType != splitstream.Layer {
-		err = fmt.Errorf("stream %s is of type %q: tar %w", id, s.ContentType, fs.ErrNotExist)
+	if tar && typ != splitstream.Layer {
+		err = fmt.Errorf("stream %s is of type %q: tar %w", id, typ, fs.ErrNotExist)
 	}
-	return id, errors.Join(err, closer.Close())
+	return id, err
+}
+
+// typeOf returns the type of a stream, from its head.
+func typeOf(r *repo.Repo, id verity.ID) (splitstream.ContentType, error) {
+	f, err := r.Objects.Open(id)
+	if err != nil {
+		return 0, err
+	}
+	info, err := splitstream.ReadInfo(f, f.Size())
+	if err == nil && info.Algorithm != r.Algorithm {
+		err = otherAlgorithm(info, r)
+	}
+	if err != nil {
+		err = fmt.Errorf("stream %s: %w", id, err)
+	}
+	return info.ContentType, errors.Join(err, f.Close())
+}
+
+func otherAlgorithm(info splitstream.Info, r *repo.Repo) error {
+	return corrupt.Errorf("splitstream of %s in a repository of %s", info.Algorithm, r.Algorithm)
 }
 
 type closer struct {

@@ -52,6 +52,19 @@ const (
 	offStreamSize  = 72
 )
 
+// section is a part of the file.
+type section struct {
+	bounds int // where its start and end stand in the info block
+	name   string
+}
+
+var (
+	streamRefs = section{offStreamRefs, "stream refs"}
+	objectRefs = section{offObjectRefs, "object refs"}
+	namedRefs  = section{offNamedRefs, "named refs"}
+	stream     = section{offStream, "stream"}
+)
+
 // MaxSize is the size in bytes up to which a stream is read, and so the most
 // that its tables of digests can take in memory.
 const MaxSize = 1 << 32

@@ -14,102 +14,109 @@ import (
 	"cfs/lib/verity"
 )
 
+// Info is what the head of a splitstream says of it.
+type Info struct {
+	Algorithm   verity.Algorithm
+	ContentType ContentType
+	Size        uint64 // of the whole stream in bytes, as its writer says
+	OldHeader   bool   // written in the layout that is only read
+
+	block []byte // the info block
+}
+
 // Reader reads one splitstream. Its tables are read when it is made, the stream
 // itself by Next and Read.
 type Reader struct {
-	Algorithm   verity.Algorithm
-	ContentType ContentType
-	Size        uint64      // of the whole stream in bytes, as its writer says
-	Refs        []Ref       // sorted by name, each name once
-	Objects     []verity.ID // that the stream refers to, in order of first use
-	OldHeader   bool        // written in the layout that is only read
+	Info
+	Refs    []Ref       // sorted by name, each name once
+	Objects []verity.ID // that the stream refers to, in order of first use
 
+	stream  *io.SectionReader
 	source  *corrupt.Source // of the decoder
-	zstd    *zstd.Decoder
-	chunk   [8]byte // the header of the current chunk
-	literal uint64  // bytes of the current literal that are not yet read
+	zstd    *zstd.Decoder   // nil before the first Next
+	chunk   [8]byte         // the header of the current chunk
+	literal uint64          // bytes of the current literal that are not yet read
 	err     error
+}
+
+// ReadInfo reads the head of the splitstream of that size, and nothing else of it. The
+// error is marked as corrupt if that is none, or has a section that is not inside the file.
+func ReadInfo(r io.ReaderAt, size int64) (Info, error) {
+	i, err := readHeader(r, size)
+	if err != nil {
+		return i, err
+	}
+	i.ContentType = ContentType(binary.LittleEndian.Uint64(i.block[offContentType:]))
+	i.Size = binary.LittleEndian.Uint64(i.block[offStreamSize:])
+	for _, s := range []section{streamRefs, objectRefs, namedRefs, stream} {
+		if _, err := i.cut(r, size, s); err != nil {
+			return i, err
+		}
+	}
+	return i, nil
 }
 
 // NewReader reads the tables of the splitstream of that size. The error is marked as
 // corrupt if that is none, or one of the tables is damaged; errors of r, now and when the
 // Reader is used, come as they are. Close must be called in the end.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
-	if size > MaxSize {
-		return nil, corrupt.Errorf("splitstream of %d bytes is larger than %d", size, int64(MaxSize))
-	}
-	s := &Reader{}
-	info, err := s.readHeader(r, size)
+	info, err := ReadInfo(r, size)
 	if err != nil {
 		return nil, err
 	}
-	s.ContentType = ContentType(binary.LittleEndian.Uint64(info[offContentType:]))
-	s.Size = binary.LittleEndian.Uint64(info[offStreamSize:])
-
-	section := func(off int, name string) (*io.SectionReader, error) {
-		return cut(r, size, info[off:], name)
-	}
-	streamRefs, err := section(offStreamRefs, "stream refs")
+	s := &Reader{Info: info}
+	targets, err := s.readDigests(r, size, streamRefs)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := s.readDigests(streamRefs, "stream refs")
+	if s.Objects, err = s.readDigests(r, size, objectRefs); err != nil {
+		return nil, err
+	}
+	names, err := s.cut(r, size, namedRefs)
 	if err != nil {
 		return nil, err
 	}
-	objectRefs, err := section(offObjectRefs, "object refs")
-	if err != nil {
+	if s.Refs, err = readNamedRefs(names, targets); err != nil {
 		return nil, err
 	}
-	if s.Objects, err = s.readDigests(objectRefs, "object refs"); err != nil {
-		return nil, err
-	}
-	namedRefs, err := section(offNamedRefs, "named refs")
-	if err != nil {
-		return nil, err
-	}
-	if s.Refs, err = readNamedRefs(namedRefs, targets); err != nil {
-		return nil, err
-	}
-	stream, err := section(offStream, "stream")
-	if err != nil {
-		return nil, err
-	}
-	s.source, s.zstd, err = newDecoder(stream)
+	s.stream, err = s.cut(r, size, stream)
 	return s, err
 }
 
-// readHeader reads the header, in either layout, and returns the info block.
-func (s *Reader) readHeader(r io.ReaderAt, size int64) ([]byte, error) {
+// readHeader reads the header, in either layout, and the info block.
+func readHeader(r io.ReaderAt, size int64) (i Info, err error) {
+	if size > MaxSize {
+		return i, corrupt.Errorf("splitstream of %d bytes is larger than %d", size, int64(MaxSize))
+	}
 	var h [headerSize]byte
 	if err := readFull(io.NewSectionReader(r, 0, headerSize), h[:], fmt.Sprintf("header: file of %d bytes", size)); err != nil {
-		return nil, err
+		return i, err
 	}
 	v, alg, bits, infoAt := h[offVersion], h[offAlgorithm], h[offBlockBits], h[offInfo:]
 	switch {
 	case string(h[offMagic:offMagic+len(magic)]) == magic:
 	case string(h[offOldMagic:offOldMagic+len(magic)]) == magic:
-		s.OldHeader = true
+		i.OldHeader = true
 		v, alg, bits, infoAt = h[offOldVersion], h[offOldAlgorithm], h[offOldBlockBits], h[offOldInfo:]
 	default:
-		return nil, corrupt.Errorf("no splitstream: magic not found")
+		return i, corrupt.Errorf("no splitstream: magic not found")
 	}
 	if v != version {
-		return nil, corrupt.Errorf("splitstream version %d is not known", v)
+		return i, corrupt.Errorf("splitstream version %d is not known", v)
 	}
-	s.Algorithm = verity.Algorithm(alg)
-	if s.Algorithm != verity.SHA256 && s.Algorithm != verity.SHA512 || bits != verity.BlockBits {
-		return nil, corrupt.Errorf("splitstream with hash %d and block size 2^%d is not known", alg, bits)
+	i.Algorithm = verity.Algorithm(alg)
+	if i.Algorithm != verity.SHA256 && i.Algorithm != verity.SHA512 || bits != verity.BlockBits {
+		return i, corrupt.Errorf("splitstream with hash %d and block size 2^%d is not known", alg, bits)
 	}
 	section, err := cut(r, size, infoAt, "info")
 	if err != nil {
-		return nil, err
+		return i, err
 	}
 	if section.Size() < infoSize {
-		return nil, corrupt.Errorf("splitstream info of %d bytes: want %d", section.Size(), infoSize)
+		return i, corrupt.Errorf("splitstream info of %d bytes: want %d", section.Size(), infoSize)
 	}
-	info := make([]byte, infoSize) // a longer one holds what we do not know
-	return info, readFull(section, info, "info")
+	i.block = make([]byte, infoSize) // a longer one holds what we do not know
+	return i, readFull(section, i.block, "info")
 }
 
 // readFull fills p from the start of a section. The file may have fewer bytes than it had
@@ -131,18 +138,27 @@ func cut(r io.ReaderAt, size int64, bounds []byte, name string) (*io.SectionRead
 	return io.NewSectionReader(r, int64(start), int64(end-start)), nil
 }
 
-func (s *Reader) readDigests(section *io.SectionReader, name string) ([]verity.ID, error) {
-	n := s.Algorithm.Size()
+// cut returns a section of the file.
+func (i *Info) cut(r io.ReaderAt, size int64, s section) (*io.SectionReader, error) {
+	return cut(r, size, i.block[s.bounds:], s.name)
+}
+
+func (i *Info) readDigests(r io.ReaderAt, size int64, from section) ([]verity.ID, error) {
+	n := i.Algorithm.Size()
+	section, err := i.cut(r, size, from)
+	if err != nil {
+		return nil, err
+	}
 	if section.Size()%int64(n) != 0 {
-		return nil, corrupt.Errorf("splitstream %s: %d bytes are no whole number of digests", name, section.Size())
+		return nil, corrupt.Errorf("splitstream %s: %d bytes are no whole number of digests", from.name, section.Size())
 	}
 	raw := make([]byte, section.Size())
-	if err := readFull(section, raw, name); err != nil {
+	if err := readFull(section, raw, from.name); err != nil {
 		return nil, err
 	}
 	ids := make([]verity.ID, 0, len(raw)/n)
 	for digest := range slices.Chunk(raw, n) {
-		ids = append(ids, s.Algorithm.MakeID(digest))
+		ids = append(ids, i.Algorithm.MakeID(digest))
 	}
 	return ids, nil
 }
@@ -162,6 +178,11 @@ func (s *Reader) Next() (object verity.ID, literal uint64, err error) {
 	}
 	if s.err != nil {
 		return verity.ID{}, 0, s.err
+	}
+	if s.zstd == nil { // many readers only want the tables
+		if s.source, s.zstd, s.err = newDecoder(s.stream); s.err != nil {
+			return verity.ID{}, 0, s.err
+		}
 	}
 	switch n, err := io.ReadFull(s.zstd, s.chunk[:]); {
 	case err == io.EOF && n == 0:
@@ -239,7 +260,9 @@ func (s *Reader) copyChunk(w io.Writer, object verity.ID, open func(verity.ID) (
 
 // Close frees what the decoder holds.
 func (s *Reader) Close() {
-	s.zstd.Close()
+	if s.zstd != nil {
+		s.zstd.Close()
+	}
 	s.fail(errors.New("splitstream is closed"))
 }
 
