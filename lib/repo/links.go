@@ -300,7 +300,7 @@ func (r *Repo) readRef(c Category, name string) (Ref, error) {
 	return ref, nil
 }
 
-// Leftovers gives the paths of links and objects that were being made when their
+// Leftovers gives the paths of links, notes and objects that were being made when their
 // maker was killed. Whoever holds the exclusive lock may remove them.
 func (r *Repo) Leftovers() ([]string, error) {
 	list, err := r.entries(".")
@@ -309,7 +309,7 @@ func (r *Repo) Leftovers() ([]string, error) {
 	}
 	var links []string
 	for _, e := range list {
-		if strings.HasPrefix(e.Name(), linkPrefix) {
+		if strings.HasPrefix(e.Name(), linkPrefix) || strings.HasPrefix(e.Name(), notePrefix) {
 			links = append(links, e.Name())
 		}
 	}
