@@ -9,17 +9,13 @@ package spool
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -47,61 +43,12 @@ func Open(ctx context.Context, dir string) (*Spool, error) {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	if s.layout, err = manifest.OpenLayout(dir); err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
+		return nil, fmt.Errorf("spool: %w", s.cure(v1.ImageLayoutFile, err))
 	}
 	if _, err := s.kept(); err != nil {
-		return nil, fmt.Errorf("spool %s: %w", dir, err)
+		return nil, fmt.Errorf("spool %s: %w", dir, s.cure(v1.ImageIndexFile, err))
 	}
 	return s, nil
-}
-
-// make makes what is missing of the layout.
-func (s *Spool) make(ctx context.Context) error {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return err
-	}
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	for name, content := range map[string]any{
-		v1.ImageLayoutFile: v1.ImageLayout{Version: v1.ImageLayoutVersion},
-		v1.ImageIndexFile:  emptyIndex(),
-	} {
-		if _, err := os.Stat(filepath.Join(s.dir, name)); errors.Is(err, fs.ErrNotExist) {
-			err = s.writeJSON(name, content)
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func emptyIndex() v1.Index {
-	return v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
-}
-
-// writeJSON writes a file of the layout, under the lock. What a killed one leaves has a
-// fixed name, which the next one takes.
-func (s *Spool) writeJSON(name string, content any) error {
-	text, err := json.Marshal(content)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(s.dir, name)
-	f, err := os.OpenFile(path+partialSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(text); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(path+partialSuffix, path)
 }
 
 // Path returns where a blob lies, or will.
