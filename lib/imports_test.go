@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"fsck":        {"repo", "oci", "manifest", "splitstream", "variant", "verity", "corrupt", "lookup", "objects"},
 	"gc":          {"repo", "oci", "verity", "corrupt", "objects"},
 	"progress":    {"terminal"},
-	"build":       {"repo", "objects", "oci", "manifest", "boot", "scan", "dumpfile", "erofs", "tree", "variant", "tolerance", "verity", "corrupt", "lookup"},
+	"build":       {"fd", "repo", "objects", "oci", "manifest", "boot", "scan", "dumpfile", "erofs", "tree", "variant", "tolerance", "verity", "corrupt", "lookup"},
 	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt", "lookup", "missing"},
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "verity", "lookup"},
 	"pull":        {"build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing"},

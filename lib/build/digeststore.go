@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"cfs/lib/fd"
 	"cfs/lib/objects"
 	"cfs/lib/repo"
 	"cfs/lib/scan"
@@ -30,7 +31,7 @@ func openDigestStore(name string, a verity.Algorithm) (put func(*scan.File) (ver
 	if err := os.MkdirAll(name, 0o755); err != nil {
 		return nil, nil, err
 	}
-	root, err := os.OpenRoot(name)
+	root, err := fd.OpenRoot(name)
 	if err != nil {
 		return nil, nil, err
 	}

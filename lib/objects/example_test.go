@@ -5,6 +5,7 @@ import (
 	"log"
 	"os"
 
+	"cfs/lib/fd"
 	"cfs/lib/objects"
 	"cfs/lib/verity"
 )
@@ -16,7 +17,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(path)
-	root, err := os.OpenRoot(path)
+	root, err := fd.OpenRoot(path)
 	if err != nil {
 		log.Fatal(err)
 	}

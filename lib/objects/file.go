@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/fd"
 	"cfs/lib/verity"
 )
 
@@ -42,11 +41,10 @@ func (s *Store) Open(id verity.ID) (*File, error) {
 
 func (s *Store) open(id verity.ID) (*File, error) {
 	f := &File{id: id}
-	path := s.path(id)
-	err := fd.Use(s.dir, func(root int) error {
-		n, err := unix.Openat(root, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	err := s.use(s.folder(id), func(dir int) error {
+		n, err := unix.Openat(dir, base(id), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if err == nil {
-			f.file = os.NewFile(uintptr(n), s.root.Name()+"/"+path)
+			f.file = os.NewFile(uintptr(n), s.root.Name()+"/"+s.path(id))
 		}
 		return err
 	})

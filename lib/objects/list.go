@@ -67,7 +67,7 @@ func (s *Store) listDir(dir string, yield func(verity.ID, error) bool) bool {
 
 // entries lists a directory by name; one that is missing is empty.
 func (s *Store) entries(dir string) ([]fs.DirEntry, error) {
-	d, err := s.root.Open(dir)
+	d, err := s.root.OpenDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -109,8 +109,9 @@ func (s *Store) Leftovers() ([]string, error) {
 // Remove removes an object. The error wraps fs.ErrNotExist if there is no such object. The
 // caller keeps writers out, and knows that nothing refers to the object.
 func (s *Store) Remove(id verity.ID) error {
-	if err := s.root.Remove(s.path(id)); err != nil {
-		return s.failObject(id, cause(err))
+	err := s.use(s.folder(id), func(dir int) error { return unix.Unlinkat(dir, base(id), 0) })
+	if err != nil {
+		return s.failObject(id, err)
 	}
 	return nil
 }

@@ -37,8 +37,8 @@ func (s *Store) FirstMissing(sorted []verity.ID) (verity.ID, error) {
 // names makes set hold what is in a folder of the store.
 func (s *Store) names(set map[string]struct{}, dir string) error {
 	clear(set)
-	d, err := s.root.Open(s.in(dir))
-	if errors.Is(err, fs.ErrNotExist) {
+	d, err := s.root.OpenDir(s.in(dir))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil
 	}
 	if err != nil {
@@ -46,9 +46,6 @@ func (s *Store) names(set map[string]struct{}, dir string) error {
 	}
 	defer d.Close()
 	list, err := d.Readdirnames(-1)
-	if errors.Is(err, unix.ENOTDIR) {
-		return nil
-	}
 	for _, name := range list {
 		set[name] = struct{}{}
 	}

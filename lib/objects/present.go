@@ -4,7 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
-	"cfs/lib/fd"
 	"cfs/lib/verity"
 )
 
@@ -39,10 +38,9 @@ func (s *Store) present(id verity.ID, size int64) (presence, error) {
 	return right, f.Close()
 }
 
-// stat returns the status of what has the name of an object, or the bare error number,
-// which is unix.ENOENT if nothing has.
+// stat returns the status of what has the name of an object, or a bare error, which is
+// unix.ENOENT if nothing has.
 func (s *Store) stat(id verity.ID) (st unix.Stat_t, err error) {
-	path := s.path(id)
-	err = fd.Use(s.dir, func(dir int) error { return unix.Fstatat(dir, path, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err = s.use(s.folder(id), func(dir int) error { return unix.Fstatat(dir, base(id), &st, unix.AT_SYMLINK_NOFOLLOW) })
 	return st, absent(err)
 }

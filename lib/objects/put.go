@@ -34,7 +34,7 @@ func (s *Store) PutBytes(data []byte) (id verity.ID, stored bool, err error) {
 	if err != nil || there == right {
 		return id, false, err
 	}
-	t, err := s.newTempIn(s.in(id.ObjectPath()[:2]))
+	t, err := s.newTempIn(s.folder(id))
 	if err != nil {
 		return verity.ID{}, false, err
 	}
@@ -124,7 +124,7 @@ func (s *Store) nameWritten(t *temp, id verity.ID, there presence) error {
 	}
 	err := t.link(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.mkdir(s.in(id.ObjectPath()[:2])); err != nil {
+		if err := s.mkdir(s.folder(id)); err != nil {
 			return err
 		}
 		err = t.link(path)

@@ -43,9 +43,10 @@ type Config struct {
 // Store is an open store. Its methods may be called from several goroutines.
 type Store struct {
 	config  Config
-	root    *os.Root
-	dir     *os.File // the root again, for system calls that package os does not have
-	sub     string   // the folder of the store in the root, "." if it is that
+	root    *fd.Root
+	dir     *os.File // the root again, which Close closes
+	folders *folders
+	sub     string // the folder of the store in the root, "." if it is that
 	buffers buffers
 
 	noTemp, noClone, noVerity atomic.Bool // what the file system turned out not to have
@@ -54,7 +55,7 @@ type Store struct {
 // Open opens the store in the folder sub of root, or in root itself if sub is ".". The
 // folder may be missing: a store without objects. Close must be called, before root is
 // closed.
-func Open(root *os.Root, sub string, c Config) (*Store, error) {
+func Open(root *fd.Root, sub string, c Config) (*Store, error) {
 	dir, err := root.Open(".")
 	if err != nil {
 		return nil, err
@@ -62,16 +63,16 @@ func Open(root *os.Root, sub string, c Config) (*Store, error) {
 	if c.Name == "" {
 		c.Name = root.Name()
 	}
-	return &Store{config: c, root: root, dir: dir, sub: sub}, nil
+	return &Store{config: c, root: root, dir: dir, sub: sub, folders: newFolders()}, nil
 }
 
 // Close closes the store. Objects that are open stay so, and what is about to be written
 // fails.
-func (s *Store) Close() error { return s.dir.Close() }
+func (s *Store) Close() error { return errors.Join(s.dir.Close(), s.folders.close()) }
 
 // Dir opens the folder of the objects, for the kernel to look them up. The error wraps
 // fs.ErrNotExist if nothing was stored yet.
-func (s *Store) Dir() (*os.File, error) { return s.root.Open(s.sub) }
+func (s *Store) Dir() (*os.File, error) { return s.root.OpenDir(s.sub) }
 
 // Sync makes durable all that was written to the file system of the store so far.
 func (s *Store) Sync() error {
@@ -122,6 +123,9 @@ func (s *Store) mkdir(dir string) error {
 
 // mkdirOne makes a folder with mode 0755 whatever the umask, unless the store is lenient.
 func (s *Store) mkdirOne(dir string) error {
+	if err := s.renew(dir); err != nil {
+		return err
+	}
 	err := s.root.Mkdir(dir, 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		return nil

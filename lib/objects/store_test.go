@@ -11,13 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/verity"
 )
 
 // open opens a store in the folder sub of a new folder.
 func open(t testing.TB, sub string, c Config) *Store {
 	t.Helper()
-	root, err := os.OpenRoot(t.TempDir())
+	root, err := fd.OpenRoot(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +47,7 @@ func (s *Store) Temp() (*os.File, error) {
 // newTempIn is newTemp for a folder of the store, which is made if it is missing.
 func (s *Store) newTempIn(dir string) (*temp, error) {
 	t, err := s.newTemp(dir)
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EPERM) { // which is said of one that was removed
 		return t, err
 	}
 	if err := s.mkdir(dir); err != nil {
@@ -73,8 +74,8 @@ func (s *Store) newTemp(dir string) (t *temp, err error) {
 
 func (s *Store) unnamed(dir string) (*temp, error) {
 	t := &temp{store: s}
-	err := fd.Use(s.dir, func(root int) error {
-		n, err := unix.Openat(root, dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+	err := s.use(dir, func(folder int) error {
+		n, err := unix.Openat(folder, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
 		if err == nil {
 			t.file = os.NewFile(uintptr(n), "temporary file in "+dir)
 		}
@@ -115,25 +116,44 @@ func (t *temp) clone(from int) error {
 // link gives the file its final name, relative to the root; fs.ErrExist if something has
 // that.
 func (t *temp) link(name string) error {
-	err := fd.Use(t.store.dir, func(root int) error {
-		if t.name == "" {
-			return fd.Use(t.file, func(n int) error {
-				return unix.Linkat(unix.AT_FDCWD, fd.Path(n), root, name, unix.AT_SYMLINK_FOLLOW)
-			})
-		}
-		err := unix.Renameat2(root, t.name, root, name, unix.RENAME_NOREPLACE)
-		switch err {
-		case nil:
-			t.name = ""
-		case unix.EINVAL, unix.ENOSYS: // as on NFS, which has links; discard removes the first name
-			err = unix.Linkat(root, t.name, root, name, 0)
-		}
-		return err
+	if t.name != "" {
+		return t.move(name)
+	}
+	err := t.store.use(path.Dir(name), func(dir int) error {
+		return fd.Use(t.file, func(n int) error {
+			return unix.Linkat(unix.AT_FDCWD, fd.Path(n), dir, path.Base(name), unix.AT_SYMLINK_FOLLOW)
+		})
 	})
 	if err != nil {
 		return t.store.fail("link", name, err)
 	}
 	return nil
+}
+
+// move is link for a file that has another name.
+func (t *temp) move(name string) error {
+	err := t.inBoth(name, func(from int, old string, to int, base string) error {
+		return unix.Renameat2(from, old, to, base, unix.RENAME_NOREPLACE)
+	})
+	switch err {
+	case nil:
+		t.name = ""
+		return nil
+	case unix.EINVAL, unix.ENOSYS: // as on NFS, which has links; discard removes the first name
+		err = t.inBoth(name, func(from int, old string, to int, base string) error { return unix.Linkat(from, old, to, base, 0) })
+	}
+	if err != nil {
+		return t.store.fail("link", name, err)
+	}
+	return nil
+}
+
+// inBoth calls do with the folder and the base of the name that the file has, and of another name.
+// The former is in the folder of the store itself, the latter never: no two wait for each other.
+func (t *temp) inBoth(name string, do func(from int, old string, to int, base string) error) error {
+	return t.store.use(path.Dir(t.name), func(from int) error {
+		return t.store.use(path.Dir(name), func(to int) error { return do(from, path.Base(t.name), to, path.Base(name)) })
+	})
 }
 
 // replace gives the file its final name, whatever has that. At any moment either is there
@@ -146,7 +166,7 @@ func (t *temp) replace(name string) error {
 		}
 		t.name = between
 	}
-	err := fd.Use(t.store.dir, func(root int) error { return unix.Renameat(root, t.name, root, name) })
+	err := t.inBoth(name, unix.Renameat)
 	if err != nil {
 		return t.store.fail("link", name, err)
 	}

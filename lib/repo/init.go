@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"cfs/lib/fd"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -54,7 +55,7 @@ func makeDir(path string) (made bool, err error) {
 }
 
 func initIn(path string, n New) error {
-	root, err := os.OpenRoot(path)
+	root, err := fd.OpenRoot(path)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (r *Repo) setLink(link, target string) error {
 // directories that are named relative to it: "." for the first level.
 func (r *Repo) SyncNames(c Category, dirs ...string) error {
 	for _, dir := range dirs {
-		d, err := r.root.Open(path.Join(string(c), dir))
+		d, err := r.root.OpenDir(path.Join(string(c), dir))
 		if err != nil {
 			return err
 		}
@@ -293,7 +293,7 @@ func (r *Repo) readRef(c Category, name string) (Ref, error) {
 	if err != nil {
 		return Ref{}, err
 	}
-	ref := Ref{Name: name, Target: path.Base(target), Made: st.ModTime()}
+	ref := Ref{Name: name, Target: path.Base(target), Made: time.Unix(st.Mtim.Unix())}
 	if target != refTarget(name, ref.Target) {
 		ref.Odd = fmt.Errorf("%s is a link to %q, which is no name of the repository", refPath(c, name), target)
 	}

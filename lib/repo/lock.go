@@ -18,7 +18,7 @@ func (r *Repo) LockStreams(l flock.Lock) (release func() error, err error) {
 	if err := r.mkdir("streams"); err != nil {
 		return nil, err
 	}
-	f, err := r.root.Open("streams")
+	f, err := r.root.OpenDir("streams")
 	if err != nil {
 		return nil, err
 	}

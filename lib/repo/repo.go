@@ -34,7 +34,7 @@ type Repo struct {
 	Objects   *objects.Store
 	Warn      func(error) // told what is odd, but can be read; may be nil
 
-	root     *os.Root
+	root     *fd.Root
 	dir      *os.File // holds the lock
 	readOnly error    // why nothing may be written, nil if it may
 }
@@ -61,7 +61,7 @@ func Open(path string, lock flock.Lock) (*Repo, error) {
 func Peek(path string) (*Repo, error) { return open(path, func(*os.File) error { return nil }) }
 
 func open(path string, lock func(dir *os.File) error) (*Repo, error) {
-	root, err := os.OpenRoot(path)
+	root, err := fd.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("repository: %w", err)
 	}
@@ -146,7 +146,7 @@ func (r *Repo) mkdir(name string) error {
 // entries lists a directory of the repository in no certain order; one that is
 // missing is empty.
 func (r *Repo) entries(name string) ([]os.DirEntry, error) {
-	d, err := r.root.Open(name)
+	d, err := r.root.OpenDir(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -28,7 +28,7 @@ type Kind struct {
 
 // Reading are the kinds by which the tools read and list.
 var Reading = []Kind{
-	{"openat", unix.SYS_OPENAT}, {"getdents64", unix.SYS_GETDENTS64}, {"readlinkat", unix.SYS_READLINKAT},
+	{"openat", unix.SYS_OPENAT}, {"openat2", unix.SYS_OPENAT2}, {"getdents64", unix.SYS_GETDENTS64}, {"readlinkat", unix.SYS_READLINKAT},
 	{"newfstatat", unix.SYS_NEWFSTATAT}, {"fstat", unix.SYS_FSTAT}, {"read", unix.SYS_READ}, {"pread64", unix.SYS_PREAD64},
 	{"lseek", unix.SYS_LSEEK}, {"ioctl", unix.SYS_IOCTL}, {"flock", unix.SYS_FLOCK}, {"fstatfs", unix.SYS_FSTATFS},
 	{"faccessat2", unix.SYS_FACCESSAT2},
