@@ -96,6 +96,7 @@ var notReaders = map[string]string{
 	"splitstream.NewWriter": "reads back what it has written itself",
 	"objects.ReadAll":       "reads files: the tests of cmd fail its calls",
 	"build.Dumpfile":        "hands on to dumpfile.Read",
+	"blob.DecompressWithin": "is what blob.Decompress hands on to",
 	"pull.Import":           "hands on to oci.ImportLayer",
 }
 

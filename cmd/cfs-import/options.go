@@ -29,7 +29,7 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.formats, DefaultText: `"1"`, Usage: "with --init: formats of EROFS images, `V`[,V], the default first"},
 		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "with --init: make one that does not need fs-verity"},
 		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse media types that cfsctl does not know, and layers that are not compressed as theirs say"},
-		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, DefaultText: "number of CPUs", Usage: "import `N` layers at once"},
+		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, DefaultText: "number of CPUs, at most 4", Usage: "import `N` layers at once"},
 		o.ProgressFlag(),
 	}, o.streamFlags()...)
 }
@@ -37,13 +37,17 @@ func (o *options) flags() []cli.Flag {
 // streamFlags are the options of all that opens the repository.
 func (o *options) streamFlags() []cli.Flag { return append(o.RepoFlags(), o.RecordFlags()...) }
 
+// maxJobs is how many layers are imported at once unless more are asked for: more than one
+// disk keeps up with.
+const maxJobs = 4
+
 // layersAtOnce returns how many layers are imported at once.
 func (o *options) layersAtOnce() (int, error) {
 	switch {
 	case o.jobs < 0:
 		return 0, tool.UsageError("--jobs %d: want a positive number", o.jobs)
 	case o.jobs == 0:
-		return runtime.NumCPU(), nil
+		return min(runtime.NumCPU(), maxJobs), nil
 	}
 	return o.jobs, nil
 }

@@ -1,9 +1,9 @@
 package blob
 
 import (
+	"context"
+	"errors"
 	"io"
-
-	"github.com/klauspost/compress/zstd"
 
 	"cfs/lib/corrupt"
 )
@@ -17,14 +17,16 @@ const (
 	Zstd Compression = "zstd"
 )
 
-// zstdWindow is the largest window that a layer may ask for: what zstd(1) gives
-// without --long.
-const zstdWindow = 128 << 20
-
 // Decompress returns the uncompressed bytes of in, all members or frames of it. A
 // damaged stream is an error that is marked as corrupt, as is what stands behind gzip data
 // and is no zero; an error of in comes as it is.
 func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
+	return DecompressWithin(context.Background(), in, c, nil)
+}
+
+// DecompressWithin is Decompress with a bound on memory that it shares with others. A read
+// that waits for its share ends with ctx.
+func DecompressWithin(ctx context.Context, in io.Reader, c Compression, windows *Windows) (io.ReadCloser, error) {
 	if c == None {
 		return io.NopCloser(in), nil
 	}
@@ -38,7 +40,7 @@ func Decompress(in io.Reader, c Compression) (io.ReadCloser, error) {
 		}
 		d.Reader, d.close = z, func() {}
 	case Zstd:
-		z, err := zstd.NewReader(source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		z, err := newZstdReader(ctx, source, windows)
 		if err != nil {
 			return nil, d.mark(err)
 		}
@@ -57,7 +59,7 @@ type decompressor struct {
 
 func (d *decompressor) Read(p []byte) (int, error) {
 	n, err := d.Reader.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		err = d.mark(err)
 	}
 	return n, err

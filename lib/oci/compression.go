@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bufio"
+	"context"
 	"io"
 
 	"cfs/lib/blob"
@@ -11,24 +12,24 @@ import (
 
 // decompress returns the tar of a layer. How it is compressed its first bytes say, whatever
 // its media type does; said is "" where there is none. That they disagree is noted.
-func decompress(in io.Reader, said blob.Compression, rules *tolerance.Rules) (io.ReadCloser, error) {
+func decompress(ctx context.Context, in io.Reader, said blob.Compression, src Source) (io.ReadCloser, error) {
 	found, in, err := blob.Sniff(in)
 	if err != nil {
 		return nil, err
 	}
 	if said == "" || found == said {
-		return blob.Decompress(in, found)
+		return blob.DecompressWithin(ctx, in, found, src.Windows)
 	}
 	if found == blob.None {
 		isTar, head := startsTar(in)
 		if in = head; !isTar {
-			return blob.Decompress(in, said) // which says what is wrong with it
+			return blob.DecompressWithin(ctx, in, said, src.Windows) // which says what is wrong with it
 		}
 	}
-	if err := rules.Note(tolerance.OtherCompression, "", found, said); err != nil {
+	if err := src.Rules.Note(tolerance.OtherCompression, "", found, said); err != nil {
 		return nil, err
 	}
-	return blob.Decompress(in, found)
+	return blob.DecompressWithin(ctx, in, found, src.Windows)
 }
 
 // startsTar reports whether in can be an uncompressed tar, and returns a reader of the

@@ -19,12 +19,15 @@ import (
 )
 
 // Source says what a blob that is to be imported must be. What is empty, or a
-// negative size, is found out instead. Rules have what was tolerated of it then.
+// negative size, is found out instead. Rules have what was tolerated of it then. Windows
+// bound the memory that it shares with layers which are imported at the same time.
 type Source struct {
 	Digest digest.Digest
 	Size   int64
 	DiffID digest.Digest // of a layer: the digest of the uncompressed tar
 	Rules  *tolerance.Rules
+
+	Windows *blob.Windows
 }
 
 // Imported is what became of a blob.
@@ -44,7 +47,7 @@ func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, said blob.Comp
 	if err != nil {
 		return Imported{}, err
 	}
-	tar, err := decompress(raw, said, src.Rules)
+	tar, err := decompress(ctx, raw, said, src)
 	if err != nil {
 		return Imported{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"cfs/lib/blob"
 	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -25,6 +26,7 @@ type Importer struct {
 
 	repo    *repo.Repo
 	commits *committer
+	windows *blob.Windows
 	running errgroup.Group
 	notes   []*tolerance.Rules // of the layers that were begun, in order
 	ctx     context.Context    // ends with the first failure, which is its cause
@@ -36,6 +38,7 @@ func (i *Importer) Start() (err error) {
 	if i.repo, err = i.Open(); err != nil {
 		return err
 	}
+	i.windows = blob.NewWindows()
 	i.running.SetLimit(i.Jobs)
 	i.ctx, i.fail = context.WithCancelCause(context.Background())
 	i.commits = newCommitter(i.repo, i.Out)

@@ -100,7 +100,7 @@ func (i *Importer) read(l Layer, in io.Reader, rules *tolerance.Rules) (stored, 
 
 // store stores a blob as what it is.
 func (i *Importer) store(l Layer, in io.Reader, rules *tolerance.Rules) (oci.Imported, error) {
-	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules}
+	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules, Windows: i.windows}
 	if l.Artifact {
 		return oci.ImportBlob(i.ctx, i.repo, in, src)
 	}
