@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"maps"
 	"os"
-	"slices"
 
 	"cfs/lib/gc"
 	"cfs/lib/mount"
@@ -26,7 +24,7 @@ func (o *options) collect() error {
 	if err != nil {
 		return err
 	}
-	k := gc.Collector{Repo: r, Mounted: slices.Sorted(maps.Keys(mounted)), Keep: o.keep, AllowEmpty: o.allowEmpty, DryRun: o.dryRun,
+	k := gc.Collector{Repo: r, Mounts: *mounted, DropMounts: o.dropMounts, Keep: o.keep, AllowEmpty: o.allowEmpty, DryRun: o.dryRun,
 		Warn: func(err error) { o.Warn("warning: %v", err) }}
 	result, err := k.Run()
 	if errors.Is(err, gc.ErrNoRoots) {

@@ -12,8 +12,8 @@ import (
 type options struct {
 	tool.Options
 
-	dryRun, allowEmpty bool // of a collection
-	keep               time.Duration
+	dryRun, allowEmpty, dropMounts bool // of a collection
+	keep                           time.Duration
 
 	content, repair bool // of a check
 }
@@ -21,7 +21,8 @@ type options struct {
 func (o *options) collectFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &o.dryRun, Usage: "only say what would go"},
-		&cli.DurationFlag{Name: "keep", Destination: &o.keep, Value: 24 * time.Hour, Usage: "keep leases up to this `AGE`"},
+		&cli.DurationFlag{Name: "keep", Destination: &o.keep, Value: 24 * time.Hour, Usage: "keep leases of unfinished pulls up to this `AGE`"},
+		&cli.BoolFlag{Name: "drop-mount-leases", Destination: &o.dropMounts, Usage: "drop leases of mounts that are not seen, though they may be there"},
 		&cli.BoolFlag{Name: "allow-empty", Destination: &o.allowEmpty, Usage: "remove everything if there are no roots"},
 	}, o.RepoFlags()...)
 }

@@ -37,7 +37,7 @@ func main() {
 			{Name: "ls", Usage: "list tags", Flags: o.listFlags(), Action: o.Action(o.list)},
 			{Name: "tag", Usage: "give an image a further tag", ArgsUsage: "NAME|DIGEST NEW", Flags: o.common(), Action: o.Action(o.tagImage)},
 			{Name: "untag", Usage: "remove a tag, and nothing that it keeps", ArgsUsage: "NAME", Flags: o.common(), Action: o.Action(o.untag)},
-			{Name: "why", Usage: "list the tags that keep an object, a stream or a blob", ArgsUsage: "DIGEST", Flags: o.common(), Action: o.Action(o.why)},
+			{Name: "why", Usage: "list the tags and mounts that keep an object, a stream or a blob", ArgsUsage: "DIGEST", Flags: o.common(), Action: o.Action(o.why)},
 		},
 	})
 }

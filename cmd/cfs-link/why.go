@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,13 +9,15 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/missing"
+	"cfs/lib/objects"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
 	"cfs/lib/verity"
 )
 
-// why lists the tags that reach an object, or what an OCI digest stands for.
+// why lists the tags that reach an object, or what an OCI digest stands for, and the mounts
+// that do, by their leases.
 func (o *options) why() error {
 	return o.withRepo(1, o.openToRead, func(r *repo.Repo) error {
 		ids, err := objectsOf(r, o.Operands[0])
@@ -34,8 +37,37 @@ func (o *options) why() error {
 				return err
 			}
 		}
+		if err := k.mounts(ids); err != nil {
+			return err
+		}
 		return k.end()
 	})
+}
+
+// mounts lists the mounts that reach one of ids. No tag begins with an @.
+func (k *listing) mounts(ids []verity.ID) error {
+	for ref, err := range oci.MountLeases(k.repo) {
+		if err != nil {
+			k.Warn("mounts: %v", err)
+			if !objects.IsStray(err) {
+				k.failed = cmp.Or(k.failed, err)
+			}
+			continue
+		}
+		reach := oci.NewReach(k.repo, func(error) {})
+		if err := reach.AddName(repo.Images, ref.Target); err != nil && !k.repo.Dangles(repo.Images, ref.Target) {
+			k.Warn("mounted image: %v", err)
+			k.failed = cmp.Or(k.failed, err)
+		}
+		if !keeps(reach, ids) {
+			continue
+		}
+		m, _ := oci.MountOf(ref)
+		if _, err := fmt.Printf("@mount\t%s\t%s\n", ref.Target, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func keeps(k *oci.Reach, ids []verity.ID) bool {

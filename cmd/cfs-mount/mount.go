@@ -18,12 +18,16 @@ import (
 
 // request is what is to be mounted.
 type request struct {
+	repo    *repo.Repo // whose lock keeps the image until the mount is visible; nil if it is a file
 	image   *os.File
 	objects []*os.File
 	mount.Options
 }
 
 func (q *request) close() {
+	if q.repo != nil {
+		q.repo.Close()
+	}
 	for _, f := range append([]*os.File{q.image, q.IDMap}, q.objects...) {
 		if f != nil {
 			f.Close()
@@ -66,7 +70,7 @@ func (o *options) openStored(q *request, name string) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	q.repo = r
 	if o.requireVerity && !r.Secure {
 		return fmt.Errorf("repository %s is not protected by fs-verity", r.Path)
 	}
@@ -88,7 +92,26 @@ func (o *options) openStored(q *request, name string) error {
 	}
 	q.objects = []*os.File{objects}
 	q.Name, q.Verity = id.String(), q.Verity || r.Secure
+	q.Lease = func(m mount.ID) func() { return o.lease(r, m, id) }
 	return nil
+}
+
+// lease keeps the image from collectors that do not see the mount. It returns how to end
+// that. A repository that cannot be written is mounted without a lease.
+func (o *options) lease(r *repo.Repo, m mount.ID, id verity.ID) (drop func()) {
+	err := r.Writable()
+	if err == nil {
+		err = oci.LeaseMount(r, m, id)
+	}
+	if err != nil {
+		o.Warn("warning: no lease: cfs-gc keeps the image only where it sees the mount: %v", err)
+		return func() {}
+	}
+	return func() {
+		if err := oci.DropMount(r, m); err != nil {
+			o.Warn("warning: the lease of the mount stays: %v", err)
+		}
+	}
 }
 
 // find returns the EROFS image that an operand names, of a container image the boot

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/mount"
 	"cfs/lib/objects"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -29,8 +30,9 @@ var ErrNoRoots = errors.New("nothing is tagged, referred to, leased or mounted: 
 // shared for a dry run.
 type Collector struct {
 	Repo       *repo.Repo
-	Mounted    []string      // names of mounted images
-	Keep       time.Duration // how old leases get
+	Mounts     mount.Mounts  // what is mounted
+	Keep       time.Duration // how old leases of pulls get
+	DropMounts bool          // also leases of mounts that may be there, but are not seen
 	AllowEmpty bool          // also if there are no roots
 	DryRun     bool
 	Warn       func(error) // strays, dangling refs and the like, which stop nothing
@@ -53,6 +55,7 @@ type Result struct {
 	Bytes           int64
 	Images, Streams int // links
 	Leftovers       int // of writers that were killed
+	Hidden          int // processes of which the mounts could not be seen
 }
 
 // WriteText writes the result for people, as the reference does.
@@ -63,6 +66,9 @@ func (r Result) WriteText(w io.Writer) error {
 	}
 	if r.Leftovers > 0 {
 		text += fmt.Sprintf("Leftovers: %d removed\n", r.Leftovers)
+	}
+	if r.Hidden > 0 {
+		text += fmt.Sprintf("Not seen: mounts of %d processes\n", r.Hidden)
 	}
 	_, err := io.WriteString(w, text)
 	return err
@@ -77,6 +83,7 @@ var categories = []repo.Category{repo.Images, repo.Streams}
 // succeed.
 func (c *Collector) Run() (Result, error) {
 	result, err := c.run()
+	result.Hidden = c.Mounts.Hidden
 	if corrupt.IsUnreadable(err) {
 		err = errors.New(err.Error())
 	}
@@ -91,7 +98,7 @@ func (c *Collector) run() (Result, error) {
 		}
 	}
 	before := len(c.reach.Objects)
-	if err := c.reach.AddMounted(c.Mounted); err != nil {
+	if err := c.reach.AddMounted(c.Mounts.Names); err != nil {
 		return Result{}, err
 	}
 	if len(c.reach.Objects) > before {
@@ -132,7 +139,7 @@ func (c *Collector) addRoots(category repo.Category) error {
 		if err != nil {
 			return err
 		}
-		if category == repo.Streams && oci.IsLease(ref) && time.Since(ref.Made) > c.Keep {
+		if c.hasEnded(category, ref) {
 			c.drop = append(c.drop, link{category, true, ref.Name})
 			continue
 		}
@@ -141,6 +148,19 @@ func (c *Collector) addRoots(category repo.Category) error {
 		}
 	}
 	return nil
+}
+
+// hasEnded reports whether a ref is a lease that keeps nothing any more.
+func (c *Collector) hasEnded(category repo.Category, ref repo.Ref) bool {
+	if category == repo.Streams {
+		return oci.IsLease(ref) && time.Since(ref.Made) > c.Keep
+	}
+	m, ok := oci.MountOf(ref)
+	if !ok {
+		return false
+	}
+	state := c.Mounts.State(m)
+	return state == mount.Ended || state == mount.Unknown && c.DropMounts
 }
 
 // addRoot follows a ref. One that leads nowhere is no root, unless it is a link of a kind

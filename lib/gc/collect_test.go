@@ -292,12 +292,12 @@ func TestMounted(t *testing.T) {
 			id := image.Config.Images["composefs.image.v1"]
 			untag(t, r, "a")
 			c := collector(t, r)
-			c.Mounted = []string{other, by(r, id), "refs/unknown"}
+			c.Mounts.Names = []string{other, by(r, id), "refs/unknown"}
 			if result := withoutBytes(collect(t, c)); result != (gc.Result{Objects: 5, Streams: 3}) {
 				t.Errorf("removed %+v", result)
 			}
 			wantNothing(t, c)
-			c.Mounted = []string{other}
+			c.Mounts.Names = []string{other}
 			if _, err := c.Run(); !errors.Is(err, gc.ErrNoRoots) {
 				t.Errorf("an image of another repository keeps something: %v", err)
 			}

@@ -65,7 +65,7 @@ func TestUnreadableMount(t *testing.T) {
 	repotest.Flip(t, r, id, 1030)
 	before := repotest.List(t, r)
 	c := collector(t, r)
-	c.Mounted = []string{id.String()}
+	c.Mounts.Names = []string{id.String()}
 	if _, err := c.Run(); !corrupt.Is(err) || !strings.HasPrefix(err.Error(), "mounted image: images/"+id.String()) {
 		t.Errorf("got %v", err)
 	}

@@ -43,6 +43,11 @@ type Options struct {
 	// IDMap is a user namespace (an open /proc/PID/ns/user) by whose mapping the
 	// owners in the image are shown. Nil means that they are shown as they are.
 	IDMap *os.File
+
+	// Lease, if it is not nil, is called with the ID of the mount before that is attached
+	// to its directory, where everybody sees it. The function that it returns is called
+	// if attaching it fails.
+	Lease func(ID) (drop func())
 }
 
 // source is what overlayfs is told to be mounted from, and Mounted looks for.
@@ -94,7 +99,26 @@ func mount(image *os.File, objects []*os.File, dir string, o Options, w ways) er
 		return err
 	}
 	defer fs.Close()
-	return move(fs, target)
+	drop, err := lease(fs, o)
+	if err != nil {
+		return err
+	}
+	if err := move(fs, target); err != nil {
+		drop()
+		return err
+	}
+	return nil
+}
+
+func lease(mnt *os.File, o Options) (drop func(), err error) {
+	if o.Lease == nil {
+		return func() {}, nil
+	}
+	id, err := idOf(mnt)
+	if err != nil {
+		return nil, err
+	}
+	return o.Lease(id), nil
 }
 
 // move attaches a detached mount to a directory. The descriptor stays good, and

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -352,22 +351,15 @@ func TestMounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	second := mounted(t, image, s.open(), Options{Name: "a b"}, ways{})
+	mounted(t, image, s.open(), Options{Name: "a b"}, ways{})
 
-	found, err := Mounted()
-	if err != nil {
-		t.Fatal(err)
-	}
+	found := mountsNow(t).Names
 	for _, name := range names {
-		want := []string{filepath.Join(base, name)}
-		if name == "a b" {
-			want = append(want, second)
-		}
-		if !slices.Equal(found[name], want) {
-			t.Errorf("%q: mounted at %q, want %q", name, found[name], want)
+		if !slices.Contains(found, name) {
+			t.Errorf("%q is not among those that are mounted", name)
 		}
 	}
-	if _, ok := found["no"]; ok {
-		t.Errorf("a name in a mount point was taken for a source: %q", slices.Collect(maps.Keys(found)))
+	if slices.Contains(found, "no") {
+		t.Errorf("a name in a mount point was taken for a source: %q", found)
 	}
 }

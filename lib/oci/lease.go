@@ -61,9 +61,11 @@ func DropLeases(r *repo.Repo, manifest digest.Digest) error {
 	return err
 }
 
-// TidyLeases removes the folders of leases that have ended. Nobody else may be at
-// work in the repository.
-func TidyLeases(r *repo.Repo) error { return r.RemoveEmptyFolders(repo.Streams, leaseFolder) }
+// TidyLeases removes the folders of leases that have ended, of pulls and of mounts. Nobody
+// else may be at work in the repository.
+func TidyLeases(r *repo.Repo) error {
+	return errors.Join(r.RemoveEmptyFolders(repo.Streams, leaseFolder), r.RemoveEmptyFolders(repo.Images, mountFolder))
+}
 
 func leaseOf(manifest digest.Digest) string {
 	return path.Join(leaseFolder, escaper.Replace(manifest.String()))
