@@ -71,6 +71,7 @@ func readers(t *testing.T) []reading {
 		{"tarball.Reader", archive, readHeaders},
 		{"layer.Split", archive, func(f *faulty) error { return split(f, io.Discard) }},
 		{"splitstream.NewReader", stream, join},
+		{"splitstream.ReadInfo", stream, func(f *faulty) error { _, err := splitstream.ReadInfo(f, int64(len(f.data))); return err }},
 		{"layer.Merger", stream, merge},
 		{"boot.ReadUKI", samplePE(), func(f *faulty) error { return second(boot.ReadUKI(f)) }},
 		{"boot.Entries", []byte("title x\nlinux /k\n"), entries},
