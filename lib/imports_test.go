@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt", "lookup", "missing"},
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "verity", "lookup"},
 	"pull":        {"build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing"},
-	"tool":        {"record", "repo", "flock", "progress", "terminal", "temporary", "corrupt"},
+	"tool":        {"record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 
 func TestImports(t *testing.T) {

@@ -14,11 +14,13 @@ import (
 	"cfs/lib/verity"
 )
 
+// MetaVersion is the version of a repository, as its meta.json has it.
+const MetaVersion = 1
+
 const (
-	metaName    = "meta.json"
-	metaVersion = 1
-	v1Feature   = "v1_erofs" // read-only-compatible: the default format is EROFS V1
-	maxMeta     = 1 << 20    // bytes of meta.json that are read
+	metaName  = "meta.json"
+	v1Feature = "v1_erofs" // read-only-compatible: the default format is EROFS V1
+	maxMeta   = 1 << 20    // bytes of meta.json that are read
 )
 
 // meta is meta.json, its fields in the order in which they are written.
@@ -42,7 +44,7 @@ type formats struct {
 
 // newMeta returns the metadata of a new repository.
 func newMeta(a verity.Algorithm, list []variant.Format) meta {
-	version := uint64(metaVersion)
+	version := uint64(MetaVersion)
 	m := meta{
 		Version:   &version,
 		Algorithm: a.String(),
@@ -118,7 +120,7 @@ func parseMeta(text []byte) (meta, error) {
 	if m.Version == nil {
 		return m, corrupt.Errorf("%s: no version", metaName)
 	}
-	if *m.Version > metaVersion {
+	if *m.Version > MetaVersion {
 		return m, fmt.Errorf("%s: version %d is newer than this program", metaName, *m.Version)
 	}
 	if len(m.Features.Incompatible) > 0 {

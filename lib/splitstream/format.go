@@ -15,12 +15,14 @@ import (
 	"cfs/lib/verity"
 )
 
+// Version is the version of the format, the only one that is read or written.
+const Version = 0
+
 // All integers are little-endian.
 const (
 	magic      = "SplitStream"
 	headerSize = 32
 	infoSize   = 80
-	version    = 0
 )
 
 // Offsets in the header.

@@ -101,7 +101,7 @@ func readHeader(r io.ReaderAt, size int64) (i Info, err error) {
 	default:
 		return i, corrupt.Errorf("no splitstream: magic not found")
 	}
-	if v != version {
+	if v != Version {
 		return i, corrupt.Errorf("splitstream version %d is not known", v)
 	}
 	i.Algorithm = verity.Algorithm(alg)

@@ -142,7 +142,7 @@ func (w *Writer) Finish(dst io.Writer) error {
 func (w *Writer) head(targets, objects int, refs int64) []byte {
 	b := make([]byte, headerSize+infoSize)
 	copy(b[offMagic:], magic)
-	b[offVersion] = version
+	b[offVersion] = Version
 	b[offAlgorithm] = byte(w.alg)
 	b[offBlockBits] = verity.BlockBits
 

@@ -107,6 +107,8 @@ const failed = "failed - tool=cfs-test status="
 // TestMainStatus: what a tool does with its command line, and with its input, comes out
 // as its exit status, on stderr for people and as the last record for the next stage.
 func TestMainStatus(t *testing.T) {
+	var version strings.Builder
+	printVersion(&version, "cfs-test")
 	const start, noManifest = "start -\n", "cfs-test: no manifest\n"
 	for _, v := range []struct {
 		args, stdin    string
@@ -137,7 +139,7 @@ func TestMainStatus(t *testing.T) {
 		{"ls help", "", "all=false [\"help\"]\n", "", 0},
 		{"ls --repo=", "", "", "cfs-test: --repo: its value is empty\ncfs-test: hint: try --help\n", 2},
 		{"ls --unknown", "", "", "cfs-test: flag provided but not defined: -unknown\ncfs-test: hint: try --help\n", 2},
-		{"--version", "", "cfs-test version devel\n", "", 0},
+		{"--version", "", version.String(), "", 0},
 	} {
 		stdout, stderr, status := run(t, v.stdin, strings.Fields(v.args)...)
 		if stdout != v.stdout || stderr != v.stderr || status != v.status {

@@ -11,9 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Version is the version of the tools, which the build sets.
-var Version = "devel"
-
 const exitStatuses = `EXIT STATUS:
    0 done; 1 failed; 2 wrong usage; 3 not found; 4 data that is not what its
    digest or format says; 5 locked, and the time-out ran out; 75 try again
@@ -31,6 +28,7 @@ const gcPercent = 25
 func Main(app *cli.App) {
 	debug.SetGCPercent(gcPercent)
 	app.Version = Version
+	cli.VersionPrinter = func(c *cli.Context) { printVersion(c.App.Writer, c.App.Name) }
 	app.HideHelpCommand = true
 	app.EnableBashCompletion = true
 	app.DisableSliceFlagSeparator = true

@@ -21,6 +21,9 @@ const (
 	V2               // layout E2
 )
 
+// Formats lists all formats.
+func Formats() []Format { return []Format{V0, V1, V2} }
+
 // formats is how many formats there are.
 const formats = V2 + 1
 
