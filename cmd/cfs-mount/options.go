@@ -40,7 +40,7 @@ func (o *options) parse() error {
 	o.mount.Verity = o.requireVerity
 	lists := o.lists.Value()
 	for _, list := range lists {
-		for s := range strings.SplitSeq(list, ",") {
+		for _, s := range splitList(list) {
 			if err := o.set(s); err != nil {
 				return err
 			}
@@ -53,6 +53,24 @@ func (o *options) parse() error {
 		o.mount.ReadWrite = true // mount.composefs is read-write unless told otherwise
 	}
 	return o.check()
+}
+
+// splitList cuts a list at its commas. As for mount.composefs, a backslash makes the next
+// byte, such as a comma, part of an option.
+func splitList(list string) (options []string) {
+	var option []byte
+	for i := 0; i < len(list); i++ {
+		switch {
+		case list[i] == '\\' && i+1 < len(list):
+			i++
+			option = append(option, list[i])
+		case list[i] == ',':
+			options, option = append(options, string(option)), nil
+		default:
+			option = append(option, list[i])
+		}
+	}
+	return append(options, string(option))
 }
 
 func (o *options) check() error {
@@ -79,7 +97,7 @@ func (o *options) check() error {
 func (o *options) set(s string) error {
 	name, value, hasValue := strings.Cut(s, "=")
 	texts := map[string]*string{"digest": &o.digestHex, "idmap": &o.idmap, "upperdir": &o.mount.Upper, "workdir": &o.mount.Work}
-	flags := map[string]*bool{"verity": &o.mount.Verity, "tryverity": &o.mount.TryVerity, "ro": &o.readOnly, "rw": &o.mount.ReadWrite}
+	flags := map[string]*bool{"verity": &o.mount.Verity, "tryverity": &o.mount.TryVerity, "ro": &o.readOnly}
 	switch {
 	case texts[name] != nil && value != "":
 		*texts[name] = value
@@ -87,6 +105,8 @@ func (o *options) set(s string) error {
 		o.basedir = append(o.basedir, strings.Split(value, ":")...)
 	case flags[name] != nil && !hasValue:
 		*flags[name] = true
+	case s == "rw":
+		o.readOnly = false // mount(8) says it of all mounts; without an upper directory it is read-only
 	default:
 		return tool.UsageError("-o %s is not an option of composefs mounts", s)
 	}
