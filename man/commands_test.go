@@ -13,7 +13,7 @@ import (
 // scripts as a whole.
 func documents(t *testing.T) (list []string) {
 	t.Helper()
-	for _, pattern := range []string{"../README.md", "../docs/*.md", "*.md", "common/*.md", "../examples/*", "../scripts/demo"} {
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "*.md", "common/*.md", "../examples/*", "../scripts/demo"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
