@@ -1,29 +1,44 @@
-# make           builds the tools into bin/
+# make           builds the tools and their manual pages into bin/
 # make demo      pulls a shipped image, shows it, and cleans up after itself
 # make test      everything that CI runs; all output goes to bin/test.log
 # make test-fast the same but for what takes long, needs root, or more than loopback: go test
 #                -short; for while one works, a minute on two processors
-# make man       the manual pages, into bin/man/
-# make install   tools, manual pages and completion, into $(DESTDIR)$(PREFIX)
 # make soak      all cases of the tests of which make test has a sample
 # make bench     Go benchmarks
+# make man       the manual pages, into bin/man/
+#
+# make install   what is built, into $(DESTDIR)$(PREFIX): tools, manual pages, completion,
+#                units of systemd. It builds nothing, so root needs no Go.
+# make uninstall removes it
+# make install-compat, make uninstall-compat   the same for stand-ins of the C project's tools:
+#                mkcomposefs, composefs-info, composefs-dump, $(SBINDIR)/mount.composefs
 
 TOOLS := cfs-fetch cfs-import cfs-mkerofs cfs-link cfs-gc cfs-mount
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+SCRIPTS := cfs cfs-pull
+COMPAT := mkcomposefs composefs-info composefs-dump
 PREFIX ?= /usr/local
+SBINDIR ?= /sbin
 GO ?= go
-GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X cfs/lib/tool.Version=$(VERSION)'
+BIN ?= bin
 
-.PHONY: all test test-fast check demo soak bench man install clean FORCE
+# The version, the commit, and its time.
+VERSION := $(shell scripts/version 2>/dev/null || echo devel)
+# The same sources are to become the same bytes anywhere: no paths, no stamps of Go.
+GOFLAGS_BUILD = -trimpath -buildvcs=false -ldflags '-s -w \
+	-X cfs/lib/tool.Version=$(word 1,$(VERSION)) -X cfs/lib/tool.Commit=$(word 2,$(VERSION))'
 
-all: $(TOOLS:%=bin/%) bin/cfs-pull
+.PHONY: all test test-fast check demo soak bench man install uninstall install-compat uninstall-compat clean FORCE
+
+all: $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=$(BIN)/%) $(BIN)/man/cfs.1
 
 # The go command knows best what is up to date.
-bin/cfs-pull: scripts/cfs-pull
-	@mkdir -p bin
+$(TOOLS:%=$(BIN)/%): FORCE
+	CGO_ENABLED=0 $(GO) build $(GOFLAGS_BUILD) -o $@ ./cmd/$(@F)
+$(BIN)/%: scripts/%
+	@mkdir -p $(BIN)
 	cp $< $@
-bin/%: FORCE
-	CGO_ENABLED=0 $(GO) build $(GOFLAGS_BUILD) -o $@ ./cmd/$*
+$(BIN)/man/cfs.1: $(wildcard man/*.md man/common/*.md) scripts/man
+	GO="$(GO)" scripts/man $(BIN)/man
 FORCE:
 
 check:
@@ -46,18 +61,51 @@ soak: all
 bench:
 	$(GO) test -run '^$$' -bench . ./...
 
-man:
-	GO="$(GO)" scripts/man
+man: $(BIN)/man/cfs.1
 
-SHARE = $(DESTDIR)$(PREFIX)/share
-COMPLETION = $(SHARE)/bash-completion/completions
+# What is installed: files of ours, and below PREFIX the folder for each.
+ROOT = $(DESTDIR)$(PREFIX)
+BASH = share/bash-completion/completions
+UNITS := cfs-gc.service cfs-gc.timer cfs-pull@.service
+DOCS := LICENSE README.md CHANGELOG.md
+PAGES1 = $(TOOLS) $(SCRIPTS)
 
-install: all man
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/man/man5 $(COMPLETION)
-	install -m 755 $(TOOLS:%=bin/%) bin/cfs-pull $(DESTDIR)$(PREFIX)/bin
-	install -m 644 bin/man/*.1 $(SHARE)/man/man1
-	install -m 644 bin/man/*.5 $(SHARE)/man/man5
-	for tool in $(TOOLS) cfs-pull; do install -m 644 scripts/completion.bash $(COMPLETION)/$$tool || exit; done
+install:
+	@for file in $(TOOLS) $(SCRIPTS) man/cfs.1; do [ -e $(BIN)/$$file ] || \
+		{ echo "make install: there is no $(BIN)/$$file: run make first, which needs no root" >&2; exit 1; }; done
+	install -d $(ROOT)/bin $(ROOT)/share/man/man1 $(ROOT)/share/man/man5 $(ROOT)/$(BASH) \
+		$(ROOT)/share/doc/cfs $(ROOT)/lib/systemd/system
+	install -m 755 $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=$(BIN)/%) $(ROOT)/bin
+	install -m 644 $(PAGES1:%=$(BIN)/man/%.1) $(ROOT)/share/man/man1
+	install -m 644 $(BIN)/man/cfs-records.5 $(ROOT)/share/man/man5
+	for tool in $(TOOLS) $(SCRIPTS); do install -m 644 scripts/completion.bash $(ROOT)/$(BASH)/$$tool || exit; done
+	install -m 644 $(UNITS:%=packaging/%) $(ROOT)/lib/systemd/system
+	install -m 644 $(DOCS) $(ROOT)/share/doc/cfs
+
+uninstall:
+	rm -f $(TOOLS:%=$(ROOT)/bin/%) $(SCRIPTS:%=$(ROOT)/bin/%)
+	rm -f $(PAGES1:%=$(ROOT)/share/man/man1/%.1) $(ROOT)/share/man/man5/cfs-records.5
+	for tool in $(TOOLS) $(SCRIPTS); do rm -f $(ROOT)/$(BASH)/$$tool || exit; done
+	rm -f $(UNITS:%=$(ROOT)/lib/systemd/system/%)
+	rm -rf $(ROOT)/share/doc/cfs
+
+# mount(8) looks for helpers in /sbin, wherever PREFIX is.
+HELPER = $(DESTDIR)$(SBINDIR)/mount.composefs
+
+install-compat:
+	@[ -e $(BIN)/man/mkcomposefs.1 ] || { echo "make install-compat: there is no $(BIN)/man: run make first, which needs no root" >&2; exit 1; }
+	@[ ! -e $(HELPER) ] || grep -q cfs-mount $(HELPER) || \
+		{ echo "make install-compat: $(HELPER) is of another package: remove that first" >&2; exit 1; }
+	install -d $(ROOT)/bin $(DESTDIR)$(SBINDIR) $(ROOT)/share/man/man1 $(ROOT)/share/man/man8
+	install -m 755 $(COMPAT:%=scripts/%) $(ROOT)/bin
+	sed 's|^PATH=$$PATH:/usr/local/bin|PATH=$$PATH:$(PREFIX)/bin|' scripts/mount.composefs >$(HELPER)
+	chmod 755 $(HELPER)
+	install -m 644 $(COMPAT:%=$(BIN)/man/%.1) $(ROOT)/share/man/man1
+	install -m 644 $(BIN)/man/mount.composefs.8 $(ROOT)/share/man/man8
+
+uninstall-compat:
+	rm -f $(COMPAT:%=$(ROOT)/bin/%) $(COMPAT:%=$(ROOT)/share/man/man1/%.1) $(ROOT)/share/man/man8/mount.composefs.8
+	@[ ! -e $(HELPER) ] || ! grep -q cfs-mount $(HELPER) || { echo rm -f $(HELPER) && rm -f $(HELPER); }
 
 clean:
 	rm -rf bin
