@@ -46,6 +46,7 @@ check:
 
 # Half of what runs at once waits, for a process or a registry.
 test: all check
+	scripts/fuzz
 	$(GO) run ./scripts/test bin/test.log -timeout 20m -parallel 4 ./...
 
 test-fast:

@@ -1,0 +1,28 @@
+package oci
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// FuzzName: a stream's name that is understood is one that its digest gives; and a tag is
+// read back from the name of its file, which is one and lies in its folder.
+func FuzzName(f *testing.F) {
+	d := "sha256:" + strings.Repeat("0", 64)
+	for _, seed := range []string{layerPrefix + d, configPrefix + d, manifestPrefix + d, manifestPrefix + "sha256:../x", "docker.io/a:b", "%2F", "..", "@x", "a\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if kind, d, ok := ParseName(name); ok && !slices.Contains(Names(d), name) {
+			t.Errorf("%q is the %s %s", name, kind, d)
+		}
+		if CheckTag(name) != nil {
+			return
+		}
+		file := escaper.Replace(name)
+		if unescaper.Replace(file) != name || strings.ContainsAny(file, "/\x00") || file == "." || file == ".." || len(file) > 255 {
+			t.Errorf("the tag %q has the file %q", name, file)
+		}
+	})
+}
