@@ -49,12 +49,13 @@ var mayImport = map[string][]string{
 	"oci":         {"mount", "repo", "manifest", "blob", "layer", "tarball", "splitstream", "erofs", "tree", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "objects"},
 	"lookup":      {"oci", "repo", "verity", "variant", "corrupt", "missing"},
 	"fsck":        {"repo", "oci", "manifest", "splitstream", "variant", "verity", "corrupt", "lookup", "objects"},
-	"gc":          {"mount", "repo", "oci", "verity", "corrupt", "objects"},
+	"gc":          {"mount", "repo", "oci", "verity", "corrupt", "objects", "built"},
 	"progress":    {"terminal"},
 	"build":       {"fd", "repo", "objects", "oci", "manifest", "boot", "scan", "dumpfile", "erofs", "tree", "variant", "tolerance", "verity", "corrupt", "lookup"},
+	"built":       {"oci", "repo", "variant", "verity", "corrupt"},
 	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt", "lookup", "missing"},
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "verity", "lookup"},
-	"pull":        {"build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing"},
+	"pull":        {"build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built"},
 	"tool":        {"record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 

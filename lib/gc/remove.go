@@ -3,6 +3,7 @@ package gc
 import (
 	"fmt"
 
+	"cfs/lib/built"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 )
@@ -43,6 +44,9 @@ func (c *Collector) removeLeftovers(paths []string) (int, error) {
 		if err := c.Repo.RemoveLeftover(path); err != nil {
 			return i, err
 		}
+	}
+	if err := built.Tidy(c.Repo); err != nil {
+		return len(paths), err
 	}
 	return len(paths), oci.TidyLeases(c.Repo)
 }

@@ -38,16 +38,21 @@ func StoreEROFS(r *repo.Repo, write func(io.Writer) error) (verity.ID, error) {
 	if err != nil {
 		return verity.ID{}, err
 	}
-	if old, err := r.Lookup(repo.Images, id.String()); err == nil && old == id && !stored {
-		return id, nil
+	if old, err := r.Lookup(repo.Images, id.String()); err != nil || old != id || stored {
+		if err := r.Sync(); err != nil {
+			return verity.ID{}, err
+		}
 	}
-	if err := r.Sync(); err != nil {
-		return verity.ID{}, err
-	}
+	return id, NameEROFS(r, id)
+}
+
+// NameEROFS gives an EROFS image, which is durable, its name under images/, durably. It may
+// have the name already, from somebody who was killed before that was flushed.
+func NameEROFS(r *repo.Repo, id verity.ID) error {
 	if err := r.Link(repo.Images, id.String(), id); err != nil {
-		return verity.ID{}, err
+		return err
 	}
-	return id, r.SyncNames(repo.Images, ".")
+	return r.SyncNames(repo.Images, ".")
 }
 
 // NameImage makes or moves a ref to an EROFS image, durably.

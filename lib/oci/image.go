@@ -74,7 +74,7 @@ func OpenConfig(r *repo.Repo, id verity.ID, d digest.Digest) (*Config, error) {
 // OpenNamedConfig opens the config of a digest as its name leads to it now. The error wraps
 // fs.ErrNotExist if there is none.
 func OpenNamedConfig(r *repo.Repo, d digest.Digest) (*Config, error) {
-	id, err := r.Lookup(repo.Streams, configName(d))
+	id, err := r.Lookup(repo.Streams, ConfigName(d))
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", d, err)
 	}

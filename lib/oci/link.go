@@ -64,7 +64,7 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := current(r, configName(l.Manifest.Config.Digest), splitstream.Config)
+	old, err := current(r, ConfigName(l.Manifest.Config.Digest), splitstream.Config)
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
 	}
@@ -117,6 +117,13 @@ func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstrea
 		return err
 	}
 	_, err = replace(r, name, splitstream.Manifest, l.ManifestJSON, refs, old)
+	return err
+}
+
+// CheckLayers checks that the streams which are claimed for the layers are those that have
+// their names, and takes in the named ones. The error is temporary if one is gone.
+func (l *Link) CheckLayers(r *repo.Repo) error {
+	_, err := l.layers(r)
 	return err
 }
 
@@ -246,7 +253,7 @@ func checkImage(r *repo.Repo, id verity.ID, objects []verity.ID) error {
 // writeConfig writes the config's stream with the references that it has now. The
 // config of an artifact, often an empty one that many share, refers to no layers.
 func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, old *document) (verity.ID, error) {
-	name := configName(l.Manifest.Config.Digest)
+	name := ConfigName(l.Manifest.Config.Digest)
 	if !l.IsContainer() {
 		if old != nil && bytes.Equal(old.JSON, l.ConfigJSON) {
 			return old.ID, nil

@@ -22,7 +22,8 @@ func (k Key) String() string { return string(k) }
 // LayerName returns the name of a layer's stream.
 func LayerName(key Key) string { return layerPrefix + key.String() }
 
-func configName(d digest.Digest) string { return configPrefix + d.String() }
+// ConfigName returns the name of a config's stream.
+func ConfigName(d digest.Digest) string { return configPrefix + d.String() }
 
 // ManifestName returns the name of a manifest's stream.
 func ManifestName(d digest.Digest) string { return manifestPrefix + d.String() }
@@ -80,5 +81,5 @@ func CheckTag(name string) error {
 
 // Names returns the names that a stream can have by an OCI digest.
 func Names(d digest.Digest) []string {
-	return []string{ManifestName(d), configName(d), LayerName(Key(d))}
+	return []string{ManifestName(d), ConfigName(d), LayerName(Key(d))}
 }

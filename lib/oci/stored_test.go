@@ -40,7 +40,7 @@ func store(t *testing.T, r *repo.Repo, manifest, config string, key digest.Diges
 		return id
 	}
 	layer := splitstream.Ref{Name: key.String(), ID: write(LayerName(Key(key)), splitstream.Blob, "layer")}
-	configID := write(configName(digest.FromString(config)), splitstream.Config, config, layer)
+	configID := write(ConfigName(digest.FromString(config)), splitstream.Config, config, layer)
 	d := digest.FromString(manifest)
 	write(ManifestName(d), splitstream.Manifest, manifest, splitstream.Ref{Name: configKey + digest.FromString(config).String(), ID: configID}, layer)
 	return d

@@ -30,7 +30,7 @@ func Tree(r *repo.Repo, keys []Key, stream func(Key) verity.ID, mode variant.Xat
 // Tree merges the layers into the root file system of the container. A stream that was
 // cut by other rules is cut anew and stored, and Streams has the new one then.
 func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, rules *tolerance.Rules) (*tree.Inode, error) {
-	if _, err := l.layers(r); err != nil {
+	if err := l.CheckLayers(r); err != nil {
 		return nil, err
 	}
 	m := merging{repo: r, mode: mode, rules: rules, stream: func(key Key) verity.ID { return l.Streams[key] }}

@@ -118,12 +118,27 @@ func (m *Maker) commit(manifest Manifest) error {
 	return nil
 }
 
-// make makes the images of an image, of which an artifact has none, and returns what of
-// them could not be made.
-func (m *Maker) make(link *oci.Link) (made []ErofsImage, missing *Partial, err error) {
+// make returns the images of an image, of which an artifact has none, and what of them could
+// not be made.
+func (m *Maker) make(link *oci.Link) ([]ErofsImage, *Partial, error) {
+	if made, err := m.remembered(link); made != nil || err != nil {
+		return made, nil, err
+	}
+	// What is tolerated is remembered of this image, and told with that of the others.
+	rules := m.Rules.Again()
+	made, missing, err := m.makeAll(link, rules)
+	m.Rules.Merge(rules)
+	if err == nil {
+		m.remember(link, made, rules)
+	}
+	return made, missing, err
+}
+
+// makeAll makes the images of an image.
+func (m *Maker) makeAll(link *oci.Link, rules *tolerance.Rules) (made []ErofsImage, missing *Partial, err error) {
 	var c *build.Container
 	if link.IsContainer() {
-		if c, err = build.Pulled(m.repo, link, m.Rules); err != nil {
+		if c, err = build.Pulled(m.repo, link, rules); err != nil {
 			return nil, nil, err
 		}
 		root, err := c.Tree(variant.AllowlistOnly)
@@ -145,13 +160,17 @@ func (m *Maker) make(link *oci.Link) (made []ErofsImage, missing *Partial, err e
 	return append(made, boot...), missing, err
 }
 
+// formats returns the formats of the images that are made.
+func (m *Maker) formats() []variant.Format {
+	if len(m.Formats) == 0 {
+		return m.repo.Formats
+	}
+	return m.Formats
+}
+
 // store stores a tree as the images of a variant, one in each format.
 func (m *Maker) store(root *tree.Inode, v variant.Variant) (made []ErofsImage, err error) {
-	formats := m.Formats
-	if len(formats) == 0 {
-		formats = m.repo.Formats
-	}
-	for _, v.Format = range formats {
+	for _, v.Format = range m.formats() {
 		id, err := oci.StoreImage(m.repo, root, v.Format)
 		if err != nil {
 			return nil, err

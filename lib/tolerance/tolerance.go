@@ -25,8 +25,9 @@ type Rules struct {
 	// what lies below them, 0 for 250,000.
 	MaxImplied int
 
-	mu    sync.Mutex
-	found [kinds]finding
+	mu       sync.Mutex
+	found    [kinds]finding
+	repeated []string // warnings of what was not read again
 }
 
 // Strict returns Rules that refuse, or do not.
@@ -45,6 +46,9 @@ func (r *Rules) Implied() int {
 	}
 	return r.MaxImplied
 }
+
+// AreDefault reports whether the rules are those that a tool has without options.
+func (r *Rules) AreDefault() bool { return !r.IsStrict() && r.Implied() == maxImplied }
 
 // Again returns rules that are as strict and have found nothing yet: for what is read a
 // second time.
@@ -92,10 +96,22 @@ func (r *Rules) Merge(more *Rules) {
 		}
 		f.count += add.count
 	}
+	r.repeated = append(r.repeated, more.repeated...)
+}
+
+// Repeat adds warnings of an earlier reading, which was not done again.
+func (r *Rules) Repeat(warnings []string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.repeated = append(r.repeated, warnings...)
 }
 
 // Warnings returns a line for each kind of which the user must know: where it was met
-// first, what it is, in how many members, and what the reference does.
+// first, what it is, in how many members, and what the reference does. Behind these come
+// the repeated ones.
 func (r *Rules) Warnings() []string {
 	if r == nil {
 		return nil
@@ -108,7 +124,7 @@ func (r *Rules) Warnings() []string {
 			lines = append(lines, f.place()+f.text+f.others()+": "+k.consequence())
 		}
 	}
-	return lines
+	return append(lines, r.repeated...)
 }
 
 func (f *finding) place() string {

@@ -37,7 +37,12 @@ type Layer struct {
 // AddLayer stores the layer of members, and names it.
 func AddLayer(t testing.TB, r *repo.Repo, members ...Member) Layer {
 	t.Helper()
-	tar := Tar(t, members...)
+	return ImportLayer(t, r, Tar(t, members...))
+}
+
+// ImportLayer is AddLayer for a layer of any bytes.
+func ImportLayer(t testing.TB, r *repo.Repo, tar []byte) Layer {
+	t.Helper()
 	done, err := oci.ImportLayer(t.Context(), r, bytes.NewReader(Gzip(t, tar)), blob.Gzip, oci.Source{Size: -1})
 	if err != nil {
 		t.Fatal(err)
