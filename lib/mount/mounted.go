@@ -30,8 +30,9 @@ type Mounts struct {
 }
 
 // Mounted returns the composefs mounts that there are. Each mount namespace is read once,
-// or once for each root directory in it. What another process does not let the caller see,
-// or has taken with it when it ended, is no error.
+// or once for each root directory in it; where the caller may not ask a process for its
+// namespace, once for that process. What another process does not let the caller see, or
+// has taken with it when it ended, is no error.
 func Mounted() (*Mounts, error) {
 	s := scan{list: listProcesses, link: os.Readlink, read: os.ReadFile}
 	return s.run()
@@ -56,7 +57,8 @@ type scan struct {
 
 	names  map[string]bool
 	seen   map[view]bool
-	hidden map[string]bool // PIDs
+	alone  map[string]bool // PIDs of processes that do not show their namespace
+	hidden map[string]bool // of those that show nothing
 	ids    map[uint64]uint64
 }
 
@@ -69,7 +71,8 @@ type view struct{ namespace, root string }
 const maxRounds = 10
 
 func (s *scan) run() (*Mounts, error) {
-	s.names, s.seen, s.hidden, s.ids = map[string]bool{}, map[view]bool{}, map[string]bool{}, map[uint64]uint64{}
+	s.names, s.seen, s.ids = map[string]bool{}, map[view]bool{}, map[uint64]uint64{}
+	s.alone, s.hidden = map[string]bool{}, map[string]bool{}
 	if _, err := s.process("self"); err != nil {
 		return nil, err
 	}
@@ -94,14 +97,19 @@ func (s *scan) run() (*Mounts, error) {
 // reports whether there may be something new.
 func (s *scan) process(pid string) (fresh bool, err error) {
 	v, err := s.view(pid)
+	if errors.Is(err, fs.ErrPermission) {
+		if s.alone[pid] {
+			return false, nil
+		}
+		s.alone[pid] = true
+		return true, s.mountinfo(pid)
+	}
 	if err != nil || s.seen[v] {
 		return false, err
 	}
-	table, err := s.read("/proc/" + pid + "/mountinfo")
-	if err != nil {
+	if err := s.mountinfo(pid); err != nil {
 		return false, err
 	}
-	addMountinfo(s.names, string(table))
 	inode, _ := strconv.ParseUint(strings.TrimSuffix(strings.TrimPrefix(v.namespace, "mnt:["), "]"), 10, 64)
 	id, known := namespaceID("/proc/" + pid + "/ns/mnt")
 	// It may have gone to another namespace meanwhile, or be another process.
@@ -113,6 +121,14 @@ func (s *scan) process(pid string) (fresh bool, err error) {
 		s.ids[inode] = id
 	}
 	return true, nil
+}
+
+func (s *scan) mountinfo(pid string) error {
+	table, err := s.read("/proc/" + pid + "/mountinfo")
+	if err == nil {
+		addMountinfo(s.names, string(table))
+	}
+	return err
 }
 
 func (s *scan) view(pid string) (v view, err error) {

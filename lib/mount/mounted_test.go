@@ -150,25 +150,37 @@ func TestNamespacesThatStart(t *testing.T) {
 func TestNamespacesThatFail(t *testing.T) {
 	for _, path := range []string{"/proc/20/ns/mnt", "/proc/20/root", "/proc/20/mountinfo"} {
 		for _, v := range []struct {
-			err    error
-			hidden int
-			stops  bool
+			err           error
+			hides, hasEnd bool
 		}{
-			{unix.EACCES, 1, false}, {unix.EPERM, 1, false}, {unix.ENOENT, 0, false}, {unix.ESRCH, 0, false}, {unix.EINVAL, 0, false},
-			{unix.EMFILE, 0, true}, {unix.ENFILE, 0, true}, {unix.ENOMEM, 0, true}, {unix.EIO, 0, true},
+			{err: unix.EACCES, hides: true}, {err: unix.EPERM, hides: true},
+			{err: unix.ENOENT, hasEnd: true}, {err: unix.ESRCH, hasEnd: true}, {err: unix.EINVAL, hasEnd: true},
+			{err: unix.EMFILE}, {err: unix.ENFILE}, {err: unix.ENOMEM}, {err: unix.EIO},
 		} {
 			m := &machine{ns: map[string]string{"20": "2", "30": "3"}, fail: map[string]error{path: v.err}}
 			got, err := m.scan().run()
-			if v.stops {
+			want := Mounts{Names: []string{"of-", "of-3"}}
+			switch {
+			case v.hides && path == "/proc/20/mountinfo":
+				want.Hidden = 1
+			case v.hides: // the table is there for all to read
+				want.Names = []string{"of-", "of-2", "of-3"}
+			case !v.hasEnd:
 				if !errors.Is(err, v.err) {
 					t.Errorf("%s: %v: got %+v, %v", path, v.err, got, err)
 				}
-			} else if err != nil || got.Hidden != v.hidden || !slices.Equal(got.Names, []string{"of-", "of-3"}) {
+				continue
+			}
+			if err != nil || got.Hidden != want.Hidden || !slices.Equal(got.Names, want.Names) {
 				t.Errorf("%s: %v: got %+v, %v", path, v.err, got, err)
 			}
 		}
 	}
-	for _, path := range []string{"/proc", "/proc/self/mountinfo", "/proc/self/ns/mnt"} {
+	m := &machine{ns: map[string]string{"20": "2"}, fail: map[string]error{"/proc/20/ns/mnt": unix.EACCES, "/proc/20/mountinfo": unix.EACCES}}
+	if got, err := m.scan().run(); err != nil || got.Hidden != 1 {
+		t.Errorf("a process that shows nothing: got %+v, %v", got, err)
+	}
+	for _, path := range []string{"/proc", "/proc/self/mountinfo"} {
 		m := &machine{fail: map[string]error{path: unix.EACCES}}
 		if got, err := m.scan().run(); !errors.Is(err, unix.EACCES) {
 			t.Errorf("%s: got %+v, %v", path, got, err)
