@@ -43,18 +43,17 @@ func openDigestStore(name string, a verity.Algorithm) (put func(*scan.File) (ver
 	return put, func() error { return errors.Join(sync(), s.Close(), root.Close()) }, nil
 }
 
-// putInto stores files in a store. If any of them is new, done makes it durable by sync.
+// putInto stores files in a store. If there are any, done makes them durable by sync, new or
+// not: whoever stored what is found may have been killed before it could.
 func putInto(s *objects.Store, sync func() error) (put func(*scan.File) (verity.ID, error), done func() error) {
-	var stored atomic.Bool
+	var any atomic.Bool
 	put = func(f *scan.File) (verity.ID, error) {
-		id, fresh, err := s.PutFile(f, f.Fd(), f.Size)
-		if fresh {
-			stored.Store(true)
-		}
+		any.Store(true)
+		id, _, err := s.PutFile(f, f.Fd(), f.Size)
 		return id, err
 	}
 	done = func() error {
-		if !stored.Load() {
+		if !any.Load() {
 			return nil
 		}
 		return sync()

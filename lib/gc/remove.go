@@ -32,8 +32,10 @@ func (c *Collector) carryOut(p plan) (result Result, err error) {
 		result.Objects++
 		result.Bytes += g.size
 	}
-	result.Leftovers, err = c.removeLeftovers(p.leftovers)
-	return result, err
+	if result.Leftovers, err = c.removeLeftovers(p.leftovers); err != nil || c.DryRun {
+		return result, err
+	}
+	return result, c.Repo.Objects.RemoveDeadMarks()
 }
 
 func (c *Collector) removeLeftovers(paths []string) (int, error) {

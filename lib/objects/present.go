@@ -13,7 +13,7 @@ type presence int
 const (
 	missing presence = iota
 	right
-	wrong // not a file of the right size, or not protected as it should be
+	wrong // not a file of the right size, not protected as it should be, or torn
 )
 
 func (s *Store) present(id verity.ID, size int64) (presence, error) {
@@ -26,7 +26,7 @@ func (s *Store) present(id verity.ID, size int64) (presence, error) {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != size:
 		return wrong, nil
 	case !s.config.Secure:
-		return right, nil
+		return s.foundRight(id)
 	}
 	f, err := s.Open(id)
 	if corrupt.Is(err) {

@@ -106,12 +106,23 @@ func (s *Store) name(t *temp, id verity.ID, there presence) error {
 	if err := t.seal(id); err != nil {
 		return s.failObject(id, err)
 	}
+	if there == wrong { // something may refer to it, and what is referred to must be on disk
+		if err := t.file.Sync(); err != nil {
+			return s.failObject(id, err)
+		}
+	}
 	if t.name != "" {
 		if err := t.close(); err != nil {
 			return err
 		}
 	}
-	if err := s.nameWritten(t, id, there); err != nil {
+	if err := s.mark(); err != nil {
+		return err
+	}
+	s.marks.named(id)
+	err := s.nameWritten(t, id, there)
+	s.marks.named(id)
+	if err != nil {
 		return err
 	}
 	return t.close()

@@ -7,7 +7,8 @@
 // An object has its name only when it is whole: it is written to a file without a name,
 // protected by fs-verity where the file system has that, then linked. An object that is
 // damaged as far as can be seen without reading it is replaced in one step. What was
-// stored is durable after Sync.
+// stored is durable after Sync. Existing objects are only trusted by their size while a power
+// cut cannot have torn them, which the marks of their writers say.
 //
 // What objects hold, and what refers to them, the store does not know, and it takes no
 // locks: who removes objects keeps writers out.
@@ -19,8 +20,6 @@ import (
 	"io/fs"
 	"os"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 
 	"cfs/lib/fd"
 	"cfs/lib/verity"
@@ -35,6 +34,11 @@ type Config struct {
 	// and the umask applies to folders.
 	Lenient bool
 
+	// Marks is the folder of the root for the marks of writers that have not flushed yet. It
+	// is made when it is needed. A store that is neither secure nor has such a folder hashes
+	// each object that it finds before it takes it for stored.
+	Marks string
+
 	// Name is how errors about writing begin, such as "repository /srv/cfs". The default
 	// is the path of the folder.
 	Name string
@@ -48,6 +52,7 @@ type Store struct {
 	folders *folders
 	sub     string // the folder of the store in the root, "." if it is that
 	buffers buffers
+	marks   marks
 
 	noTemp, noClone, noVerity atomic.Bool // what the file system turned out not to have
 }
@@ -68,16 +73,13 @@ func Open(root *fd.Root, sub string, c Config) (*Store, error) {
 
 // Close closes the store. Objects that are open stay so, and what is about to be written
 // fails.
-func (s *Store) Close() error { return errors.Join(s.dir.Close(), s.folders.close()) }
+func (s *Store) Close() error {
+	return errors.Join(s.unmark(), s.dir.Close(), s.folders.close())
+}
 
 // Dir opens the folder of the objects, for the kernel to look them up. The error wraps
 // fs.ErrNotExist if nothing was stored yet.
 func (s *Store) Dir() (*os.File, error) { return s.root.OpenDir(s.sub) }
-
-// Sync makes durable all that was written to the file system of the store so far.
-func (s *Store) Sync() error {
-	return os.NewSyscallError("syncfs", fd.Use(s.dir, unix.Syncfs))
-}
 
 // in returns where something in the folder of the store is, relative to the root.
 func (s *Store) in(name string) string {

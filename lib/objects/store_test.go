@@ -31,7 +31,9 @@ func open(t testing.TB, sub string, c Config) *Store {
 }
 
 // plain is a store as an insecure repository has it.
-func plain(t testing.TB) *Store { return open(t, "objects", Config{Algorithm: verity.SHA256}) }
+func plain(t testing.TB) *Store {
+	return open(t, "objects", Config{Algorithm: verity.SHA256, Marks: "cfs"})
+}
 
 // file returns the path of an object.
 func (s *Store) file(id verity.ID) string { return s.root.Name() + "/" + s.path(id) }

@@ -85,7 +85,9 @@ func open(path string, lock func(dir *os.File) error) (*Repo, error) {
 
 // store opens the store of the objects as the metadata describes it.
 func (r *Repo) store() (*objects.Store, error) {
-	return objects.Open(r.root, objectsDir, objects.Config{Algorithm: r.Algorithm, Secure: r.Secure, Name: "repository " + r.Path})
+	return objects.Open(r.root, objectsDir, objects.Config{
+		Algorithm: r.Algorithm, Secure: r.Secure, Marks: notesDir, Name: "repository " + r.Path,
+	})
 }
 
 // Close releases the lock.
