@@ -90,6 +90,7 @@ var notReaders = map[string]string{
 	"verity.Enable":         "does not read",
 	"verity.Measure":        "does not read",
 	"fd.ReadDir":            "lists, and its errors are those of the system",
+	"fd.Names":              "lists, and its errors are those of the system",
 	"fd.Use":                "does not read",
 	"flock.Take":            "does not read",
 	"mount.Mount":           "does not read",

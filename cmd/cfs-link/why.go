@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -70,14 +71,7 @@ func (k *listing) mounts(ids []verity.ID) error {
 	return nil
 }
 
-func keeps(k *oci.Reach, ids []verity.ID) bool {
-	for _, id := range ids {
-		if _, ok := k.Objects[id]; ok {
-			return true
-		}
-	}
-	return false
-}
+func keeps(k *oci.Reach, ids []verity.ID) bool { return slices.ContainsFunc(ids, k.Has) }
 
 // objectsOf returns what a digest stands for in the repository: an object, or the
 // streams that are named by an OCI digest.

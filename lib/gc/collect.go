@@ -97,11 +97,11 @@ func (c *Collector) run() (Result, error) {
 			return Result{}, err
 		}
 	}
-	before := len(c.reach.Objects)
+	before := c.reach.Objects.Len()
 	if err := c.reach.AddMounted(c.Mounts.Names); err != nil {
 		return Result{}, err
 	}
-	if len(c.reach.Objects) > before {
+	if c.reach.Objects.Len() > before {
 		c.roots++
 	}
 	if err := c.tellOdd(); err != nil {

@@ -3,6 +3,10 @@ package gc
 import (
 	"errors"
 	"io/fs"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/objects"
@@ -46,24 +50,48 @@ func (c *Collector) makePlan() (p plan, err error) {
 	return p, err
 }
 
+// findGarbage lists the objects on all cores, a folder at a time.
 func (c *Collector) findGarbage(p *plan) error {
-	for id, err := range c.Repo.Objects.List() {
-		switch {
-		case objects.IsStray(err):
-			c.Warn(err)
-			continue
-		case err != nil:
+	var found [256][]garbage
+	var strays [256][]*objects.Stray
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for first := range 256 {
+		group.Go(func() (err error) {
+			found[first], strays[first], err = c.inFolder(byte(first))
 			return err
-		case c.reach.Has(id):
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for first := range 256 {
+		for _, stray := range strays[first] {
+			c.Warn(stray)
+		}
+		p.objects = append(p.objects, found[first]...)
+	}
+	return nil
+}
+
+// inFolder returns what nothing reaches of the objects whose digest begins with a byte.
+func (c *Collector) inFolder(first byte) (found []garbage, strays []*objects.Stray, err error) {
+	ids, strays, err := c.Repo.Objects.Folder(first)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, id := range ids {
+		if c.reach.Has(id) {
 			continue
 		}
 		size, err := c.Repo.Objects.Size(id)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		p.objects = append(p.objects, garbage{id, size})
+		found = append(found, garbage{id, size})
 	}
-	return nil
+	slices.SortFunc(found, func(a, b garbage) int { return a.id.Compare(b.id) })
+	return found, strays, nil
 }
 
 // findLinks returns the refs that are to go, and the names of objects that go or are

@@ -35,34 +35,72 @@ func IsStray(err error) bool {
 // is not complete.
 func (s *Store) List() iter.Seq2[verity.ID, error] {
 	return func(yield func(verity.ID, error) bool) {
-		for b := range 256 {
-			if !s.listDir(fmt.Sprintf("%02x", b), yield) {
-				return
+		for first := range 256 {
+			for id, err := range s.listFolder(byte(first)) {
+				if !yield(id, err) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// listDir yields the objects whose digest begins with dir. It returns false to end.
-func (s *Store) listDir(dir string, yield func(verity.ID, error) bool) bool {
-	list, err := s.entries(s.in(dir))
-	if errors.Is(err, unix.ENOTDIR) {
-		err = &Stray{s.in(dir), "is no directory"}
-	}
-	if err != nil && !yield(verity.ID{}, err) {
-		return false
-	}
-	for _, e := range list {
-		id, ok := verity.ParseObjectPath(dir + "/" + e.Name())
-		var err error
-		if !ok || e.IsDir() || s.config.Algorithm != 0 && id.Algorithm() != s.config.Algorithm || strings.ToLower(e.Name()) != e.Name() {
-			id, err = verity.ID{}, &Stray{s.in(dir) + "/" + e.Name(), "is no object"}
+// listFolder is List for the objects whose digest begins with a byte.
+func (s *Store) listFolder(first byte) iter.Seq2[verity.ID, error] {
+	return func(yield func(verity.ID, error) bool) {
+		ids, strays, err := s.Folder(first)
+		slices.SortFunc(ids, verity.ID.Compare)
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
 		}
-		if !yield(id, err) {
-			return false
+		for _, stray := range strays {
+			if !yield(verity.ID{}, stray) {
+				return
+			}
+		}
+		if err != nil {
+			yield(verity.ID{}, err)
 		}
 	}
-	return true
+}
+
+// Folder returns the objects whose digest begins with a byte, in no certain order, and
+// what else there is. After an error the lists are not complete.
+func (s *Store) Folder(first byte) (ids []verity.ID, strays []*Stray, err error) {
+	path := s.in(fmt.Sprintf("%02x", first))
+	d, err := s.root.OpenDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, nil
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, []*Stray{{path, "is no directory"}}, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	defer d.Close()
+	err = fd.Names(d, func(name []byte, directory bool) {
+		if id, ok := s.parse(first, name); ok && !directory {
+			ids = append(ids, id)
+		} else {
+			strays = append(strays, &Stray{path + "/" + string(name), "is no object"})
+		}
+	})
+	slices.SortFunc(strays, func(a, b *Stray) int { return strings.Compare(a.Path, b.Path) })
+	return ids, strays, err
+}
+
+// parse reads the name of an object in its folder.
+func (s *Store) parse(first byte, name []byte) (verity.ID, bool) {
+	if s.config.Algorithm != 0 {
+		return s.config.Algorithm.ParseObjectName(first, name)
+	}
+	id, ok := verity.SHA512.ParseObjectName(first, name)
+	if !ok {
+		id, ok = verity.SHA256.ParseObjectName(first, name)
+	}
+	return id, ok
 }
 
 // entries lists a directory by name; one that is missing is empty.

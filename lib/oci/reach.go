@@ -22,7 +22,7 @@ import (
 // a config that was rewritten, while its manifest still refers to the old one, keeps all
 // that it needs.
 type Reach struct {
-	Objects map[verity.ID]struct{}
+	Objects verity.Set
 
 	warn   func(error)
 	repo   *repo.Repo
@@ -35,20 +35,17 @@ type Reach struct {
 // An error of a method says that something could not be read to its end, and so that the
 // set is not complete.
 func NewReach(r *repo.Repo, warn func(error)) *Reach {
-	return &Reach{Objects: map[verity.ID]struct{}{}, warn: warn, repo: r, walked: map[verity.ID]struct{}{}}
+	return &Reach{warn: warn, repo: r, walked: map[verity.ID]struct{}{}}
 }
 
 // Has reports whether an object is in the set.
-func (k *Reach) Has(id verity.ID) bool {
-	_, ok := k.Objects[id]
-	return ok
-}
+func (k *Reach) Has(id verity.ID) bool { return k.Objects.Has(id) }
 
 // first reports whether id is followed for the first time.
 func (k *Reach) first(id verity.ID) bool {
 	_, again := k.walked[id]
 	k.walked[id] = struct{}{}
-	k.Objects[id] = struct{}{}
+	k.Objects.Add(id)
 	return !again
 }
 
@@ -70,9 +67,7 @@ func (k *Reach) followStream(id verity.ID) error {
 		return err
 	}
 	defer closer.Close()
-	for _, object := range s.Objects {
-		k.Objects[object] = struct{}{}
-	}
+	k.Objects.Add(s.Objects...)
 	for _, ref := range s.Refs {
 		add := k.follow
 		if variant.IsKey(ref.Name) {
@@ -90,7 +85,7 @@ func (k *Reach) followStream(id verity.ID) error {
 // keepImage adds an EROFS image alone: its files are kept by the layers that it was
 // made from. One that is missing is made again by the next pull.
 func (k *Reach) keepImage(id verity.ID) error {
-	k.Objects[id] = struct{}{}
+	k.Objects.Add(id)
 	_, err := k.repo.Objects.Size(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		k.warn(fmt.Errorf("EROFS image: %w", err))
@@ -102,7 +97,7 @@ func (k *Reach) keepImage(id verity.ID) error {
 // follow adds what a stream of a kind that is not ours refers to: another stream, or
 // an object alone.
 func (k *Reach) follow(id verity.ID) error {
-	k.Objects[id] = struct{}{}
+	k.Objects.Add(id)
 	f, err := k.repo.Objects.Open(id)
 	if err != nil {
 		return err
@@ -137,7 +132,7 @@ func (k *Reach) followImage(id verity.ID) error {
 		return err
 	}
 	err = image.Objects(func(object verity.ID) error {
-		k.Objects[object] = struct{}{}
+		k.Objects.Add(object)
 		return nil
 	})
 	if err != nil {

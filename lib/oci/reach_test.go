@@ -3,7 +3,6 @@ package oci_test
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +26,7 @@ func reach(t *testing.T, r *repo.Repo) *oci.Reach {
 func wantReach(t *testing.T, k *oci.Reach, want ...verity.ID) {
 	t.Helper()
 	sorted := func(ids []verity.ID) []verity.ID { slices.SortFunc(ids, verity.ID.Compare); return slices.Compact(ids) }
-	got := sorted(slices.Collect(maps.Keys(k.Objects)))
+	got := sorted(slices.Collect(k.Objects.All()))
 	if !slices.Equal(got, sorted(want)) {
 		t.Errorf("reached %d objects, want %d:\n%v\n%v", len(got), len(want), got, want)
 	}

@@ -10,8 +10,10 @@ package verity
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // Algorithm is a hash algorithm by the number that the kernel gives it
@@ -117,7 +119,14 @@ func (id ID) Bytes() []byte {
 
 // Compare orders IDs by algorithm and digest, as cmp.Compare does.
 func (id ID) Compare(other ID) int {
-	return cmp.Or(cmp.Compare(id.alg, other.alg), bytes.Compare(id.sum[:], other.sum[:]))
+	if id.alg != other.alg {
+		return cmp.Compare(id.alg, other.alg)
+	}
+	// Nearly all differ in the first bytes.
+	if a, b := binary.BigEndian.Uint64(id.sum[:]), binary.BigEndian.Uint64(other.sum[:]); a != b {
+		return cmp.Compare(a, b)
+	}
+	return bytes.Compare(id.sum[8:], other.sum[8:])
 }
 
 // String returns the digest in lower-case hex, "" for the zero ID.
@@ -148,3 +157,29 @@ func ParseObjectPath(path string) (ID, bool) {
 	}
 	return ID{}, false
 }
+
+// ParseObjectName finds the ID of an object from the first byte of its digest and the name
+// that it has in the folder of that: the other digits, in lower case.
+func (a Algorithm) ParseObjectName(first byte, name []byte) (ID, bool) {
+	id := ID{alg: a}
+	if len(name) != 2*a.Size()-2 {
+		return ID{}, false
+	}
+	id.sum[0] = first
+	for i := range a.Size() - 1 {
+		high, low := digits[name[2*i]], digits[name[2*i+1]]
+		if high|low > 15 {
+			return ID{}, false
+		}
+		id.sum[i+1] = high<<4 | low
+	}
+	return id, true
+}
+
+// digits are the values of the hex digits in lower case, 255 for all else.
+var digits = func() (values [256]byte) {
+	for c := range values {
+		values[c] = byte(strings.IndexByte("0123456789abcdef", byte(c)))
+	}
+	return values
+}()
