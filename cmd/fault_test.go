@@ -30,19 +30,25 @@ func newStand(t *testing.T) *stand {
 	t.Helper()
 	s := &stand{t: t, whole: cmdtest.Scratch(t) + "/repo", pulls: map[string]string{}}
 	for i, tag := range []string{"a", "b"} {
-		layout := t.TempDir()
-		file := func(name string, size int) imagetest.Member {
-			return imagetest.File(name+tag, imagetest.Text(uint64(10*i+size), size))
-		}
-		imagetest.Make(t, layout,
-			imagetest.Tar(t, imagetest.Dir("usr", 0o755), file("usr/x", 100), file("usr/y", 3000)),
-			imagetest.Tar(t, imagetest.Dir("usr", 0o755), file("usr/z", 5000), imagetest.File("usr/same", imagetest.Text(99, 500))))
-		s.pulls[tag] = "cfs-pull --init --insecure --progress none oci:" + layout + " " + tag
+		s.addImage(tag, i)
 		must(t, s.whole, s.pulls[tag])
 	}
 	must(t, s.whole, "cfs-gc")
 	s.files = filesOf(t, s.whole)
 	return s
+}
+
+// addImage makes an image that can be pulled.
+func (s *stand) addImage(tag string, seed int) {
+	s.t.Helper()
+	layout := s.t.TempDir()
+	file := func(name string, size int) imagetest.Member {
+		return imagetest.File(name+tag, imagetest.Text(uint64(10*seed+size), size))
+	}
+	imagetest.Make(s.t, layout,
+		imagetest.Tar(s.t, imagetest.Dir("usr", 0o755), file("usr/x", 100), file("usr/y", 3000)),
+		imagetest.Tar(s.t, imagetest.Dir("usr", 0o755), file("usr/z", 5000), imagetest.File("usr/same", imagetest.Text(99, 500))))
+	s.pulls[tag] = "cfs-pull --init --insecure --progress none oci:" + layout + " " + tag
 }
 
 // filesOf returns a line for each file and link of a repository.

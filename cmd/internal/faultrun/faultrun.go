@@ -58,6 +58,7 @@ type Fault struct {
 	Nth   int        // the call that fails, counted from 1; 0 for none
 	Errno unix.Errno // how it fails
 	Stays bool       // each later call fails as well
+	Short bool       // it does not fail: half of the read or write is done
 
 	// Such says which calls of the kind count, by the file that they are about; nil for all.
 	Such func(path string) bool
@@ -69,6 +70,9 @@ type Fault struct {
 
 // String describes the fault in messages.
 func (f Fault) String() string {
+	if f.Short {
+		return fmt.Sprintf("%s %d is short", f.Kind.Name, f.Nth)
+	}
 	s := fmt.Sprintf("%s %d fails with %s", f.Kind.Name, f.Nth, unix.ErrnoName(f.Errno))
 	if f.Stays {
 		s += ", and those after it"
@@ -101,9 +105,30 @@ func Run(t testing.TB, code string, env []string, f Fault) (o Outcome) {
 			f.Before()
 			return nil
 		}
+		if f.Short {
+			return trap.Short(c)
+		}
 		return f.Errno
 	})
 	return o
+}
+
+// Count runs sh code in which nothing fails, and returns how many calls of each kind there
+// are to count.
+func Count(t testing.TB, code string, env []string, kinds []Kind) (r cmdtest.Result, calls map[Kind]int) {
+	t.Helper()
+	calls = map[Kind]int{}
+	var list []int
+	for _, k := range kinds {
+		list = append(list, k.Nr)
+	}
+	r = trap.RunAt(t, code, env, list, func(c trap.Call) error {
+		if !isRuntime(c.Path()) {
+			calls[kinds[slices.Index(list, c.Nr)]]++
+		}
+		return nil
+	})
+	return r, calls
 }
 
 // isRuntime reports whether a call is one that the Go runtime makes for itself.

@@ -65,3 +65,15 @@ func TestBefore(t *testing.T) {
 		t.Errorf("held %d times: %+v", calls, o)
 	}
 }
+
+// TestCount: the calls of all kinds are counted in one run as they are one by one.
+func TestCount(t *testing.T) {
+	kinds := []Kind{Of("openat"), Of("pread64"), Of("fstat")}
+	repo := cmdtest.Scratch(t) + "/repo"
+	cmdtest.Must(t, "", "cfs-import --init --insecure </dev/null", "COMPOSEFS_REPO="+repo)
+	r, calls := Count(t, "cfs-link ls", cmdtest.Env(t, "COMPOSEFS_REPO="+repo), kinds)
+	_, one := list(t, Fault{Kind: Of("openat")})
+	if r.Status != 0 || calls[Of("openat")] != one.Calls {
+		t.Errorf("%+v, %v; openat alone: %d", r, calls, one.Calls)
+	}
+}

@@ -31,8 +31,8 @@ type Call struct {
 }
 
 // Before decides about a call before it is done. If it returns a unix.Errno, the call
-// is not done and fails with it; if it returns ErrDead, nobody waits for an answer any
-// more. Other errors fail the test.
+// is not done and fails with it; if it returns what Short does, half of it is done; if it
+// returns ErrDead, nobody waits for an answer any more. Other errors fail the test.
 type Before func(Call) error
 
 // ErrDead is the answer about a call whose process was just killed.
@@ -131,6 +131,8 @@ func answer(t testing.TB, listener *os.File, group int, before Before) {
 		}
 		if errno, ok := err.(unix.Errno); ok {
 			r.error = -int32(errno)
+		} else if result, ok := err.(done); ok {
+			r.val = int64(result)
 		} else {
 			r.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 			if err != nil {

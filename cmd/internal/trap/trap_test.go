@@ -99,3 +99,20 @@ func TestKillTool(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestShort: of each read and write half is done, with the right bytes, and the tools go on
+// to the end.
+func TestShort(t *testing.T) {
+	repo, short := cmdtest.Scratch(t)+"/repo", 0
+	calls := []int{unix.SYS_READ, unix.SYS_PREAD64, unix.SYS_WRITE, unix.SYS_PWRITE64}
+	r := RunAt(t, "cfs-import --init --insecure </dev/null && cfs-link ls && cat $COMPOSEFS_REPO/meta.json", cmdtest.Env(t, "COMPOSEFS_REPO="+repo), calls, func(c Call) error {
+		err := Short(c)
+		if _, ok := err.(done); ok {
+			short++
+		}
+		return err
+	})
+	if r.Status != 0 || short < 4 || !strings.HasPrefix(r.Stdout, "{") || !strings.HasSuffix(strings.TrimSpace(r.Stdout), "}") {
+		t.Errorf("%d short calls: %+v", short, r)
+	}
+}
