@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"cfs/lib/lanes"
 )
 
 const exitStatuses = `EXIT STATUS:
@@ -34,6 +36,7 @@ func Main(app *cli.App) {
 	app.DisableSliceFlagSeparator = true
 	app.UseShortOptionHandling = false
 	app.ExitErrHandler = func(*cli.Context, error) {} // the library would exit for us
+	app.Before = checkEnvironment
 	app.OnUsageError = usageError
 	if isStage(app) {
 		app.OnUsageError = stageUsageError
@@ -66,6 +69,19 @@ func plainDefaults(flags []cli.Flag) {
 }
 
 func usageError(_ *cli.Context, err error, _ bool) error { return UsageError("%w", err) }
+
+// checkEnvironment refuses a value of the variable that chooses an implementation of the
+// hashes: who mistypes it would believe that it works.
+func checkEnvironment(c *cli.Context) error {
+	err := lanes.Check()
+	switch {
+	case err == nil:
+		return nil
+	case c.App.Command(c.Args().First()) != nil:
+		return usageError(c, err, false)
+	}
+	return c.App.OnUsageError(c, err, false)
+}
 
 // isStage reports whether a command, without one of its subcommands, is a stage of
 // the pipe: those write records.

@@ -1,8 +1,6 @@
 package verity
 
 import (
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/binary"
 	"io"
 )
@@ -15,31 +13,24 @@ import (
 const Small = 256 << 10
 
 // Hash computes the fs-verity digest of what is written to it, in memory that
-// does not depend on how much that is.
+// does not depend on how much that is. Writes of many blocks are the fastest.
 type Hash struct {
-	alg    Algorithm
+	batch  batch
 	size   uint64
 	block  []byte // data that is not yet a whole block
-	levels []level
+	levels []*level
 }
 
-// level is one level of the Merkle tree: the block of hashes being filled, and
-// how many hashes the level has had in all.
+// level is one level of the Merkle tree: the hashes that are not hashed into the next
+// level yet, and how many hashes the level has had in all.
 type level struct {
-	block []byte
-	count uint64
+	hashes []byte
+	count  uint64
 }
 
 // New returns a Hash for the empty file.
 func (a Algorithm) New() *Hash {
-	return &Hash{alg: a, block: make([]byte, 0, blockSize)}
-}
-
-// Sum returns the digest of data.
-func (a Algorithm) Sum(data []byte) ID {
-	h := a.New()
-	h.Write(data)
-	return h.ID()
+	return &Hash{batch: batch{alg: a}, block: make([]byte, 0, blockSize)}
 }
 
 // SumReader returns the digest and the size of what r gives until its end.
@@ -52,8 +43,8 @@ func (a Algorithm) SumReader(r io.Reader) (ID, int64, error) {
 // Reset makes h as New returned it, keeping its memory.
 func (h *Hash) Reset() {
 	h.size, h.block = 0, h.block[:0]
-	for i := range h.levels {
-		h.levels[i] = level{block: h.levels[i].block[:0]}
+	for _, v := range h.levels {
+		*v = level{hashes: v.hashes[:0]}
 	}
 }
 
@@ -70,74 +61,64 @@ func (h *Hash) Write(data []byte) (int, error) {
 			h.block = h.block[:0]
 		}
 	}
-	for len(data) >= blockSize {
-		h.add(0, data[:blockSize])
-		data = data[blockSize:]
-	}
-	h.block = append(h.block, data...)
+	whole := len(data) &^ (blockSize - 1)
+	h.add(0, data[:whole])
+	h.block = append(h.block, data[whole:]...)
 	return n, nil
 }
 
-// add hashes a whole block and appends the hash to level l. A level that is
-// full is a block itself, of the next level.
-func (h *Hash) add(l int, block []byte) {
+// add hashes blocks, of which the last may be short, and appends the hashes to level l.
+// Those of a level are blocks of the next one, and are hashed when there are enough of them.
+func (h *Hash) add(l int, blocks []byte) {
 	if l == len(h.levels) {
-		h.levels = append(h.levels, level{block: make([]byte, 0, blockSize)})
+		h.levels = append(h.levels, new(level))
 	}
-	v := &h.levels[l]
-	v.block = h.alg.appendSum(v.block, block)
-	v.count++
-	if len(v.block) == blockSize {
-		h.add(l+1, v.block)
-		h.levels[l].block = h.levels[l].block[:0]
+	v := h.levels[l]
+	for len(blocks) > 0 {
+		n := min(blockSize, len(blocks))
+		h.batch.add(blocks[:n], &v.hashes)
+		blocks = blocks[n:]
+		v.count++
+		if v.count*uint64(h.batch.alg.Size())%levelSize == 0 {
+			h.batch.flush()
+			h.add(l+1, v.hashes)
+			v.hashes = v.hashes[:0]
+		}
 	}
+	h.batch.flush()
 }
 
-func (a Algorithm) appendSum(dst, data []byte) []byte {
-	if a == SHA512 {
-		sum := sha512.Sum512(data)
-		return append(dst, sum[:]...)
-	}
-	sum := sha256.Sum256(data)
-	return append(dst, sum[:]...)
-}
-
-// root finishes the Merkle tree: from below, each level's last block is padded
-// and hashed into the next one, until a level has a single hash. The root of the
-// empty file is all zeros (fsverity.rst, "Merkle tree").
+// root finishes the Merkle tree: from below, what is left of each level is hashed into the
+// next one, until a level has a single hash. The root of the empty file is all zeros
+// (fsverity.rst, "Merkle tree").
 func (h *Hash) root() []byte {
 	if h.size == 0 {
-		return make([]byte, h.alg.Size())
+		return nil
 	}
-	if len(h.block) > 0 {
-		h.addPadded(0, h.block)
-		h.block = h.block[:0]
-	}
+	h.add(0, h.block)
+	h.block = h.block[:0]
 	for l := 0; ; l++ {
 		v := h.levels[l]
 		if v.count == 1 {
-			return v.block
+			return v.hashes
 		}
-		if len(v.block) > 0 {
-			h.addPadded(l+1, v.block)
-		}
+		h.add(l+1, v.hashes)
 	}
-}
-
-func (h *Hash) addPadded(l int, data []byte) {
-	var block [blockSize]byte
-	copy(block[:], data)
-	h.add(l, block[:])
 }
 
 // ID returns the digest of what was written. Reset must come before more is.
 func (h *Hash) ID() ID {
-	// struct fsverity_descriptor of include/uapi/linux/fsverity.h
-	var d [256]byte
+	a := h.batch.alg
+	d := a.descriptor(h.size, h.root())
+	return a.MakeID(a.sums(nil, [][]byte{d[:]}))
+}
+
+// descriptor is struct fsverity_descriptor of include/uapi/linux/fsverity.h.
+func (a Algorithm) descriptor(size uint64, root []byte) (d [256]byte) {
 	d[0] = 1 // version
-	d[1] = byte(h.alg)
+	d[1] = byte(a)
 	d[2] = BlockBits
-	binary.LittleEndian.PutUint64(d[8:], h.size)
-	copy(d[16:80], h.root())
-	return h.alg.MakeID(h.alg.appendSum(nil, d[:]))
+	binary.LittleEndian.PutUint64(d[8:], size)
+	copy(d[16:80], root)
+	return d
 }

@@ -2,8 +2,11 @@ package verity
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"testing"
+
+	"cfs/lib/internal/cputime"
 )
 
 // pattern is P(n) of the specification: byte i is i mod 251.
@@ -88,14 +91,14 @@ func TestParseObjectPath(t *testing.T) {
 	}
 }
 
+// BenchmarkHash hashes one content after the other, as those of a layer's large files.
 func BenchmarkHash(b *testing.B) {
 	for _, a := range []Algorithm{SHA256, SHA512} {
-		for _, n := range []int{1000, 1 << 20} {
-			data := pattern(n)
-			b.Run(a.Name()+"/"+map[int]string{1000: "1kB", 1 << 20: "1MiB"}[n], func(b *testing.B) {
-				b.SetBytes(int64(n))
-				b.ReportAllocs()
+		for _, n := range []int{1 << 10, 16 << 10, 256 << 10, 1 << 20} {
+			data := random(n)
+			b.Run(fmt.Sprintf("%s/%dKiB", a.Name(), n>>10), func(b *testing.B) {
 				h := a.New()
+				defer cputime.Start(b, int64(n))()
 				for b.Loop() {
 					h.Reset()
 					h.Write(data)
@@ -103,5 +106,35 @@ func BenchmarkHash(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkSumAll hashes 32 contents together, as those of small files.
+func BenchmarkSumAll(b *testing.B) {
+	for _, a := range []Algorithm{SHA256, SHA512} {
+		for _, n := range []int{200, 1 << 10, 6 << 10, 16 << 10} {
+			contents := make([][]byte, 32)
+			for i := range contents {
+				contents[i] = random(n)
+			}
+			b.Run(fmt.Sprintf("%s/%dB", a.Name(), n), func(b *testing.B) {
+				defer cputime.Start(b, int64(n*len(contents)))()
+				for b.Loop() {
+					a.SumAll(contents)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkZeros hashes what a sparse file consists of.
+func BenchmarkZeros(b *testing.B) {
+	data := make([]byte, 1<<20)
+	h := SHA512.New()
+	defer cputime.Start(b, int64(len(data)))()
+	for b.Loop() {
+		h.Reset()
+		h.Write(data)
+		h.ID()
 	}
 }
