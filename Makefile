@@ -29,7 +29,7 @@ GOFLAGS_BUILD = -trimpath -buildvcs=false -ldflags '-s -w \
 
 .PHONY: all test test-fast check demo soak bench man install uninstall install-compat uninstall-compat clean FORCE
 
-all: $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=$(BIN)/%) $(BIN)/man/cfs.1
+all: $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=$(BIN)/%) $(BIN)/cfs-complete $(BIN)/man/cfs.1
 
 # The go command knows best what is up to date.
 $(TOOLS:%=$(BIN)/%): FORCE
@@ -72,23 +72,26 @@ DOCS := LICENSE README.md CHANGELOG.md
 PAGES1 = $(TOOLS) $(SCRIPTS)
 
 install:
-	@for file in $(TOOLS) $(SCRIPTS) man/cfs.1; do [ -e $(BIN)/$$file ] || \
+	@for file in $(TOOLS) $(SCRIPTS) cfs-complete man/cfs.1; do [ -e $(BIN)/$$file ] || \
 		{ echo "make install: there is no $(BIN)/$$file: run make first, which needs no root" >&2; exit 1; }; done
-	install -d $(ROOT)/bin $(ROOT)/share/man/man1 $(ROOT)/share/man/man5 $(ROOT)/$(BASH) \
-		$(ROOT)/share/doc/cfs $(ROOT)/lib/systemd/system
+	install -d $(ROOT)/bin $(ROOT)/share/man/man1 $(ROOT)/share/man/man5 $(ROOT)/$(BASH) $(ROOT)/share/cfs \
+		$(ROOT)/share/zsh/site-functions $(ROOT)/share/fish/vendor_completions.d $(ROOT)/share/doc/cfs $(ROOT)/lib/systemd/system
 	install -m 755 $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=$(BIN)/%) $(ROOT)/bin
 	install -m 644 $(PAGES1:%=$(BIN)/man/%.1) $(ROOT)/share/man/man1
 	install -m 644 $(BIN)/man/cfs-records.5 $(ROOT)/share/man/man5
-	for tool in $(TOOLS) $(SCRIPTS); do install -m 644 scripts/completion.bash $(ROOT)/$(BASH)/$$tool || exit; done
+	install -m 755 $(BIN)/cfs-complete $(ROOT)/share/cfs/complete
+	for tool in $(TOOLS) $(SCRIPTS); do install -m 644 scripts/completion.bash $(ROOT)/$(BASH)/$$tool && \
+		install -m 644 scripts/completion.fish $(ROOT)/share/fish/vendor_completions.d/$$tool.fish || exit; done
+	install -m 644 scripts/completion.zsh $(ROOT)/share/zsh/site-functions/_cfs
 	install -m 644 $(UNITS:%=packaging/%) $(ROOT)/lib/systemd/system
 	install -m 644 $(DOCS) $(ROOT)/share/doc/cfs
 
 uninstall:
 	rm -f $(TOOLS:%=$(ROOT)/bin/%) $(SCRIPTS:%=$(ROOT)/bin/%)
 	rm -f $(PAGES1:%=$(ROOT)/share/man/man1/%.1) $(ROOT)/share/man/man5/cfs-records.5
-	for tool in $(TOOLS) $(SCRIPTS); do rm -f $(ROOT)/$(BASH)/$$tool || exit; done
-	rm -f $(UNITS:%=$(ROOT)/lib/systemd/system/%)
-	rm -rf $(ROOT)/share/doc/cfs
+	for tool in $(TOOLS) $(SCRIPTS); do rm -f $(ROOT)/$(BASH)/$$tool $(ROOT)/share/fish/vendor_completions.d/$$tool.fish || exit; done
+	rm -f $(ROOT)/share/zsh/site-functions/_cfs $(UNITS:%=$(ROOT)/lib/systemd/system/%)
+	rm -rf $(ROOT)/share/cfs $(ROOT)/share/doc/cfs
 
 # mount(8) looks for helpers in /sbin, wherever PREFIX is.
 HELPER = $(DESTDIR)$(SBINDIR)/mount.composefs

@@ -37,6 +37,15 @@ func complete(t *testing.T, repo, line string) []string {
 	return slices.Compact(words)
 }
 
+// cfsNames returns the commands of cfs.
+func cfsNames(t *testing.T) map[string]bool {
+	names := map[string]bool{"help": true}
+	for name := range cfsTable(t) {
+		names[name] = true
+	}
+	return names
+}
+
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
@@ -56,24 +65,45 @@ func TestCompletion(t *testing.T) {
 	pull("--repo", repo, image, "web:2")
 	pull("--repo", repo, image, "$(touch${IFS}"+trap+")")
 	pull("--repo", other, image, "elsewhere")
+	_, ids, _ := strings.Cut(cmdtest.Must(t, "", "cfs-link ls --repo "+repo+" | grep ^web:1"), "\t")
+	manifest, digest, _ := strings.Cut(strings.TrimSpace(ids), "\t")
 	for line, want := range map[string]string{
-		"cfs-fetch ":                           "cat inspect oci:",
-		"cfs-link un":                          "untag",
-		"cfs-link untag web:":                  "1 2",
-		"cfs-link --repo " + repo + " s":       "show",
-		"cfs-link untag --repo " + other + " ": "elsewhere",
-		"cfs-link untag --repo=" + other + " ": "elsewhere",
-		"cfs-mount web:1":                      "1",
-		"cfs-mkerofs --oci web":                "web:1 web:2",
-		"cfs-mkerofs b":                        "boot-entries",
-		"cfs-mkerofs boot-entries web:":        "1 2",
-		"cfs-mkerofs karg --hash ":             "sha256 sha512",
-		"cfs-import --progress ":               "auto json none plain",
-		"cfs-import --progress=p":              "plain",
-		"cfs-import --repo ":                   "",
-		"cfs-gc inhibit -- cfs-link ":          "",
-		"cfs-gc check --re":                    "--repair --repo",
-		"cfs-pull o":                           "oci:",
+		"cfs ":                                  strings.Join(sorted(cfsNames(t)), " "),
+		"cfs un":                                "untag",
+		"cfs help pu":                           "pull",
+		"cfs untag web:":                        "1 2",
+		"cfs check --re":                        "--repair --repo",
+		"cfs link un":                           "untag",
+		"cfs-fetch ":                            "cat dir: docker-archive: docker:// inspect oci-archive: oci:",
+		"cfs-fetch oci:../testdata/demo":        "../testdata/demo-image/",
+		"cfs-fetch oci:../testdata/demo-image:": "latest",
+		"cfs-pull oci:../testdata/demo-image:l": "latest",
+		"cfs-pull oci:x we":                     "web:1 web:2",
+		"cfs-link why c3db":                     digest,
+		"cfs-link why sha256:ab49":              strings.TrimPrefix(manifest, "sha256:"),
+		"cfs-link show sha256:ab49":             strings.TrimPrefix(manifest, "sha256:"),
+		"cfs-link show c3db":                    digest,
+		"cfs-mount web:1 ../test":               "../testdata",
+		"cfs-mount -o up":                       "upperdir=",
+		"cfs-mount --upperdir ../test":          "../testdata",
+		"cfs-import --erofs-version=":           "0 1 2",
+		"cfs-import --erofs-version ":           "0 1 2",
+		"cfs-link un":                           "untag",
+		"cfs-link untag web:":                   "1 2",
+		"cfs-link --repo " + repo + " s":        "show",
+		"cfs-link untag --repo " + other + " ":  "elsewhere",
+		"cfs-link untag --repo=" + other + " ":  "elsewhere",
+		"cfs-mount web:1":                       "1",
+		"cfs-mkerofs --oci web":                 "web:1 web:2",
+		"cfs-mkerofs b":                         "boot-entries",
+		"cfs-mkerofs boot-entries web:":         "1 2",
+		"cfs-mkerofs karg --hash ":              "sha256 sha512",
+		"cfs-import --progress ":                "auto json none plain",
+		"cfs-import --progress=p":               "plain",
+		"cfs-import --repo ":                    "common",
+		"cfs-gc inhibit -- cfs-link ":           "",
+		"cfs-gc check --re":                     "--repair --repo",
+		"cfs-pull o":                            "oci-archive: oci:",
 	} {
 		if got := strings.Join(complete(t, repo, line), " "); got != want {
 			t.Errorf("%q completes to %q, want %q", line, got, want)

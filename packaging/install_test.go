@@ -69,14 +69,16 @@ func TestInstall(t *testing.T) {
 		"/usr/bin/cfs", "/usr/bin/cfs-pull", "/usr/bin/cfs-mkerofs", "/usr/bin/mkcomposefs", "/usr/sbin/mount.composefs",
 		"/usr/share/man/man1/cfs.1", "/usr/share/man/man1/cfs-gc.1", "/usr/share/man/man5/cfs-records.5",
 		"/usr/share/man/man1/composefs-dump.1", "/usr/share/man/man8/mount.composefs.8",
-		"/usr/share/bash-completion/completions/cfs-link",
+		"/usr/share/bash-completion/completions/cfs-link", "/usr/share/zsh/site-functions/_cfs",
+		"/usr/share/fish/vendor_completions.d/cfs-pull.fish", "/usr/share/cfs/complete",
 		"/usr/lib/systemd/system/cfs-gc.timer", "/usr/lib/systemd/system/cfs-pull@.service", "/usr/share/doc/cfs/LICENSE",
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("not installed: %s", want)
 		}
 	}
-	if r := cmdtest.Shell(t, "", root+"/usr/bin/cfs --version && "+root+"/usr/bin/mkcomposefs --version"); r.Status != 0 {
+	code := "cd usr/bin && ./cfs --version && ./mkcomposefs --version && ./cfs __complete ./cfs-link unt"
+	if r := cmdtest.Shell(t, root, code); r.Status != 0 || !strings.Contains(r.Stdout, "\nuntag\t") {
 		t.Errorf("%+v", r)
 	}
 	if r := install(t, variables, "uninstall", "uninstall-compat"); r.Status != 0 {

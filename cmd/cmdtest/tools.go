@@ -19,7 +19,7 @@ import (
 const ToolsEnv = "CFS_TEST_TOOLS"
 
 // scripts are what users run besides the programs.
-var scripts = []string{"cfs", "cfs-pull", "mkcomposefs", "composefs-info", "composefs-dump", "mount.composefs"}
+var scripts = []string{"cfs", "cfs-complete", "cfs-pull", "mkcomposefs", "composefs-info", "composefs-dump", "mount.composefs"}
 
 // sources are the files that decide what the tools do.
 var sources = []string{"go.mod", "go.sum", "cmd", "lib", "scripts", "examples", "testdata"}
