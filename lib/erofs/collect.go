@@ -40,7 +40,7 @@ func (b *builder) collect(root *tree.Inode) error {
 		count += stubs
 	}
 	b.nodes = make([]node, 0, count)
-	b.entries = make([]entry, 0, count+count/2) // two more for each directory
+	b.entries = make([]entry, 0, count+2*tree.CountDirs(root))
 	if _, err := c.add(root, 0, none, 0); err != nil {
 		return err
 	}

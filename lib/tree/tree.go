@@ -53,7 +53,7 @@ type Inode struct {
 
 	Target string // of a symbolic link
 
-	entries map[string]*Inode // of a directory
+	entries *entries // of a directory; nil for none
 }
 
 // Content opens the content of a regular file of a tree that is not empty, whether it
@@ -108,45 +108,6 @@ func (n *Inode) findXattr(name string) (int, bool) {
 	})
 }
 
-// Lookup returns the entry of directory n with that name, nil if there is none.
-func (n *Inode) Lookup(name string) *Inode { return n.entries[name] }
-
-// Put gives child a name in directory n, in place of what had it.
-func (n *Inode) Put(name string, child *Inode) {
-	if n.entries == nil {
-		n.entries = make(map[string]*Inode)
-	}
-	n.entries[name] = child
-}
-
-// Remove takes a name out of directory n; that it is missing is fine.
-func (n *Inode) Remove(name string) { delete(n.entries, name) }
-
-// Clear takes all names out of directory n.
-func (n *Inode) Clear() { n.entries = nil }
-
-// TakeEntries gives n the entries of directory from, which is not used any more.
-func (n *Inode) TakeEntries(from *Inode) { n.entries = from.entries }
-
-// Len returns the number of entries of directory n.
-func (n *Inode) Len() int { return len(n.entries) }
-
-// Entry is a name in a directory.
-type Entry struct {
-	Name  string
-	Inode *Inode
-}
-
-// Entries returns the entries of directory n in byte order of their names.
-func (n *Inode) Entries() []Entry {
-	list := make([]Entry, 0, len(n.entries))
-	for name, child := range n.entries {
-		list = append(list, Entry{name, child})
-	}
-	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	return list
-}
-
 // Walk gives the path and the inode of each name below and with root, depth
 // first: a directory, then its entries in byte order, each with all below it.
 // The root's path is "/". A hard link comes once for each of its names.
@@ -188,11 +149,22 @@ func (w *walker) walk(n *Inode) bool {
 // Count returns how many names Walk gives.
 func Count(root *Inode) int {
 	count := 1
-	for _, n := range root.entries {
+	for n := range root.entries.inodes() {
 		if n.IsDir() {
 			count += Count(n)
 		} else {
 			count++
+		}
+	}
+	return count
+}
+
+// CountDirs returns how many of the names that Walk gives are directories.
+func CountDirs(root *Inode) int {
+	count := 1
+	for n := range root.entries.inodes() {
+		if n.IsDir() {
+			count += CountDirs(n)
 		}
 	}
 	return count
@@ -207,7 +179,7 @@ func Links(root *Inode) map[*Inode]uint32 {
 }
 
 func countLinks(dir *Inode, seen map[*Inode]struct{}, links map[*Inode]uint32) {
-	for _, n := range dir.entries {
+	for n := range dir.entries.inodes() {
 		if n.IsDir() {
 			countLinks(n, seen, links)
 		} else if _, again := seen[n]; !again {
@@ -216,16 +188,4 @@ func countLinks(dir *Inode, seen map[*Inode]struct{}, links map[*Inode]uint32) {
 			links[n] = max(links[n], 1) + 1
 		}
 	}
-}
-
-// Subdirs counts the entries of directory n that are directories themselves:
-// its link count less 2.
-func (n *Inode) Subdirs() uint32 {
-	var count uint32
-	for _, child := range n.entries {
-		if child.IsDir() {
-			count++
-		}
-	}
-	return count
 }

@@ -77,9 +77,12 @@ func TestCounts(t *testing.T) {
 		leaves := []*tree.Inode{file("a"), file("b"), {Mode: unix.S_IFLNK | 0o777, Target: "a"}, {Mode: unix.S_IFIFO | 0o600}}
 		root := tree.NewDir(0o755)
 		grow(random, root, leaves, 3)
-		count, names, subdirs := 0, map[*tree.Inode]uint32{}, map[string]uint32{}
+		dirs, count, names, subdirs := 0, 0, map[*tree.Inode]uint32{}, map[string]uint32{}
 		for path, n := range tree.Walk(root) {
 			count++
+			if n.IsDir() {
+				dirs++
+			}
 			if !n.IsDir() {
 				names[n]++
 			} else if path != "/" {
@@ -87,6 +90,9 @@ func TestCounts(t *testing.T) {
 			}
 		}
 		maps.DeleteFunc(names, func(_ *tree.Inode, links uint32) bool { return links == 1 })
+		if got := tree.CountDirs(root); got != dirs {
+			t.Errorf("%d directories, want %d", got, dirs)
+		}
 		if got := tree.Count(root); got != count {
 			t.Errorf("seed %d: count %d, walked %d", seed, got, count)
 		}
