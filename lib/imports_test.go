@@ -30,10 +30,10 @@ var mayImport = map[string][]string{
 	"verity":      {"lanes", "fd", "corrupt"},
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
-	"manifest":    {"blob", "tolerance", "missing", "corrupt"},
+	"manifest":    {"fd", "blob", "tolerance", "missing", "corrupt"},
 	"registry":    {"manifest", "blob", "missing", "temporary", "corrupt"},
-	"source":      {"registry", "manifest", "blob", "missing", "corrupt"},
-	"spool":       {"manifest", "blob", "flock", "corrupt"},
+	"source":      {"fd", "registry", "manifest", "blob", "missing", "corrupt"},
+	"spool":       {"fd", "manifest", "blob", "flock", "corrupt"},
 	"objects":     {"fd", "verity", "corrupt"},
 	"repo":        {"objects", "flock", "fd", "verity", "variant", "corrupt"},
 	"splitstream": {"verity", "corrupt"},
@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"built":       {"oci", "repo", "variant", "verity", "corrupt"},
 	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt", "lookup", "missing"},
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "verity", "lookup"},
-	"pull":        {"build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built"},
+	"pull":        {"fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built"},
 	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 

@@ -52,6 +52,9 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 	if err := o.openSpool(ctx, f); err != nil {
 		return err
 	}
+	if f.Spool != nil {
+		defer f.Spool.Close()
+	}
 	return explain(f.Run(ctx, layers))
 }
 
@@ -78,7 +81,15 @@ func (o *options) openSpool(ctx context.Context, f *pull.Fetcher) error {
 	if err != nil {
 		return err
 	}
-	if f.Spool, err = spool.Open(ctx, dir); err != nil {
+	openSpool := spool.Open
+	if o.untrustedSpool {
+		openSpool = spool.OpenUntrusted
+	}
+	f.Spool, err = openSpool(ctx, dir)
+	switch {
+	case errors.Is(err, spool.ErrUntrusted):
+		return tool.Hint(err, "--spool DIR names another place; --untrusted-spool uses this one all the same")
+	case err != nil:
 		return tool.Hint(err, "--spool DIR names another place")
 	}
 	f.Spool.Waiting = func(d v1.Descriptor) { f.Meter.Say("waiting for another cfs-fetch, which is getting %s", d.Digest) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -14,23 +15,38 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/missing"
 )
 
 // Layout is a directory in the OCI image layout.
-type Layout struct{ path string }
+type Layout struct {
+	path string
+	open func(name string) (*os.File, error) // of a regular file in it
+}
 
-// OpenLayout opens the layout at path. The file oci-layout, which some builders leave out,
+// OpenLayout opens the layout at a path. The file oci-layout, which some builders leave out,
 // may be missing if there is an index.json. The error wraps fs.ErrNotExist if there is no
 // layout.
-func OpenLayout(path string) (*Layout, error) {
-	abs, err := filepath.Abs(path)
+func OpenLayout(name string) (*Layout, error) {
+	abs, err := filepath.Abs(name)
 	if err != nil {
 		return nil, err
 	}
-	l := &Layout{abs}
+	open := func(name string) (*os.File, error) { return fd.OpenRegular(filepath.Join(abs, name)) }
+	l := &Layout{abs, open}
 	if err := l.check(); err != nil {
-		return nil, fmt.Errorf("OCI layout %s: %w", path, err)
+		return nil, fmt.Errorf("OCI layout %s: %w", name, err)
+	}
+	return l, nil
+}
+
+// LayoutIn is OpenLayout for an open folder, in which links are not followed. Its name is an
+// absolute path, and it stays open as long as the layout is used.
+func LayoutIn(root *fd.Root) (*Layout, error) {
+	l := &Layout{root.Name(), root.OpenRegular}
+	if err := l.check(); err != nil {
+		return nil, fmt.Errorf("OCI layout %s: %w", l.path, err)
 	}
 	return l, nil
 }
@@ -70,7 +86,7 @@ func (l *Layout) checkIndex() error {
 }
 
 func (l *Layout) readFile(name string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(l.path, name))
+	f, err := l.open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -78,21 +94,30 @@ func (l *Layout) readFile(name string) ([]byte, error) {
 	return blob.ReadJSON(f, name)
 }
 
-// Path returns where the blob of a digest lies, whether it is there or not.
-func (l *Layout) Path(d digest.Digest) (string, error) {
+// BlobName returns where the blob of a digest lies, relative to a layout.
+func BlobName(d digest.Digest) (string, error) {
 	if err := d.Validate(); err != nil {
 		return "", corrupt.Errorf("digest %q: %w", d, err)
 	}
-	return filepath.Join(l.path, "blobs", d.Algorithm().String(), d.Encoded()), nil
+	return path.Join(v1.ImageBlobsDir, d.Algorithm().String(), d.Encoded()), nil
+}
+
+// Path returns where the blob of a digest lies, whether it is there or not.
+func (l *Layout) Path(d digest.Digest) (string, error) {
+	name, err := BlobName(d)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(l.path, name), nil
 }
 
 // Open opens a blob, whose bytes come verified.
 func (l *Layout) Open(d v1.Descriptor) (io.ReadCloser, error) {
-	path, err := l.Path(d.Digest)
+	name, err := BlobName(d.Digest)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := l.open(name)
 	if err != nil {
 		return nil, fmt.Errorf("blob %s: %w", d.Digest, err)
 	}

@@ -9,12 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/verity"
 )
 
 // ErrNotRegular means that what has the name of an object is a directory, a link, a device
 // or the like. It comes marked as corrupt.
-var ErrNotRegular = errors.New("is no regular file")
+var ErrNotRegular = fd.ErrNotRegular
 
 // File is an object that is open for reading.
 //

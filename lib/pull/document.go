@@ -3,12 +3,12 @@ package pull
 import (
 	"errors"
 	"io/fs"
-	"os"
 
 	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/record"
@@ -95,7 +95,7 @@ func (b Blob) readFile(linked func() ([]byte, error)) ([]byte, error) {
 }
 
 func readFile(path string, d digest.Digest) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := fd.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, temporary.Errorf("%q is gone", path)
 	}

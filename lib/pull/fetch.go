@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/oci"
 	"cfs/lib/progress"
 	"cfs/lib/record"
@@ -91,7 +91,7 @@ func (f *Fetcher) stored(l Layer) error {
 
 // local writes the record of a layer that is a file where it is.
 func (f *Fetcher) local(l Layer, path string) error {
-	if _, err := os.Stat(path); err != nil {
+	if err := fd.CheckRegular(path); err != nil {
 		return fmt.Errorf("%s: %w", l.Name(), err)
 	}
 	l.Path = path

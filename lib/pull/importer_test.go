@@ -10,15 +10,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/internal/repotest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -156,8 +157,8 @@ func TestImportRefuses(t *testing.T) {
 		{layerLine(diffID, blob, "application/x", "path="+path), `media type "application/x" is not one of a container's layer`, nil},
 		{layerLine(diffID, blob, gzip, "path=/no/such/file"), "/no/such/file", temporary.Is},
 		{layerLine(diffID, blob, gzip, "stream="+none.Encoded()), "is gone from the repository", temporary.Is},
-		{layerLine(diffID, blob, gzip, "path="+filepath.Dir(path)), "is a directory", nil},
-		{layerLine(diffID, blob, "", "path="+filepath.Dir(path)), "is a directory", nil},
+		{layerLine(diffID, blob, gzip, "path="+filepath.Dir(path)), "is no regular file", nil},
+		{layerLine(diffID, blob, "", "path="+filepath.Dir(path)), "is no regular file", nil},
 		{"layer - diff-id=x", `diff-id "x"`, nil},
 		{"blob " + none.String() + " path=" + path, "digest", corrupt.Is},
 	} {
@@ -247,82 +248,65 @@ func TestImportNoRepo(t *testing.T) {
 	}
 }
 
-// endless is a pipe from which a tar comes that never ends.
-type endless struct {
-	path    string
-	begun   chan bool  // is closed when some of it has been read
-	refused chan error // why it has ended
-}
-
-func newEndless(t *testing.T) endless {
+// endless returns a tar of one file, and so many zeros behind it that nobody reads them to
+// their end.
+func endless(t *testing.T) string {
 	t.Helper()
-	e := endless{pipe(t), make(chan bool), make(chan error, 1)}
-	go func() { e.refused <- e.write() }()
-	return e
-}
-
-func (e endless) write() error {
-	f, err := os.OpenFile(e.path, os.O_WRONLY, 0) // waits for a reader
-	if err != nil {
-		return err
+	var text bytes.Buffer
+	out := tar.NewWriter(&text)
+	content := repotest.Text("begun", 1<<14)
+	if err := out.WriteHeader(&tar.Header{Name: "file", Typeflag: tar.TypeReg, Size: int64(len(content))}); err != nil {
+		t.Fatal(err)
 	}
-	defer f.Close()
-	out := tar.NewWriter(f)
-	for n := 0; ; n++ {
-		content := repotest.Text(strconv.Itoa(n), 1<<14)
-		if err := out.WriteHeader(&tar.Header{Name: strconv.Itoa(n), Typeflag: tar.TypeReg, Size: int64(len(content))}); err != nil {
-			return err
-		}
-		if _, err := io.WriteString(out, content); err != nil {
-			return err
-		}
-		if n == 100 { // far more than a pipe holds
-			close(e.begun)
-		}
+	if _, err := io.WriteString(out, content); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func pipe(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "pipe")
-	if err := unix.Mkfifo(path, 0o600); err != nil {
+	path := file(t, text.Bytes())
+	if err := os.Truncate(path, 1<<43); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-// wantStopped checks that nobody reads what never ends, and nothing was named or said.
-func wantStopped(t *testing.T, r *repo.Repo, out *bytes.Buffer, e endless) {
+// waitBegun returns when the file of such a tar has been stored.
+func waitBegun(t *testing.T, r *repo.Repo) {
 	t.Helper()
-	if err := <-e.refused; !errors.Is(err, unix.EPIPE) {
-		t.Error(err)
+	id := r.Algorithm.Sum([]byte(repotest.Text("begun", 1<<14)))
+	for {
+		_, err := r.Objects.Size(id)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
 	}
+}
+
+// wantNothing checks that nothing was named or said.
+func wantNothing(t *testing.T, r *repo.Repo, out *bytes.Buffer) {
+	t.Helper()
 	if names, err := r.Names(repo.Streams); err != nil || len(names) > 0 || out.Len() > 0 {
 		t.Errorf("names %s, records %q, %v", names, out.String(), err)
 	}
 }
 
-// TestFailureStopsWriters: when a layer fails, those that are being written end, whether
-// their bytes never end or do not come. The failure comes back when they have ended.
+// TestFailureStopsWriters: when a layer fails, those that are being written end, as if their
+// bytes never did. The failure comes back when they have ended.
 func TestFailureStopsWriters(t *testing.T) {
 	r := newRepo(t)
-	e, silent := newEndless(t), pipe(t)
-	writer, err := os.OpenFile(silent, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer writer.Close()
 	var out bytes.Buffer
 	i := newImporter(t, r, &out)
-	if err := feed(t, i, "layer - path="+e.path, "layer - path="+silent); err != nil {
+	if err := feed(t, i, "layer - path="+endless(t)); err != nil {
 		t.Fatal(err)
 	}
-	<-e.begun
+	waitBegun(t, r)
 	if err := feed(t, i, "layer - path=/no/such/file"); err != nil {
 		t.Error(err) // it comes back later
 	}
 	wantError(t, i.Finish(), "layer -: open /no/such/file")
-	wantStopped(t, r, &out, e)
+	wantNothing(t, r, &out)
 	wantError(t, feed(t, i, "odd -"), "layer -: open /no/such/file")
 	if err := i.Close(); err != nil {
 		t.Error(err)
@@ -332,15 +316,34 @@ func TestFailureStopsWriters(t *testing.T) {
 // TestCloseStopsWriters: they end as well when the stage ends for another reason.
 func TestCloseStopsWriters(t *testing.T) {
 	r := newRepo(t)
-	e := newEndless(t)
 	var out bytes.Buffer
 	i := newImporter(t, r, &out)
-	if err := feed(t, i, "layer - path="+e.path); err != nil {
+	if err := feed(t, i, "layer - path="+endless(t)); err != nil {
 		t.Fatal(err)
 	}
-	<-e.begun
+	waitBegun(t, r)
 	if err := i.Close(); err != nil {
 		t.Error(err)
 	}
-	wantStopped(t, r, &out, e)
+	wantNothing(t, r, &out)
+}
+
+// TestFault13: what is no regular file behind path= was waited for, or read without end.
+func TestFault13(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(unix.Mkfifo(dir+"/fifo", 0o644), unix.Mknod(dir+"/socket", unix.S_IFSOCK|0o644, 0),
+		os.Symlink("/dev/zero", dir+"/zero"), os.Mkdir(dir+"/folder", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	some := digest.FromString("some")
+	for _, name := range []string{"fifo", "socket", "zero", "folder"} {
+		for _, rec := range []string{"layer -", "blob " + some.String()} {
+			if _, err := importing(t, newRepo(t), rec+" path="+dir+"/"+name); !errors.Is(err, fd.ErrNotRegular) {
+				t.Errorf("%s of %s: %v", rec, name, err)
+			}
+		}
+		if _, err := readFile(dir+"/"+name, some); !errors.Is(err, fd.ErrNotRegular) {
+			t.Errorf("a document in %s: %v", name, err)
+		}
+	}
 }

@@ -1,14 +1,13 @@
 package pull
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/progress"
@@ -29,7 +28,7 @@ func (i *Importer) layer(rec record.Record, rules *tolerance.Rules) (stored, err
 	if done, err := i.present(l); !errors.Is(err, errAbsent) {
 		return done, err
 	}
-	f, err := os.Open(l.Path)
+	f, err := fd.OpenRegular(l.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Another pull may have stored it meanwhile, and removed it from the spool.
 		if done, err := i.present(l); !errors.Is(err, errAbsent) {
@@ -41,8 +40,6 @@ func (i *Importer) layer(rec record.Record, rules *tolerance.Rules) (stored, err
 		return stored{}, err
 	}
 	defer f.Close()
-	// A read of a pipe may wait for ever.
-	defer context.AfterFunc(i.ctx, func() { f.Close() })()
 	return i.read(l, f, rules)
 }
 

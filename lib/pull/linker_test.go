@@ -184,7 +184,7 @@ func TestLinkRefuses(t *testing.T) {
 		{i.at(config, config, ""), "manifest " + i.link.Digest.String() + ": ", "corrupt"},
 		{i.at("/no/config", manifest, ""), `config ` + i.link.Manifest.Config.Digest.String() + `: "/no/config" is gone`, "temporary"},
 		{i.at(config, "/no/manifest", ""), `: "/no/manifest" is gone`, "temporary"},
-		{i.at(t.TempDir(), manifest, ""), "is a directory", "other"},
+		{i.at(t.TempDir(), manifest, ""), "is no regular file", "other"},
 		{[]string{i.layer, i.config + " stream=" + zero, i.manifest + " path=" + manifest}, "its stream is gone", "temporary"},
 		{[]string{i.layer, i.config + " stream=" + i.erofs.String(), i.manifest + " path=" + manifest}, "config", "corrupt"},
 		{[]string{i.layer, files[1], i.manifest + " stream=" + zero}, "its stream is gone", "temporary"},

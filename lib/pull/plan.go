@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
+	"cfs/lib/fd"
 	"cfs/lib/spool"
 )
 
@@ -60,8 +60,7 @@ func (f *Fetcher) where(l Layer) (Planned, error) {
 	}
 	if path != "" {
 		p.Where = "local"
-		_, err := os.Stat(path)
-		return p, err
+		return p, fd.CheckRegular(path)
 	}
 	p.Have = 0
 	if f.Spool != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/objects"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
@@ -132,9 +133,12 @@ func parseMeta(text []byte) (meta, error) {
 
 // readMeta reads what the repository is and how it is protected.
 func (r *Repo) readMeta() error {
-	f, err := r.root.Open(metaName)
+	f, err := r.root.OpenRegular(metaName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r.guess()
+	}
+	if errors.Is(err, fd.ErrNotRegular) {
+		return corrupt.Errorf("%s %w", metaName, fd.ErrNotRegular)
 	}
 	if err != nil {
 		return err

@@ -119,6 +119,10 @@ func (r *Repo) Writable() error {
 	return nil
 }
 
+// Others says who else may put files into the repository's directory besides root and this
+// user, "" if nobody may.
+func (r *Repo) Others() (string, error) { return r.root.Others() }
+
 // Sync makes durable all that was written into the repository so far.
 func (r *Repo) Sync() error {
 	if err := r.Objects.Sync(); err != nil {

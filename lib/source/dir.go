@@ -14,6 +14,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/manifest"
 )
 
@@ -73,7 +74,7 @@ func (dir) Close() error { return nil }
 
 // readFile reads a file of JSON.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := fd.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

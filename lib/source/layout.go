@@ -3,10 +3,10 @@ package source
 import (
 	"context"
 	"io"
-	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/fd"
 	"cfs/lib/manifest"
 )
 
@@ -47,7 +47,7 @@ func (layout) Close() error { return nil }
 
 // openFile opens the file that a blob is.
 func openFile(path string, offset int64) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+	f, err := fd.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,12 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"cfs/lib/flock"
+	"cfs/lib/manifest"
 )
 
 const partialSuffix = ".partial"
@@ -31,17 +32,17 @@ type Watch func(have int64)
 // from its start, and if it is wrong again the error is marked as corrupt. If somebody
 // else is at it, Fetch waits. What there is of a blob stays when Fetch fails.
 func (s *Spool) Fetch(ctx context.Context, d v1.Descriptor, open OpenBlob, watch Watch) (string, error) {
-	path, err := s.Path(d)
+	name, err := manifest.BlobName(d.Digest)
 	if err != nil {
 		return "", err
 	}
 	if watch == nil {
 		watch = func(int64) {}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := s.mkdir(path.Dir(name)); err != nil {
 		return "", fmt.Errorf("spool: %w", err)
 	}
-	f, err := lockPartial(ctx, path+partialSuffix, func() {
+	f, err := s.lockPartial(ctx, name+partialSuffix, func() {
 		if s.Waiting != nil {
 			s.Waiting(d)
 		}
@@ -50,18 +51,19 @@ func (s *Spool) Fetch(ctx context.Context, d v1.Descriptor, open OpenBlob, watch
 		return "", fmt.Errorf("spool: %w", err)
 	}
 	defer f.Close()
-	p := &partial{file: f, desc: d, watch: watch}
-	switch whole, err := p.verifyWhole(path); {
+	p := &partial{spool: s, name: name, file: f, desc: d, watch: watch}
+	where := filepath.Join(s.dir, name)
+	switch whole, err := p.verifyWhole(); {
 	case err != nil:
 		return "", fmt.Errorf("spool: %w", err)
 	case whole:
-		return path, os.Remove(f.Name())
+		return where, s.root.Remove(name + partialSuffix)
 	}
 	if err := p.fetch(ctx, open); err != nil {
 		return "", err
 	}
 	// Its digest is looked at again by who finds it here, so that it need not be flushed.
-	return path, os.Rename(f.Name(), path)
+	return where, s.root.Rename(name+partialSuffix, name)
 }
 
 // fetch gets what is missing, twice at most.
@@ -79,43 +81,42 @@ func (p *partial) fetch(ctx context.Context, open OpenBlob) error {
 	if err = p.rest(ctx, open); !errors.Is(err, errWrong) {
 		return err
 	}
-	return errors.Join(err, p.restart(), os.Remove(p.file.Name()))
+	return errors.Join(err, p.restart(), p.spool.root.Remove(p.name+partialSuffix))
 }
 
-// regular refuses what is no file of its own.
-func regular(f *os.File) error {
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", f.Name())
+// mkdir makes a folder of the spool, and those above it.
+func (s *Spool) mkdir(name string) error {
+	err := s.root.Mkdir(name, 0o755)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.mkdir(path.Dir(name)); err != nil {
+			return err
+		}
+		err = s.root.Mkdir(name, 0o755)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
 	return err
 }
 
 // lockPartial opens the file of a blob that is on its way, and waits until nobody else
 // is at it.
-func lockPartial(ctx context.Context, name string, waiting func()) (*os.File, error) {
+func (s *Spool) lockPartial(ctx context.Context, name string, waiting func()) (*os.File, error) {
 	lock := flock.Lock{Exclusive: true, Timeout: flock.Forever, Waiting: func(string) { waiting() }}
 	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
+		f, err := s.openOwn(name)
 		if err != nil {
 			return nil, err
-		}
-		if err := regular(f); err != nil {
-			return nil, errors.Join(err, f.Close())
 		}
 		if err := lock.Take(ctx, f); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		// Whoever was at it may have given it its final name, or removed it.
-		named, err := os.Lstat(name)
-		mine, mineErr := f.Stat()
-		if err == nil && mineErr == nil && os.SameFile(named, mine) {
+		mine, err := s.isNamed(f, name)
+		if mine {
 			return f, nil
 		}
-		if err := errors.Join(mineErr, f.Close()); err != nil {
-			return nil, err
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}
 	}

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -22,9 +20,6 @@ import (
 // make makes the files of the layout that are missing, or of which a power cut has left no
 // more than a part: nothing else verifies them, and the spool would be unusable for ever.
 func (s *Spool) make(ctx context.Context) error {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return err
-	}
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -52,16 +47,10 @@ func emptyIndex() v1.Index {
 // isWhole reports whether a file of the layout is there and does not end too early. Whether
 // it makes sense is seen when it is parsed.
 func (s *Spool) isWhole(name string) (bool, error) {
-	path := filepath.Join(s.dir, name)
-	switch st, err := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
+	f, err := s.root.OpenRegular(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
-	case err != nil:
-		return false, err
-	case !st.Mode().IsRegular():
-		return true, nil
 	}
-	f, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
@@ -96,19 +85,20 @@ func (s *Spool) writeJSON(name string, content any) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(s.dir, name)
-	f, err := os.OpenFile(path+partialSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
+	f, err := s.openOwn(name + partialSuffix)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	if err = f.Truncate(0); err == nil {
+		_, err = f.Write(text)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(path+partialSuffix, path); err != nil {
+	if err := s.root.Rename(name+partialSuffix, name); err != nil {
 		return err
 	}
 	return s.syncDir()
@@ -116,7 +106,7 @@ func (s *Spool) writeJSON(name string, content any) error {
 
 // syncDir makes the names of the layout's files durable.
 func (s *Spool) syncDir() error {
-	dir, err := os.Open(s.dir)
+	dir, err := s.root.OpenDir(".")
 	if err != nil {
 		return err
 	}

@@ -11,13 +11,14 @@ import (
 	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 )
 
 // partial is a blob that is on its way: a file, and the hash of what is in it.
 type partial struct {
+	spool *Spool
+	name  string // of the blob in the spool
 	file  *os.File
 	desc  v1.Descriptor
 	watch Watch
@@ -26,10 +27,14 @@ type partial struct {
 }
 
 // verifyWhole reports whether the blob is there already under its final name. One that is
-// damaged is as good as none: the right one will take its place. It is an error, which is
-// marked as corrupt, if the blob has another size than the descriptor says.
-func (p *partial) verifyWhole(path string) (bool, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+// damaged is as good as none: the right one will take its place. So is what is no file, which
+// is removed. It is an error, which is marked as corrupt, if the blob has another size than
+// the descriptor says.
+func (p *partial) verifyWhole() (bool, error) {
+	f, err := p.spool.root.OpenRegular(p.name)
+	if isOdd(err) {
+		return false, p.spool.root.Remove(p.name)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -37,9 +42,6 @@ func (p *partial) verifyWhole(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	if err := regular(f); err != nil {
-		return false, err
-	}
 	p.reset()
 	if err := p.sum(f); err != nil {
 		return false, err

@@ -5,6 +5,9 @@
 // holds an exclusive flock(2) on. It gets its name when all of it is there and has the
 // digest. What index.json leads to belongs to whoever put it there; all other blobs
 // may go after use.
+//
+// Others may write into a spool, if its user says so: files are reached by handles, and a
+// partial file that somebody else could have put there is made anew.
 package spool
 
 import (
@@ -16,9 +19,11 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/flock"
 	"cfs/lib/manifest"
 )
@@ -29,27 +34,68 @@ type Spool struct {
 	Waiting func(v1.Descriptor)
 
 	dir    string
+	root   *fd.Root // the same: nothing in it is reached in another way
 	layout *manifest.Layout
 }
 
-// Open opens the spool at dir, and makes it if it is not there.
+// ErrUntrusted means that others may write into a spool that root is to use.
+var ErrUntrusted = errors.New("so root does not use it as a spool")
+
+// Open opens the spool at dir, and makes it if it is not there. For root the error wraps
+// ErrUntrusted if others may write into it. Close must be called.
 func Open(ctx context.Context, dir string) (*Spool, error) {
+	return openIn(ctx, dir, func(root *fd.Root) error {
+		others, err := root.Others()
+		if err == nil && others != "" && os.Geteuid() == 0 {
+			err = fmt.Errorf("%s %s, %w", root.Name(), others, ErrUntrusted)
+		}
+		return err
+	})
+}
+
+// OpenUntrusted is Open for a spool that others may write into. They can have it fetch blobs
+// again, and no more.
+func OpenUntrusted(ctx context.Context, dir string) (*Spool, error) {
+	return openIn(ctx, dir, func(*fd.Root) error { return nil })
+}
+
+func openIn(ctx context.Context, dir string, check func(*fd.Root) error) (*Spool, error) {
 	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
 	}
-	s := &Spool{dir: dir}
-	if err := s.make(ctx); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	if s.layout, err = manifest.OpenLayout(dir); err != nil {
-		return nil, fmt.Errorf("spool: %w", s.cure(v1.ImageLayoutFile, err))
+	root, err := fd.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
 	}
-	if _, err := s.kept(); err != nil {
-		return nil, fmt.Errorf("spool %s: %w", dir, s.cure(v1.ImageIndexFile, err))
+	s := &Spool{dir: dir, root: root}
+	if err = check(root); err == nil {
+		err = s.open(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("spool: %w", err), root.Close())
 	}
 	return s, nil
 }
+
+func (s *Spool) open(ctx context.Context) (err error) {
+	if err := s.make(ctx); err != nil {
+		return err
+	}
+	if s.layout, err = manifest.LayoutIn(s.root); err != nil {
+		return s.cure(v1.ImageLayoutFile, err)
+	}
+	if _, err := s.kept(); err != nil {
+		return fmt.Errorf("%s: %w", s.dir, s.cure(v1.ImageIndexFile, err))
+	}
+	return nil
+}
+
+// Close closes the spool.
+func (s *Spool) Close() error { return s.root.Close() }
 
 // Path returns where a blob lies, or will.
 func (s *Spool) Path(d v1.Descriptor) (string, error) { return s.layout.Path(d.Digest) }
@@ -62,32 +108,37 @@ func (s *Spool) Kept(d v1.Descriptor) bool {
 
 // Have returns how many bytes of a blob are there, of a whole or a partial one.
 func (s *Spool) Have(d v1.Descriptor) int64 {
-	path, err := s.Path(d)
+	name, err := manifest.BlobName(d.Digest)
 	if err != nil {
 		return 0
 	}
-	for _, name := range []string{path, path + partialSuffix} {
-		if st, err := os.Stat(name); err == nil {
-			return min(st.Size(), d.Size)
+	for _, name := range []string{name, name + partialSuffix} {
+		if size := s.size(name); size >= 0 {
+			return min(size, d.Size)
 		}
 	}
 	return 0
 }
 
+// size returns the size of a file, -1 if there is none.
+func (s *Spool) size(name string) int64 {
+	st, err := s.root.Lstat(name)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return -1
+	}
+	return st.Size
+}
+
 // Whole reports whether all of a blob seems to be there, by its size.
 func (s *Spool) Whole(d v1.Descriptor) bool {
-	path, err := s.Path(d)
-	if err != nil {
-		return false
-	}
-	st, err := os.Stat(path)
-	return err == nil && st.Size() == d.Size
+	name, err := manifest.BlobName(d.Digest)
+	return err == nil && s.size(name) == d.Size
 }
 
 // index reads index.json.
 func (s *Spool) index() (v1.Index, error) {
 	var index v1.Index
-	f, err := os.Open(filepath.Join(s.dir, v1.ImageIndexFile))
+	f, err := s.root.OpenRegular(v1.ImageIndexFile)
 	if err != nil {
 		return index, err
 	}
@@ -165,7 +216,7 @@ func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string) error {
 
 // lock keeps others from writing files of the layout.
 func (s *Spool) lock(ctx context.Context) (unlock func() error, err error) {
-	f, err := os.Open(s.dir)
+	f, err := s.root.OpenDir(".")
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ type Options struct {
 	timeout        time.Duration
 	noWait         bool
 	isSet          func(option string) bool
+	told           map[string]bool // of what there was a warning
 }
 
 // RepoFlags are the options of every command that opens the repository.
@@ -187,20 +188,28 @@ func (o *Options) OpenRepo(exclusive bool) (*repo.Repo, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, Hint(fmt.Errorf("%s: %w", path, err), "cfs-import --init makes a repository; --repo DIR names another one")
 	}
-	if err == nil {
-		r.Warn = o.oddly()
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	r.Warn = o.oddly
+	others, err := r.Others()
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	if others != "" && os.Geteuid() == 0 {
+		o.oddly(fmt.Errorf("repository %s %s, and can change what is in it at any time", path, others))
+	}
+	return r, nil
 }
 
-// oddly returns what warns of odd things in the repository, of each once.
-func (o *Options) oddly() func(error) {
-	told := make(map[string]bool)
-	return func(err error) {
-		if text := err.Error(); !told[text] {
-			told[text] = true
-			o.Warn("warning: %s", text)
+// oddly warns of something odd in the repository, once.
+func (o *Options) oddly(err error) {
+	if text := err.Error(); !o.told[text] {
+		if o.told == nil {
+			o.told = make(map[string]bool)
 		}
+		o.told[text] = true
+		o.Warn("warning: %s", text)
 	}
 }
 
