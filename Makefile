@@ -6,6 +6,7 @@
 # make soak      all cases of the tests of which make test has a sample
 # make bench     Go benchmarks
 # make man       the manual pages, into bin/man/
+# make dist      what is released, into dist/: packaging/dist
 #
 # make install   what is built, into $(DESTDIR)$(PREFIX): tools, manual pages, completion,
 #                units of systemd. It builds nothing, so root needs no Go.
@@ -27,7 +28,7 @@ VERSION := $(shell scripts/version 2>/dev/null || echo devel)
 GOFLAGS_BUILD = -trimpath -buildvcs=false -ldflags '-s -w \
 	-X cfs/lib/tool.Version=$(word 1,$(VERSION)) -X cfs/lib/tool.Commit=$(word 2,$(VERSION))'
 
-.PHONY: all test test-fast check demo soak bench man install uninstall install-compat uninstall-compat clean FORCE
+.PHONY: all dist test test-fast check demo soak bench man install uninstall install-compat uninstall-compat clean FORCE
 
 all: $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=$(BIN)/%) $(BIN)/cfs-complete $(BIN)/man/cfs.1
 
@@ -111,5 +112,8 @@ uninstall-compat:
 	rm -f $(COMPAT:%=$(ROOT)/bin/%) $(COMPAT:%=$(ROOT)/share/man/man1/%.1) $(ROOT)/share/man/man8/mount.composefs.8
 	@[ ! -e $(HELPER) ] || ! grep -q cfs-mount $(HELPER) || { echo rm -f $(HELPER) && rm -f $(HELPER); }
 
+dist:
+	GO="$(GO)" packaging/dist
+
 clean:
-	rm -rf bin
+	rm -rf bin dist
