@@ -19,9 +19,12 @@ type difference struct {
 }
 
 // differences returns the rows of the tables that name tests.
-func differences(t *testing.T) (rows []difference) {
+func differences(t *testing.T) []difference { return tested(t, "../docs/differences.md") }
+
+// tested returns the rows of those tables of a document whose last column names tests.
+func tested(t *testing.T, document string) (rows []difference) {
 	t.Helper()
-	text, err := os.ReadFile("../docs/differences.md")
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +53,13 @@ func names(quoted *regexp.Regexp, cell string) (list []string) {
 
 // TestDifferences: each difference from the reference names tests, and those are there.
 func TestDifferences(t *testing.T) {
-	rows := differences(t)
-	if len(rows) < 50 {
+	wantTests(t, differences(t), 50)
+}
+
+// wantTests checks that each of so many rows or more names tests, and that those are there.
+func wantTests(t *testing.T, rows []difference, least int) {
+	t.Helper()
+	if len(rows) < least {
 		t.Errorf("%d rows", len(rows))
 	}
 	for _, row := range rows {
