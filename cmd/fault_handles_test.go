@@ -156,3 +156,31 @@ func TestFault16Spool(t *testing.T) {
 	f.must(pull)
 	f.wantEmptySpool()
 }
+
+// TestFault17: cfs-import cat wrote the bytes of another layer, with success, where the name of
+// a layer led to that. It tells now, after it has written them.
+func TestFault17(t *testing.T) {
+	t.Parallel()
+	p := undisturbed(t, imagetest.SmallLayers(t))
+	repo := cmdtest.Scratch(t) + "/repo"
+	must(t, repo, p.code)
+	names, err := filepath.Glob(repo + "/streams/oci-layer-*")
+	if err != nil || len(names) < 2 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		must(t, repo, "cfs-import cat "+filepath.Base(name)+" >/dev/null")
+	}
+	must(t, repo, "ln -sfn $(readlink "+names[1]+") "+names[0])
+	wrong, right := strings.TrimPrefix(filepath.Base(names[0]), "oci-layer-"), strings.TrimPrefix(filepath.Base(names[1]), "oci-layer-")
+	for _, operand := range []string{filepath.Base(names[0]), wrong, wrong[:len("sha256:")+20]} {
+		r := shell(t, repo, "cfs-import cat "+operand)
+		wantError(t, r, 4, "has the digest "+right+", not "+wrong)
+		if r.Stdout != must(t, repo, "cfs-import cat "+right) {
+			t.Errorf("%s: it wrote %d bytes", operand, len(r.Stdout))
+		}
+	}
+	if r := shell(t, repo, "cfs-gc check --content"); r.Status != 4 || !strings.Contains(r.Stdout, "has the digest "+right+", not "+wrong) {
+		t.Errorf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
+	}
+}

@@ -11,16 +11,15 @@ import (
 	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
-	"cfs/lib/splitstream"
 	"cfs/lib/tarball"
 	"cfs/lib/verity"
 )
 
 // list writes a line for each member, as tar -tv does.
 func (o *options) list() error {
-	return o.withStream(func(r *repo.Repo, id verity.ID, _ *splitstream.Reader) error {
-		if err := oci.ReadLayer(r, id, listMembers); err != nil {
-			return fmt.Errorf("stream %s: %w", id, err)
+	return o.withStream(func(r *repo.Repo, s named) error {
+		if err := oci.ReadLayer(r, s.id, listMembers); err != nil {
+			return fmt.Errorf("stream %s: %w", s.id, err)
 		}
 		return nil
 	})

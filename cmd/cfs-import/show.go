@@ -13,12 +13,12 @@ import (
 
 // show writes what the tables of a stream say.
 func (o *options) show() error {
-	return o.withStream(func(r *repo.Repo, id verity.ID, s *splitstream.Reader) error {
+	return o.withStream(func(r *repo.Repo, s named) error {
 		if o.JSON {
-			return showJSON(id, s)
+			return showJSON(s.id, s.Reader)
 		}
 		out := bufio.NewWriter(os.Stdout) // keeps its first error
-		fmt.Fprintf(out, "stream %s\ntype %s\nalgorithm %s\nsize %d\n", id, s.ContentType, s.Algorithm, s.Size)
+		fmt.Fprintf(out, "stream %s\ntype %s\nalgorithm %s\nsize %d\n", s.id, s.ContentType, s.Algorithm, s.Size)
 		if s.OldHeader {
 			fmt.Fprintln(out, "header old")
 		}

@@ -5,6 +5,9 @@ import (
 	"io"
 	"os"
 
+	"github.com/opencontainers/go-digest"
+
+	"cfs/lib/corrupt"
 	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -13,8 +16,15 @@ import (
 	"cfs/lib/verity"
 )
 
+// named is a stream, and the digest that its content has by its name, "" if there is none.
+type named struct {
+	id     verity.ID
+	digest digest.Digest
+	*splitstream.Reader
+}
+
 // withStream opens the stream that the operand names and does something with it.
-func (o *options) withStream(do func(*repo.Repo, verity.ID, *splitstream.Reader) error) error {
+func (o *options) withStream(do func(*repo.Repo, named) error) error {
 	if len(o.Operands) != 1 {
 		return tool.UsageError("want one STREAM")
 	}
@@ -23,7 +33,7 @@ func (o *options) withStream(do func(*repo.Repo, verity.ID, *splitstream.Reader)
 		return err
 	}
 	defer r.Close()
-	id, err := lookup.Stream(r, o.Operands[0])
+	id, d, err := lookup.Stream(r, o.Operands[0])
 	if err != nil {
 		return err
 	}
@@ -32,15 +42,22 @@ func (o *options) withStream(do func(*repo.Repo, verity.ID, *splitstream.Reader)
 		return err
 	}
 	defer closer.Close()
-	return do(r, id, s)
+	return do(r, named{id, d, s})
 }
 
-// cat writes what was split.
+// cat writes what was split, and compares it with the digest that it is named by.
 func (o *options) cat() error {
-	return o.withStream(func(r *repo.Repo, id verity.ID, s *splitstream.Reader) error {
+	return o.withStream(func(r *repo.Repo, s named) error {
 		open := func(id verity.ID) (io.ReadCloser, error) { return r.Objects.Open(id) }
-		if _, err := s.Join(os.Stdout, open); err != nil {
-			return fmt.Errorf("stream %s: %w", id, err)
+		digester := digest.Canonical.Digester()
+		if s.digest != "" {
+			digester = s.digest.Algorithm().Digester()
+		}
+		if _, err := s.Join(io.MultiWriter(os.Stdout, digester.Hash()), open); err != nil {
+			return fmt.Errorf("stream %s: %w", s.id, err)
+		}
+		if got := digester.Digest(); s.digest != "" && got != s.digest {
+			return corrupt.Errorf("stream %s: what was written has the digest %s, not %s as its name says", s.id, got, s.digest)
 		}
 		return nil
 	})

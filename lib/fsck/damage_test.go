@@ -100,7 +100,7 @@ var damages = []struct {
 		name:   "a layer has the name of another",
 		do:     func(f *fixture) { repotest.Point(f.t, f.Repo, "streams/"+noBlob, "../objects/"+f.layer.ObjectPath()) },
 		strict: true,
-		want:   []string{"fsck: stream-read-failed: streams/oci-layer-sha256:OTHER: its content has another digest than sha256:OTHER"},
+		want:   []string{"fsck: stream-read-failed: streams/oci-layer-sha256:OTHER: its content has the digest LAYERKEY, not sha256:OTHER"},
 	},
 	{
 		name: "the manifest is missing",

@@ -2,16 +2,20 @@ package fsck_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/fsck"
 	"cfs/lib/internal/repotest"
+	"cfs/lib/oci"
 	"cfs/lib/repo"
 )
 
@@ -126,4 +130,47 @@ func TestNoMeta(t *testing.T) {
 	if err != nil || !report.NoMeta || report.Problems != nil {
 		t.Errorf("report %+v, %v", report, err)
 	}
+}
+
+// TestFault15: a check passed over a config or a manifest whose name led to another one. It is
+// found without Content too, and repair removes the name.
+func TestFault15(t *testing.T) {
+	for _, name := range []func(digest.Digest) string{oci.ConfigName, oci.ManifestName} {
+		f := newFixture(t)
+		image := repotest.Pull(t, f.Repo, "other", repotest.Image{Layers: []repotest.Layer{repotest.AddLayer(t, f.Repo, repotest.File("other", "other"))}})
+		d, right := image.Config.Digest, image.Config.ID
+		if name(d) != oci.ConfigName(d) {
+			d, right = image.Manifest.Digest, image.Manifest.ID
+		}
+		names, err := f.Names(repo.Streams)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range names {
+			id, err := f.Lookup(repo.Streams, wrong)
+			if kind, _, _ := oci.ParseName(wrong); err != nil || id == right || kind == oci.KindLayer || kind != kindOf(name(d)) {
+				continue
+			}
+			if err := f.Link(repo.Streams, name(d), id); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		c := &fsck.Checker{Repo: f.Repo}
+		report, err := c.Run()
+		if err != nil || len(report.Problems) == 0 || !strings.HasPrefix(fmt.Sprint(report.Problems[0]), "fsck: stream-read-failed: streams/"+name(d)+": its content has the digest ") {
+			t.Errorf("%s: %v, %v", name(d), report.Problems, err)
+		}
+		if _, _, err := c.Repair(); err != nil {
+			t.Error(err)
+		}
+		if _, err := f.Lookup(repo.Streams, name(d)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s has stayed: %v", name(d), err)
+		}
+	}
+}
+
+func kindOf(name string) oci.Kind {
+	kind, _, _ := oci.ParseName(name)
+	return kind
 }

@@ -85,11 +85,11 @@ func (c *Checker) stream(name string, id verity.ID) (good bool) {
 	return true
 }
 
-// content reads a stream to its end, and a layer's objects too if that is wanted:
-// then the layer must have the digest that it is named by.
+// content reads a stream to its end. A manifest or config, and a layer too if that is wanted,
+// must have the digest that it is named by.
 func (c *Checker) content(name string, s *splitstream.Reader) error {
-	kind, key, _ := oci.ParseName(name)
-	if !c.Content || kind != oci.KindLayer {
+	kind, key, named := oci.ParseName(name)
+	if !named || !c.Content && kind == oci.KindLayer {
 		for {
 			if _, _, err := s.Next(); err == io.EOF {
 				return nil
@@ -98,14 +98,14 @@ func (c *Checker) content(name string, s *splitstream.Reader) error {
 			}
 		}
 	}
-	verifier := key.Verifier()
+	digester := key.Algorithm().Digester()
 	open := func(id verity.ID) (io.ReadCloser, error) { return c.Repo.Objects.Open(id) }
-	n, err := s.Join(verifier, open)
+	n, err := s.Join(digester.Hash(), open)
 	switch {
 	case err != nil:
 		return err
-	case !verifier.Verified():
-		return corrupt.Errorf("its content has another digest than %s", key)
+	case digester.Digest() != key:
+		return corrupt.Errorf("its content has the digest %s, not %s", digester.Digest(), key)
 	case uint64(n) != s.Size:
 		return corrupt.Errorf("it has %d bytes, its header says %d", n, s.Size)
 	}

@@ -279,24 +279,24 @@ func TestFindStream(t *testing.T) {
 		for _, operand := range []string{
 			oci.LayerName(oci.Key(s.layer)), "refs/own/ref", s.layer.String(), "@" + s.layer.String(), layer[:12], "sha256:" + layer[:30], id, id[:12], id[:40],
 		} {
-			if got, err := lookup.Stream(s.Repo, operand); err != nil || got != s.stream {
+			if got, _, err := lookup.Stream(s.Repo, operand); err != nil || got != s.stream {
 				t.Errorf("%s: %s, %v", operand, got, err)
 			}
 		}
 		for _, operand := range []string{"", "a/b:1", "refs/own", "refs/none", s.manifest.String(), layer[:11], "sha256:" + id[:12], s.erofs.String()[:12]} {
-			if got, err := lookup.Stream(s.Repo, operand); err == nil {
+			if got, _, err := lookup.Stream(s.Repo, operand); err == nil {
 				t.Errorf("%s: %s", operand, got)
 			}
 		}
 		must(t, s.Link(repo.Streams, "oci-layer-sha256:"+layer[:12]+strings.Repeat("0", 52), s.stream))
-		if _, err := lookup.Stream(s.Repo, layer[:12]); !errors.Is(err, repo.ErrAmbiguous) || strings.Count(err.Error(), "layer ") != 2 {
+		if _, _, err := lookup.Stream(s.Repo, layer[:12]); !errors.Is(err, repo.ErrAmbiguous) || strings.Count(err.Error(), "layer ") != 2 {
 			t.Error(err)
 		}
 		must(t, os.WriteFile(s.Path+"/streams/stray", nil, 0o644))
-		if _, err := lookup.Stream(s.Repo, "stray"); !corrupt.Is(err) {
+		if _, _, err := lookup.Stream(s.Repo, "stray"); !corrupt.Is(err) {
 			t.Error(err)
 		}
-		if _, err := lookup.Stream(s.Repo, id[:12]); err != nil {
+		if _, _, err := lookup.Stream(s.Repo, id[:12]); err != nil {
 			t.Errorf("beside a stray file: %v", err)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -97,35 +99,37 @@ func streamDigests(r *repo.Repo) func(func(full, kind string)) error {
 // Stream returns the stream that an operand names: its name under streams/, "refs/" and
 // the name of a ref, the digest that a layer is kept by (its diff ID, or of an artifact its
 // own), or the fs-verity digest of the stream; of a digest 12 and more hex digits are
-// enough where no stream has that name. The errors are those of Find.
-func Stream(r *repo.Repo, operand string) (verity.ID, error) {
-	id, err := lookupStream(r, operand)
+// enough where no stream has that name. If it was found by a name that has a digest, its
+// content should have that digest d. The errors are those of Find.
+func Stream(r *repo.Repo, operand string) (id verity.ID, d digest.Digest, err error) {
+	id, d, err = lookupStream(r, operand)
 	if !isAbsent(err) {
-		return id, err
+		return id, d, err
 	}
 	full, prefixErr := complete(r, operand, streamDigests(r))
 	switch {
 	case prefixErr != nil:
-		return verity.ID{}, prefixErr
+		return verity.ID{}, "", prefixErr
 	case full != "":
 		return lookupStream(r, full)
 	}
-	return verity.ID{}, err
+	return verity.ID{}, "", err
 }
 
 // lookupStream is Stream for an operand that is complete.
-func lookupStream(r *repo.Repo, name string) (verity.ID, error) {
+func lookupStream(r *repo.Repo, name string) (id verity.ID, d digest.Digest, err error) {
 	if id, ok := verityID(r, name); ok {
-		return id, nil
+		return id, "", nil
 	}
 	if d := ociDigest(name); d.Validate() == nil {
 		name = oci.LayerName(oci.Key(d))
 	}
 	if ref, ok := strings.CutPrefix(name, "refs/"); ok {
-		var err error
 		if name, err = r.Ref(repo.Streams, ref); err != nil {
-			return verity.ID{}, err
+			return verity.ID{}, "", err
 		}
 	}
-	return r.Lookup(repo.Streams, name)
+	_, d, _ = oci.ParseName(name)
+	id, err = r.Lookup(repo.Streams, name)
+	return id, d, err
 }

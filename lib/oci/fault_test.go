@@ -221,3 +221,59 @@ func storeUncut(t *testing.T, r *repo.Repo, tar []byte) verity.ID {
 	}
 	return id
 }
+
+// TestFault15: the name of a config led to another one, whose EROFS images the next pull took
+// over. Such a config is as good as none.
+func TestFault15(t *testing.T) {
+	r := repotest.New(t, verity.SHA256)
+	a := repotest.Image{Layers: []repotest.Layer{addA(t, r)}}
+	b := repotest.Image{Layers: []repotest.Layer{addA(t, r)}, Note: "b", Labels: map[string]string{"b": "b"}}
+	first := repotest.Pull(t, r, "a", a)
+	l := b.Link(t)
+	repotest.AddEROFS(t, r, l, variant.V1)
+	l.Images[variant.Variant{Boot: true, Format: variant.V1}] = repotest.AddEROFS(t, r, l, variant.V1)
+	other := repotest.Write(t, r, l)
+	if len(other.Config.Images) != 2 {
+		t.Fatal(other.Config.Images)
+	}
+	if err := r.Link(repo.Streams, oci.ConfigName(first.Config.Digest), other.Config.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oci.OpenNamedConfig(r, first.Config.Digest); !corrupt.Is(err) {
+		t.Errorf("the wrong config was opened: %v", err)
+	}
+	repotest.Pull(t, r, "a", a)
+	wantReferences(t, r, first)
+}
+
+// TestFault15Images: of the EROFS images that stay, one that needs an object which is in none of
+// the layers is dropped, and so is one that is lost.
+func TestFault15Images(t *testing.T) {
+	for what, ruin := range map[string]func(r *repo.Repo, own, foreign verity.ID) verity.ID{
+		"foreign": func(_ *repo.Repo, _, foreign verity.ID) verity.ID { return foreign },
+		"lost":    func(r *repo.Repo, own, _ verity.ID) verity.ID { repotest.Lose(t, r, own); return own },
+		"own":     func(_ *repo.Repo, own, _ verity.ID) verity.ID { return own },
+	} {
+		r, image, link := twoImages(t)
+		v2 := variant.Variant{Format: variant.V2}.Key()
+		var odd []error
+		r.Warn = func(err error) { odd = append(odd, err) }
+		strange := repotest.Image{Layers: []repotest.Layer{repotest.AddLayer(t, r, repotest.File("strange", repotest.Text("strange", 5000)))}}.Link(t)
+		foreign := repotest.AddEROFS(t, r, strange, variant.V2)
+		refs := map[string]verity.ID{}
+		for key, id := range image.Config.Layers {
+			refs[key.String()] = id
+		}
+		maps.Copy(refs, image.Config.Images)
+		refs[v2] = ruin(r, image.Config.Images[v2], foreign)
+		forged := repotest.Document(t, r, "ociconfg", image.Config.JSON, refs)
+		if err := r.Link(repo.Streams, oci.ConfigName(image.Config.Digest), forged); err != nil {
+			t.Fatal(err)
+		}
+		got := repotest.Write(t, r, link())
+		_, stayed := got.Config.Images[v2]
+		if stayed != (what == "own") || len(got.Config.Images) == 0 || (len(odd) == 1) == stayed {
+			t.Errorf("%s: it has %v, told of %v", what, got.Config.Images, odd)
+		}
+	}
+}

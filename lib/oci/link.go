@@ -64,7 +64,7 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := current(r, ConfigName(l.Manifest.Config.Digest), splitstream.Config)
+	old, err := current(r, ConfigName(l.Manifest.Config.Digest), l.Manifest.Config.Digest, splitstream.Config)
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
 	}
@@ -75,7 +75,7 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	if err := l.checkImages(r, layers, objects, old); err != nil {
 		return nil, err
 	}
-	config, err := l.writeConfig(r, layers, old)
+	config, err := l.writeConfig(r, layers, objects, old)
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
 	}
@@ -90,7 +90,7 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 // layers; old is the image's config.
 func (l *Link) checkFresh(r *repo.Repo, layers []splitstream.Ref, objects func() ([]verity.ID, error), old *document) (err error) {
 	if !l.IsContainer() { // its config refers to no layers
-		if old, err = current(r, ManifestName(l.Digest), splitstream.Manifest); err != nil {
+		if old, err = current(r, ManifestName(l.Digest), l.Digest, splitstream.Manifest); err != nil {
 			return fmt.Errorf("manifest %s: %w", l.Digest, err)
 		}
 	}
@@ -112,7 +112,7 @@ func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstrea
 		}
 	}
 	name := ManifestName(l.Digest)
-	old, err := current(r, name, splitstream.Manifest)
+	old, err := current(r, name, l.Digest, splitstream.Manifest)
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func checkImage(r *repo.Repo, id verity.ID, objects []verity.ID) error {
 
 // writeConfig writes the config's stream with the references that it has now. The
 // config of an artifact, often an empty one that many share, refers to no layers.
-func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, old *document) (verity.ID, error) {
+func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, objects func() ([]verity.ID, error), old *document) (verity.ID, error) {
 	name := ConfigName(l.Manifest.Config.Digest)
 	if !l.IsContainer() {
 		if old != nil && bytes.Equal(old.JSON, l.ConfigJSON) {
@@ -261,15 +261,11 @@ func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, old *document
 		return replace(r, name, splitstream.Config, l.ConfigJSON, nil, nil)
 	}
 	images := Config{Images: map[string]verity.ID{}}
-	if old != nil {
-		for _, ref := range old.refs {
-			if variant.IsKey(ref.Name) {
-				images.Images[ref.Name] = ref.ID
-			}
-		}
-	}
 	for v, id := range l.Images {
 		images.Images[v.Key()] = id
+	}
+	if err := l.keepImages(r, images.Images, objects, old); err != nil {
+		return verity.ID{}, err
 	}
 	refs := append([]splitstream.Ref(nil), layers...)
 	for _, key := range images.ImageKeys() {
@@ -278,14 +274,48 @@ func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, old *document
 	return replace(r, name, splitstream.Config, l.ConfigJSON, refs, old)
 }
 
-// current reads the document that has a name now, nil if none has. One that is corrupt, or
-// has lost its JSON, is as good as none: it is written anew. One that cannot be read may be
+// keepImages adds to images those that the old config refers to and that are not replaced. One
+// that is lost or corrupt, or needs an object which is in none of the layers, is left out.
+// What a later writer calls an image is not looked at.
+func (l *Link) keepImages(r *repo.Repo, images map[string]verity.ID, objects func() ([]verity.ID, error), old *document) error {
+	if old == nil {
+		return nil
+	}
+	for _, ref := range old.refs {
+		if _, replaced := images[ref.Name]; replaced || !variant.IsKey(ref.Name) {
+			continue
+		}
+		if _, known := variant.ParseKey(ref.Name); known {
+			all, err := objects()
+			if err != nil {
+				return err
+			}
+			err = checkImage(r, ref.ID, all)
+			if corrupt.OrMissing(err) {
+				r.Odd(fmt.Errorf("config %s: its reference %s is dropped: %w", l.Manifest.Config.Digest, ref.Name, err))
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		images[ref.Name] = ref.ID
+	}
+	return nil
+}
+
+// current reads the document of a digest that has a name now, nil if none has. One that is
+// corrupt, has lost its JSON, or is that of another digest, is as good as none: it is written
+// anew. One that cannot be read may be
 // whole, and have references: that is an error.
-func current(r *repo.Repo, name string, typ splitstream.ContentType) (*document, error) {
+func current(r *repo.Repo, name string, d digest.Digest, typ splitstream.ContentType) (*document, error) {
 	id, err := r.Lookup(repo.Streams, name)
 	if err == nil {
 		var doc *document
 		if doc, err = readDocument(r, id, typ); err == nil {
+			err = verify(d, doc.JSON)
+		}
+		if err == nil {
 			return doc, nil
 		}
 	}

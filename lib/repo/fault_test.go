@@ -3,11 +3,13 @@ package repo_test
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/flock"
 	"cfs/lib/internal/repotest"
 	"cfs/lib/repo"
@@ -82,4 +84,40 @@ func TestUnreadInit(t *testing.T) {
 		}
 	})
 	repotest.WantList(t, r, before)
+}
+
+// TestFault16Refs: a symbolic link in the place of a folder of refs is not followed, and is no
+// absence, wherever it leads. Below a ref there is nothing.
+func TestFault16Refs(t *testing.T) {
+	r := repotest.New(t, verity.SHA256)
+	id, _, err := r.Objects.PutBytes([]byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.Link(repo.Streams, "name", id), r.SetRef(repo.Streams, "oci/tag", "name")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Ref(repo.Streams, "oci/tag/below"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("below a ref: %v", err)
+	}
+	for _, dir := range []string{"streams/refs/oci", "streams/refs", "streams"} {
+		if err := errors.Join(os.Rename(r.Path+"/"+dir, r.Path+"/away"), os.Symlink(r.Path+"/away", r.Path+"/"+dir)); err != nil {
+			t.Fatal(err)
+		}
+		before := repotest.List(t, r)
+		_, refErr := r.Ref(repo.Streams, "oci/tag")
+		for what, err := range map[string]error{
+			"read": refErr, "set": r.SetRef(repo.Streams, "oci/other", "name"), "removed": r.RemoveRef(repo.Streams, "oci/tag"),
+			"all removed": r.RemoveRefs(repo.Streams, "oci/tag"), "synced": r.SyncNames(repo.Streams, "refs/oci"),
+		} {
+			var link *fd.Symlink
+			if !errors.As(err, &link) || link.Name != dir || errors.Is(err, fs.ErrNotExist) || corrupt.IsDamage(err) {
+				t.Errorf("%s is a link: %s: %v", dir, what, err)
+			}
+		}
+		repotest.WantList(t, r, before)
+		if err := errors.Join(os.Remove(r.Path+"/"+dir), os.Rename(r.Path+"/away", r.Path+"/"+dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/objects"
 	"cfs/lib/verity"
 )
@@ -187,10 +188,28 @@ func (r *Repo) readRefLink(c Category, ref string) (target string, err error) {
 	if errors.Is(err, unix.EINVAL) {
 		return "", corrupt.Errorf("%s is no symbolic link", refPath(c, ref))
 	}
+	if r.isBelowRef(c, err) {
+		err = fs.ErrNotExist
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", refPath(c, ref), cause(err))
 	}
 	return target, nil
+}
+
+// isBelowRef reports whether a name was not reached as a part of it is a ref, below which there
+// is nothing. A link that is none may stand in the place of a folder.
+func (r *Repo) isBelowRef(c Category, err error) bool {
+	link, ok := errors.AsType[*fd.Symlink](err)
+	if !ok {
+		return false
+	}
+	name, ok := strings.CutPrefix(link.Name, refPath(c, ""))
+	if !ok {
+		return false
+	}
+	ref, err := r.readRef(c, name)
+	return err == nil && ref.Odd == nil
 }
 
 // RemoveRef removes a ref; fs.ErrNotExist if there is none.
