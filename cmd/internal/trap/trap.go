@@ -26,7 +26,7 @@ type Call struct {
 	Nr      int    // which call it is, as unix.SYS_WRITE
 	Tmpfile string // where it makes a file without a name; "" if it does not
 
-	pid  uint32
+	pid  uint32 // of the thread
 	args [6]uint64
 }
 

@@ -116,3 +116,17 @@ func TestShort(t *testing.T) {
 		t.Errorf("%d short calls: %+v", short, r)
 	}
 }
+
+// TestKillAfter: who is killed has done the call, and no more.
+func TestKillAfter(t *testing.T) {
+	repo := cmdtest.Scratch(t) + "/repo"
+	r, killed := KillAfter(t, initialize, cmdtest.Env(t, "COMPOSEFS_REPO="+repo), 1)
+	if entries, err := os.ReadDir(repo); !killed || r.Status != -1 || err != nil || len(entries) != 0 {
+		t.Errorf("killed: %v, %+v; it has made %v, %v", killed, r, entries, err)
+	}
+	calls := 0
+	Run(t, initialize, cmdtest.Env(t, "COMPOSEFS_REPO="+repo+"2"), Count(&calls))
+	if r, killed := KillAfter(t, initialize, cmdtest.Env(t, "COMPOSEFS_REPO="+repo+"3"), calls+1); killed || r.Status != 0 {
+		t.Errorf("after more than the %d calls that there are: %+v", calls, r)
+	}
+}
