@@ -157,7 +157,7 @@ func wantOnlyMeta(t *testing.T, repo string) {
 	}
 }
 
-func parseRecord(t *testing.T, line string) record.Record {
+func parseRecord(t testing.TB, line string) record.Record {
 	t.Helper()
 	rec, err := record.Parse(strings.TrimSuffix(line, "\n"))
 	if err != nil {
