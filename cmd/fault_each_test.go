@@ -172,11 +172,13 @@ func (s *faultSeries) copy() (dir string) {
 	return dir
 }
 
-// keptFiles is filesOf without what the tools keep for themselves, and without what a killed
-// or failed one may leave.
+// keptFiles is filesOf without what the tools keep for themselves, and without the file that
+// is their output.
 func keptFiles(t testing.TB, dir string) []string {
 	t.Helper()
-	return slices.DeleteFunc(filesOf(t, dir), func(line string) bool { return strings.HasPrefix(line, "/repo/cfs/") })
+	return slices.DeleteFunc(filesOf(t, dir), func(line string) bool {
+		return strings.HasPrefix(line, "/repo/cfs/") || strings.HasPrefix(line, "/out ")
+	})
 }
 
 // tagged returns what cfs-link show prints of each tag.
