@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/footprint"
 	"cfs/cmd/internal/trap"
 )
 
@@ -15,6 +16,7 @@ const vectors = "../../shared/vectors"
 
 func TestMain(m *testing.M) {
 	trap.Main()
+	footprint.Main()
 	cmdtest.Main(m)
 }
 
