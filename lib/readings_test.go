@@ -155,7 +155,7 @@ func split(in io.Reader, out io.Writer) error {
 		id, _, err := verity.SHA256.SumReader(content)
 		return id, err
 	}
-	if err := layer.Split(in, w, put); err != nil {
+	if err := layer.Split(in, w, layer.Each(put)); err != nil {
 		return err
 	}
 	w.AddRef("ref", verity.SHA256.Sum(nil))

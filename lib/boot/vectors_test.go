@@ -139,7 +139,7 @@ func (s *store) add(t *testing.T, g *layer.Merger, tar io.Reader) error {
 		return err
 	}
 	defer w.Close()
-	if err := layer.Split(tar, w, s.put); err != nil {
+	if err := layer.Split(tar, w, layer.Each(s.put)); err != nil {
 		return err
 	}
 	var file bytes.Buffer

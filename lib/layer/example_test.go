@@ -34,7 +34,7 @@ func Example() {
 			panic(err)
 		}
 		defer w.Close()
-		if err := layer.Split(tarOf(members), w, put); err != nil {
+		if err := layer.Split(tarOf(members), w, layer.Each(put)); err != nil {
 			panic(err)
 		}
 		var file bytes.Buffer

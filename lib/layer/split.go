@@ -24,65 +24,82 @@ import (
 )
 
 const (
-	// inFlight is how many buffers there are for small files, which are hashed and
-	// stored while the next ones are read: the bound on memory.
-	inFlight = 8
-	// literalRun is how many literal bytes are handed on at once.
-	literalRun = 32 << 10
+	// batchFiles is how many small files are hashed and stored together.
+	batchFiles = 32
+	// literalRun is how many literal bytes are handed on at once, and batchLiteral how many
+	// there are at most among the files of a batch.
+	literalRun   = 32 << 10
+	batchLiteral = 4 * literalRun
 )
 
 // Put stores the content of a file of size bytes as an object and returns its
 // digest; or only returns it.
 type Put func(content io.Reader, size int64) (verity.ID, error)
 
+// Store is where the contents of files go. Its functions are called from several
+// goroutines.
+type Store struct {
+	// Small does what Put does for several contents of at most verity.Small bytes each.
+	// Besides an error it returns the digests of the contents before the one that failed.
+	Small func(contents [][]byte) ([]verity.ID, error)
+	// Large is for contents of more bytes. They are io.WriterTo, which saves a copy.
+	Large Put
+}
+
+// Each is the store in which put stores each content.
+func Each(put Put) Store {
+	small := func(contents [][]byte) (ids []verity.ID, err error) {
+		for _, c := range contents {
+			id, err := put(bytes.NewReader(c), int64(len(c)))
+			if err != nil {
+				return ids, err
+			}
+			ids = append(ids, id)
+		}
+		return ids, nil
+	}
+	return Store{small, put}
+}
+
 // Split reads an uncompressed tar to its end and writes it to w: the content of
-// regular files larger than tree.InlineMax as objects, which put stores, all else
-// literally. put is called from several goroutines. Memory does not depend on the
+// regular files larger than tree.InlineMax as objects, all else literally. Small files are
+// stored in batches, and large ones while they are read. Memory does not depend on the
 // sizes of files.
-func Split(tar io.Reader, w *splitstream.Writer, put Put) error {
+func Split(tar io.Reader, w *splitstream.Writer, store Store) error {
 	group, ctx := errgroup.WithContext(context.Background())
-	s := &splitter{ctx: ctx, tar: tar, put: put, pieces: make(chan piece, 64), jobs: make(chan job), free: make(chan []byte, inFlight)}
+	workers := runtime.GOMAXPROCS(0)
+	buffers := workers + 2 // one is filled, and one is waiting
+	s := &splitter{ctx: ctx, group: group, tar: tar, store: store, batch: newBatch(),
+		jobs: make(chan *batch), queue: make(chan *batch, buffers), free: make(chan []byte, buffers)}
 	s.In = recorder{s}
-	for range inFlight {
+	for range buffers {
 		s.free <- nil // made when it is needed
 	}
 	group.Go(func() error {
-		defer close(s.pieces)
+		defer close(s.queue)
 		defer close(s.jobs)
 		return s.read()
 	})
-	for range min(runtime.GOMAXPROCS(0), inFlight) {
-		group.Go(s.store)
+	for range workers {
+		group.Go(s.work)
 	}
 	group.Go(func() error { return s.assemble(w) })
 	return group.Wait()
 }
 
-// splitter reads on one goroutine, stores small files on several, and puts the
-// stream together, in order, on another.
+// splitter reads on one goroutine, stores files on several, and puts the stream together,
+// in order, on another.
 type splitter struct {
 	tarball.Reader
 	ctx     context.Context
+	group   *errgroup.Group
 	tar     io.Reader
-	put     Put
-	literal []byte // read, and not yet among the pieces
-	pieces  chan piece
-	jobs    chan job
-	free    chan []byte // buffers for small files
-}
-
-// piece is a part of the stream: literal bytes, or an object that is being stored.
-type piece struct {
-	literal []byte
-	object  <-chan verity.ID
-	size    int64
-}
-
-// job is a small file that is to be stored.
-type job struct {
-	name    string
-	content []byte
-	id      chan<- verity.ID
+	store   Store
+	literal []byte      // read, and not yet in the batch
+	batch   *batch      // being filled
+	jobs    chan *batch // with small files that are to be stored
+	queue   chan *batch // in the order of the stream
+	free    chan []byte // buffers of verity.Small bytes, which bound the memory
 }
 
 // recorder gives the tar's bytes and keeps them as literals.
@@ -121,7 +138,10 @@ func (s *splitter) read() error {
 	if _, err := io.Copy(io.Discard, s.In); err != nil {
 		return fmt.Errorf("after the end of the archive: %w", err)
 	}
-	return s.flush()
+	if err := s.flush(); err != nil {
+		return err
+	}
+	return s.handOver()
 }
 
 // skip keeps the next n bytes as literals.
@@ -138,50 +158,15 @@ func (s *splitter) external(m *tarball.Member) error {
 	}
 	var err error
 	if m.Size <= verity.Small {
-		err = s.hand(m)
+		err = s.small(m)
 	} else {
-		err = s.putNow(m)
+		err = s.large(m)
 	}
 	if err != nil {
 		return err
 	}
 	s.Offset += int64(m.Size)
 	return s.skip(m.Padding())
-}
-
-// hand reads a small file and leaves it to store.
-func (s *splitter) hand(m *tarball.Member) error {
-	var buffer []byte
-	select {
-	case buffer = <-s.free:
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
-	if buffer == nil {
-		buffer = make([]byte, verity.Small)
-	}
-	content := buffer[:m.Size]
-	if n, err := io.ReadFull(s.tar, content); err != nil {
-		return truncated(err, s.Offset+int64(n))
-	}
-	id := make(chan verity.ID, 1)
-	select {
-	case s.jobs <- job{m.Name, content, id}:
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
-	return s.send(piece{object: id, size: int64(m.Size)})
-}
-
-// putNow stores a large file while it is read.
-func (s *splitter) putNow(m *tarball.Member) error {
-	id, err := s.put(io.LimitReader(s.tar, int64(m.Size)), int64(m.Size))
-	if err != nil {
-		return truncated(err, s.Offset)
-	}
-	done := make(chan verity.ID, 1)
-	done <- id
-	return s.send(piece{object: done, size: int64(m.Size)})
 }
 
 // truncated marks an error that is an early end of the tar.
@@ -192,55 +177,15 @@ func truncated(err error, offset int64) error {
 	return err
 }
 
-// flush makes a piece of the literals.
+// flush adds the literals to the batch.
 func (s *splitter) flush() error {
 	if len(s.literal) == 0 {
 		return nil
 	}
-	literal := s.literal
+	s.batch.add(part{literal: s.literal})
 	s.literal = nil
-	return s.send(piece{literal: literal})
-}
-
-func (s *splitter) send(p piece) error {
-	select {
-	case s.pieces <- p:
+	if s.batch.literals < batchLiteral {
 		return nil
-	case <-s.ctx.Done():
-		return s.ctx.Err()
 	}
-}
-
-// store stores small files until there are no more.
-func (s *splitter) store() error {
-	for j := range s.jobs {
-		id, err := s.put(bytes.NewReader(j.content), int64(len(j.content)))
-		if err != nil {
-			return fmt.Errorf("%q: %w", j.name, err)
-		}
-		s.free <- j.content[:verity.Small]
-		j.id <- id
-	}
-	return nil
-}
-
-// assemble writes the pieces in their order.
-func (s *splitter) assemble(w *splitstream.Writer) error {
-	for p := range s.pieces {
-		if p.object == nil {
-			if _, err := w.Write(p.literal); err != nil {
-				return err
-			}
-			continue
-		}
-		select {
-		case id := <-p.object:
-			if err := w.WriteObject(id, uint64(p.size)); err != nil {
-				return err
-			}
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		}
-	}
-	return nil
+	return s.handOver()
 }

@@ -70,7 +70,7 @@ func (s *store) split(t testing.TB, tar io.Reader) ([]byte, error) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if err := layer.Split(tar, w, s.put); err != nil {
+	if err := layer.Split(tar, w, layer.Each(s.put)); err != nil {
 		return nil, err
 	}
 	var file bytes.Buffer

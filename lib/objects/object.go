@@ -2,6 +2,7 @@ package objects
 
 import (
 	"errors"
+	"sync"
 
 	"cfs/lib/verity"
 )
@@ -23,10 +24,20 @@ func (s *Store) NewObject() (*Object, error) {
 	return &Object{temp: t, hash: s.hash()}, nil
 }
 
-// Write adds data at the end.
+// beside is from how many bytes on hashing and writing take longer than starting to do both
+// at once.
+const beside = 64 << 10
+
+// Write adds data at the end. It hashes and writes much data at the same time.
 func (o *Object) Write(data []byte) (int, error) {
-	o.hash.Write(data)
+	var hashing sync.WaitGroup
+	if len(data) < beside {
+		o.hash.Write(data)
+	} else {
+		hashing.Go(func() { o.hash.Write(data) })
+	}
 	n, err := o.temp.file.Write(data)
+	hashing.Wait()
 	o.size += int64(n)
 	if err != nil {
 		err = o.temp.store.failWrite(err)

@@ -30,19 +30,40 @@ func (s *Store) Put(in io.Reader, size int64) (id verity.ID, stored bool, err er
 // PutBytes is Put for content in memory.
 func (s *Store) PutBytes(data []byte) (id verity.ID, stored bool, err error) {
 	id = s.sum(data)
+	stored, err = s.putSummed(data, id)
+	return id, stored, err
+}
+
+// PutAll is Put for several contents in memory, whose digests are computed together, which
+// is faster. Besides an error it returns the digests of the contents before the one that
+// failed, and which of them were stored now.
+func (s *Store) PutAll(contents [][]byte) (ids []verity.ID, stored []bool, err error) {
+	ids = s.config.Algorithm.SumAll(contents)
+	for i, data := range contents {
+		now, err := s.putSummed(data, ids[i])
+		if err != nil {
+			return ids[:i], stored, err
+		}
+		stored = append(stored, now)
+	}
+	return ids, stored, nil
+}
+
+// putSummed stores content that has the digest id.
+func (s *Store) putSummed(data []byte, id verity.ID) (stored bool, err error) {
 	there, err := s.present(id, int64(len(data)))
 	if err != nil || there == right {
-		return id, false, err
+		return false, err
 	}
 	t, err := s.newTempIn(s.folder(id))
 	if err != nil {
-		return verity.ID{}, false, err
+		return false, err
 	}
 	defer t.discard()
 	if _, err := t.file.Write(data); err != nil {
-		return verity.ID{}, false, s.failWrite(err)
+		return false, s.failWrite(err)
 	}
-	return id, true, s.name(t, id, there)
+	return true, s.name(t, id, there)
 }
 
 // PutFile is Put for a whole file of size bytes, read from its start by in, and open for

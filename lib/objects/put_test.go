@@ -2,11 +2,15 @@ package objects
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/internal/cputime"
 	"cfs/lib/verity"
 )
 
@@ -224,5 +229,104 @@ func BenchmarkPut(b *testing.B) {
 		if _, _, err := s.Put(bytes.NewReader(data), int64(len(data))); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// PutAll does for each of several contents what Put does for one.
+func TestPutAll(t *testing.T) {
+	eachKind(t, func(t *testing.T, s *Store) {
+		var contents [][]byte
+		for _, size := range []int{0, 1, 5000, 70, verity.Small, 1} {
+			contents = append(contents, bytes.Repeat([]byte{byte(size)}, size))
+		}
+		ids, stored, err := s.PutAll(contents)
+		if err != nil || len(ids) != len(contents) || !slices.Equal(stored, []bool{true, true, true, true, true, false}) {
+			t.Fatalf("%d digests, %v, %v", len(ids), stored, err)
+		}
+		for i, id := range ids {
+			if id != s.config.Algorithm.Sum(contents[i]) {
+				t.Errorf("content %d: %s", i, id)
+			}
+			if got, err := os.ReadFile(s.file(id)); err != nil || !bytes.Equal(got, contents[i]) {
+				t.Errorf("content %d: %d bytes, %v", i, len(got), err)
+			}
+		}
+		s.damage(t, ids[2], []byte("x"))
+		again, stored, err := s.PutAll(contents)
+		if err != nil || !slices.Equal(again, ids) || !slices.Equal(stored, []bool{false, false, true, false, false, false}) {
+			t.Errorf("again: %v, %v", stored, err)
+		}
+		s.wantOnly(t, ids[:5]...)
+	})
+}
+
+// What fails keeps what was stored before it, and says which one failed by its place.
+func TestPutAllFails(t *testing.T) {
+	s := plain(t)
+	contents := [][]byte{[]byte("a"), []byte("b"), []byte("c")}
+	bad := s.config.Algorithm.Sum(contents[1])
+	// A file is where the folder of the second object should be.
+	folder := filepath.Dir(s.file(bad))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(folder), 0o755), os.WriteFile(folder, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	ids, stored, err := s.PutAll(contents)
+	if err == nil || len(ids) != 1 || !slices.Equal(stored, []bool{true}) {
+		t.Errorf("%d digests, %v, %v", len(ids), stored, err)
+	}
+}
+
+// Writes of any size become one object: those that are hashed beside, and those that are not.
+func TestObjectWrites(t *testing.T) {
+	s := plain(t)
+	data := make([]byte, 3*chunk+77)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	for _, size := range []int{1000, beside - 1, beside, beside + 1, chunk, len(data)} {
+		o, err := s.NewObject()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for piece := range slices.Chunk(data, size) {
+			if n, err := o.Write(piece); n != len(piece) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		id, _, err := o.Commit()
+		o.Discard()
+		if want := s.config.Algorithm.Sum(data); err != nil || id != want {
+			t.Errorf("in pieces of %d: %s, %v", size, id, err)
+		}
+	}
+}
+
+// BenchmarkPutAll stores small files: new ones, and those that are there.
+func BenchmarkPutAll(b *testing.B) {
+	for _, size := range []int{500, 5000, 50_000} {
+		contents := make([][]byte, 32)
+		for i := range contents {
+			contents[i] = make([]byte, size)
+			rand.NewChaCha8([32]byte{byte(i)}).Read(contents[i])
+		}
+		b.Run(fmt.Sprintf("new/%d", size), func(b *testing.B) {
+			s := open(b, "objects", Config{Algorithm: verity.SHA512, Marks: "cfs"})
+			defer cputime.Start(b, int64(32*size))()
+			for n := uint64(0); b.Loop(); n++ {
+				for _, c := range contents {
+					binary.LittleEndian.PutUint64(c, n)
+				}
+				if _, _, err := s.PutAll(contents); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("present/%d", size), func(b *testing.B) {
+			s := open(b, "objects", Config{Algorithm: verity.SHA512, Marks: "cfs"})
+			defer cputime.Start(b, int64(32*size))()
+			for b.Loop() {
+				if _, _, err := s.PutAll(contents); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

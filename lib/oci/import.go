@@ -12,6 +12,7 @@ import (
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/layer"
+	"cfs/lib/objects"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/tolerance"
@@ -84,24 +85,53 @@ func (done *Imported) split(r *repo.Repo, tar io.Reader) (*splitstream.Writer, e
 	if err != nil {
 		return nil, err
 	}
-	var fresh, present, bytes, external atomic.Int64
-	put := func(content io.Reader, size int64) (verity.ID, error) {
-		id, stored, err := r.Objects.Put(content, size)
-		external.Add(size)
-		if stored {
-			fresh.Add(1)
-			bytes.Add(size)
-		} else if err == nil {
-			present.Add(1)
+	var c counts
+	if err := layer.Split(tar, w, c.store(r.Objects)); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	done.New, done.Present, done.NewBytes = c.fresh.Load(), c.present.Load(), c.bytes.Load()
+	done.Inline = int64(w.Size()) - c.external.Load()
+	return w, nil
+}
+
+// counts is what became of the files of a layer.
+type counts struct{ fresh, present, bytes, external atomic.Int64 }
+
+func (c *counts) add(size int64, stored bool) {
+	c.external.Add(size)
+	if stored {
+		c.fresh.Add(1)
+		c.bytes.Add(size)
+	} else {
+		c.present.Add(1)
+	}
+}
+
+// store stores files as objects, and counts them.
+func (c *counts) store(s *objects.Store) layer.Store {
+	small := func(contents [][]byte) ([]verity.ID, error) {
+		ids, stored, err := s.PutAll(contents)
+		for i, now := range stored {
+			c.add(int64(len(contents[i])), now)
+		}
+		return ids, err
+	}
+	large := func(content io.Reader, size int64) (verity.ID, error) {
+		o, err := s.NewObject()
+		if err != nil {
+			return verity.ID{}, err
+		}
+		defer o.Discard()
+		if _, err := io.Copy(o, content); err != nil {
+			return verity.ID{}, err
+		}
+		id, stored, err := o.Commit()
+		if err == nil {
+			c.add(size, stored)
 		}
 		return id, err
 	}
-	if err := layer.Split(tar, w, put); err != nil {
-		return nil, errors.Join(err, w.Close())
-	}
-	done.New, done.Present, done.NewBytes = fresh.Load(), present.Load(), bytes.Load()
-	done.Inline = int64(w.Size()) - external.Load()
-	return w, nil
+	return layer.Store{Small: small, Large: large}
 }
 
 // ImportBlob reads a blob that is no tar and stores it as one object and a

@@ -38,7 +38,7 @@ func recut(r *repo.Repo, key Key, id verity.ID, put layer.Put, finish func(*spli
 	defer w.Close()
 	tar := joined(r, s)
 	defer tar.Close()
-	err = layer.Split(io.TeeReader(tar, hash.Hash()), w, put)
+	err = layer.Split(io.TeeReader(tar, hash.Hash()), w, layer.Each(put))
 	switch {
 	case corrupt.Is(err), err == nil && key != "" && Key(hash.Digest()) != key:
 		return errNotCut

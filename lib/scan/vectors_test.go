@@ -72,7 +72,7 @@ func objects(t *testing.T, layout string) map[verity.ID][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := layer.Split(z, w, put); err != nil {
+		if err := layer.Split(z, w, layer.Each(put)); err != nil {
 			t.Fatal(err)
 		}
 		w.Close()
