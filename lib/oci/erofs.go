@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"path"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/erofs"
@@ -52,7 +51,7 @@ func NameEROFS(r *repo.Repo, id verity.ID) error {
 	if err := r.Link(repo.Images, id.String(), id); err != nil {
 		return err
 	}
-	return r.SyncNames(repo.Images, ".")
+	return r.SyncNames()
 }
 
 // NameImage makes or moves a ref to an EROFS image, durably.
@@ -60,7 +59,7 @@ func NameImage(r *repo.Repo, ref string, id verity.ID) error {
 	if err := r.SetRef(repo.Images, ref, id.String()); err != nil {
 		return err
 	}
-	return r.SyncNames(repo.Images, ".", path.Dir("refs/"+ref))
+	return r.SyncNames()
 }
 
 // OpenEROFS opens an EROFS image that is named under images/. The error wraps

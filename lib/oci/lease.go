@@ -2,69 +2,52 @@ package oci
 
 import (
 	"errors"
-	"io/fs"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
-	"cfs/lib/objects"
 	"cfs/lib/repo"
+	"cfs/lib/verity"
 )
 
-// leaseAge is how old a lease may be before it is made anew.
-const leaseAge = time.Hour
-
-// Lease keeps the named stream for the pull of a manifest, until that is linked. It
-// is durable after SyncLeases.
+// Lease keeps the named stream for the pull of a manifest, until that is linked. It is
+// renewed by each attempt, so that it ends no sooner than the attempt may. It is durable
+// after r.SyncNames.
 func Lease(r *repo.Repo, manifest digest.Digest, stream string) error {
-	ref := leaseOf(manifest) + "/" + stream
-	for old, err := range r.Refs(repo.Streams, leaseOf(manifest)) {
-		if objects.IsStray(err) || err == nil && old.Name != ref {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if time.Since(old.Made) < leaseAge {
-			return nil
-		}
-		if err := r.RemoveRef(repo.Streams, ref); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return r.SetRef(repo.Streams, ref, stream)
+	return r.RenewRef(repo.Streams, leaseOf(manifest)+"/"+stream, stream)
 }
 
-// SyncLeases makes the leases for a manifest durable. That they have ended meanwhile is
-// fine: another pull of the same image has linked it.
-func SyncLeases(r *repo.Repo, manifest digest.Digest) error {
-	if err := r.SyncNames(repo.Streams, ".", "refs", "refs/"+leaseFolder); err != nil {
-		return err
-	}
-	err := r.SyncNames(repo.Streams, "refs/"+leaseOf(manifest))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+// LeaseImage is Lease for an EROFS image. It need not become durable: it keeps the image from
+// a collection between stages that are alive, and a pull that is run again makes it again.
+func LeaseImage(r *repo.Repo, manifest digest.Digest, id verity.ID) error {
+	return r.RenewRef(repo.Images, leaseOf(manifest)+"/"+id.String(), id.String())
 }
+
+// leased are the categories that have leases.
+var leased = []repo.Category{repo.Streams, repo.Images}
 
 // DropLeases ends the leases for a manifest, but for those that another pull of the same
 // image makes at this time, and ends itself.
 func DropLeases(r *repo.Repo, manifest digest.Digest) error {
-	err := r.RemoveRefs(repo.Streams, leaseOf(manifest))
-	if errors.Is(err, unix.ENOTEMPTY) {
-		return nil
+	for _, c := range leased {
+		if err := r.RemoveRefs(c, leaseOf(manifest)); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // TidyLeases removes the folders of leases that have ended, of pulls and of mounts. Nobody
 // else may be at work in the repository.
 func TidyLeases(r *repo.Repo) error {
-	return errors.Join(r.RemoveEmptyFolders(repo.Streams, leaseFolder), r.RemoveEmptyFolders(repo.Images, mountFolder))
+	for _, c := range leased {
+		if err := r.RemoveEmptyFolders(c, leaseFolder); err != nil {
+			return err
+		}
+	}
+	return r.RemoveEmptyFolders(repo.Images, mountFolder)
 }
 
 func leaseOf(manifest digest.Digest) string {

@@ -54,10 +54,11 @@ func NewLink(d digest.Digest, text, config []byte) (*Link, error) {
 // IsContainer tells container images from artifacts.
 func (l *Link) IsContainer() bool { return manifest.IsImageConfig(l.Manifest.Config.MediaType) }
 
-// Write writes the config and then the manifest of an image, each with its
-// references and durable before the next begins, and returns the image. References
-// to EROFS images that the config had and that l does not replace stay. What is
-// there and says the same is left alone. The error is ErrIncomplete if a layer that the image
+// Write writes the config and the manifest of an image, each with its references, and
+// returns the image. All that they hold is durable before either gets its name, and the
+// config gets its name first. What was written is durable then; names that were found are
+// after r.SyncNames. References to EROFS images that the config had and that l does not
+// replace stay. What is there and says the same is left alone. The error is ErrIncomplete if a layer that the image
 // does not hold yet is not whole. The caller holds LockStreams.
 func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	layers, err := l.layers(r)
@@ -79,8 +80,12 @@ func (l *Link) Write(r *repo.Repo) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config %s: %w", l.Manifest.Config.Digest, err)
 	}
-	if err := l.writeManifest(r, config, layers); err != nil {
+	manifest, err := l.writeManifest(r, config.id, layers)
+	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", l.Digest, err)
+	}
+	if err := nameAll(r, config, manifest); err != nil {
+		return nil, err
 	}
 	return OpenImage(r, l.Digest)
 }
@@ -101,7 +106,7 @@ func (l *Link) checkFresh(r *repo.Repo, layers []splitstream.Ref, objects func()
 	return checkWhole(r, fresh, objects)
 }
 
-func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstream.Ref) error {
+func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstream.Ref) (written, error) {
 	refs := []splitstream.Ref{{Name: configKey + l.Manifest.Config.Digest.String(), ID: config}}
 	refs = append(refs, layers...)
 	if l.Manifest.Config.MediaType == manifest.DockerConfig {
@@ -114,10 +119,9 @@ func (l *Link) writeManifest(r *repo.Repo, config verity.ID, layers []splitstrea
 	name := ManifestName(l.Digest)
 	old, err := current(r, name, l.Digest, splitstream.Manifest)
 	if err != nil {
-		return err
+		return written{}, err
 	}
-	_, err = replace(r, name, splitstream.Manifest, l.ManifestJSON, refs, old)
-	return err
+	return write(r, name, splitstream.Manifest, l.ManifestJSON, refs, old)
 }
 
 // CheckLayers checks that the streams which are claimed for the layers are those that have
@@ -226,6 +230,9 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, objects func(
 
 func checkFormat(r *repo.Repo, id verity.ID, want variant.Format) error {
 	format, err := EROFSFormat(r, id)
+	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
+		return temporary.Errorf("EROFS image %s is gone", id)
+	}
 	if err == nil && format != want {
 		err = corrupt.Errorf("EROFS image %s is of format %d, not %d", id, format, want)
 	}
@@ -252,26 +259,26 @@ func checkImage(r *repo.Repo, id verity.ID, objects []verity.ID) error {
 
 // writeConfig writes the config's stream with the references that it has now. The
 // config of an artifact, often an empty one that many share, refers to no layers.
-func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, objects func() ([]verity.ID, error), old *document) (verity.ID, error) {
+func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, objects func() ([]verity.ID, error), old *document) (written, error) {
 	name := ConfigName(l.Manifest.Config.Digest)
 	if !l.IsContainer() {
 		if old != nil && bytes.Equal(old.JSON, l.ConfigJSON) {
-			return old.ID, nil
+			return written{name: name, id: old.ID}, nil
 		}
-		return replace(r, name, splitstream.Config, l.ConfigJSON, nil, nil)
+		return write(r, name, splitstream.Config, l.ConfigJSON, nil, nil)
 	}
 	images := Config{Images: map[string]verity.ID{}}
 	for v, id := range l.Images {
 		images.Images[v.Key()] = id
 	}
 	if err := l.keepImages(r, images.Images, objects, old); err != nil {
-		return verity.ID{}, err
+		return written{}, err
 	}
 	refs := append([]splitstream.Ref(nil), layers...)
 	for _, key := range images.ImageKeys() {
 		refs = append(refs, splitstream.Ref{Name: key, ID: images.Images[key]})
 	}
-	return replace(r, name, splitstream.Config, l.ConfigJSON, refs, old)
+	return write(r, name, splitstream.Config, l.ConfigJSON, refs, old)
 }
 
 // keepImages adds to images those that the old config refers to and that are not replaced. One
@@ -325,17 +332,37 @@ func current(r *repo.Repo, name string, d digest.Digest, typ splitstream.Content
 	return nil, err
 }
 
-// replace writes a document, makes it durable and gives it its name.
-func replace(r *repo.Repo, name string, typ splitstream.ContentType, text []byte, refs []splitstream.Ref, old *document) (verity.ID, error) {
+// written is a document that is stored, and waits for its name unless that leads to it.
+type written struct {
+	name  string
+	id    verity.ID
+	fresh bool // it needs its name, and is not durable yet
+}
+
+func write(r *repo.Repo, name string, typ splitstream.ContentType, text []byte, refs []splitstream.Ref, old *document) (written, error) {
 	id, err := writeDocument(r, typ, text, refs, old)
-	if err != nil || old != nil && id == old.ID {
-		return id, err
+	return written{name, id, old == nil || id != old.ID}, err
+}
+
+// nameAll makes documents durable by one flush, and their names by another one. They get
+// their names in order, but a power cut may keep the last one alone: nothing is lost then, as
+// references lead to objects and not to names.
+func nameAll(r *repo.Repo, docs ...written) error {
+	r.FoundName(repo.Streams)
+	fresh := func(w written) bool { return w.fresh }
+	if !slices.ContainsFunc(docs, fresh) {
+		return nil
 	}
 	if err := r.Sync(); err != nil {
-		return id, err
+		return err
 	}
-	if err := r.Link(repo.Streams, name, id); err != nil {
-		return id, err
+	for _, w := range docs {
+		if !w.fresh {
+			continue
+		}
+		if err := r.Link(repo.Streams, w.name, w.id); err != nil {
+			return err
+		}
 	}
-	return id, r.SyncNames(repo.Streams, ".")
+	return r.SyncNames()
 }

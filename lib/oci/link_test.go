@@ -176,9 +176,8 @@ func TestDamagedConfig(t *testing.T) {
 }
 
 // TestLinkRefuses: what is claimed of layers and EROFS images is checked before anything
-// is written.
+// is written. What has been garbage-collected is temporary (fault 10).
 func TestLinkRefuses(t *testing.T) {
-	notFound := func(err error) bool { return errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) && !temporary.Is(err) }
 	plain := func(err error) bool { return !corrupt.Is(err) && !temporary.Is(err) && !errors.Is(err, fs.ErrNotExist) }
 	v1 := variant.Variant{Format: variant.V1}
 	for _, v := range []struct {
@@ -208,12 +207,12 @@ func TestLinkRefuses(t *testing.T) {
 			rename(t, r, oci.LayerName(l.Keys[0]), blob.Stream)
 			l.Streams[l.Keys[0]] = blob.Stream
 		}, corrupt.Is, `its stream is of type "oci_blob", want "ocilayer"`},
-		{"no such EROFS image", func(t *testing.T, r *repo.Repo, l *oci.Link) { l.Images[v1] = verity.SHA256.Sum([]byte("no")) }, notFound, "no such file"},
+		{"no such EROFS image", func(t *testing.T, r *repo.Repo, l *oci.Link) { l.Images[v1] = verity.SHA256.Sum([]byte("no")) }, temporary.Is, "is gone"},
 		{"the EROFS image has no name", func(t *testing.T, r *repo.Repo, l *oci.Link) {
 			if err := r.RemoveName(repo.Images, l.Images[v1].String()); err != nil {
 				t.Fatal(err)
 			}
-		}, notFound, "no such file"},
+		}, temporary.Is, "is gone"},
 		{"the EROFS image is of another format", func(t *testing.T, r *repo.Repo, l *oci.Link) {
 			l.Images[variant.Variant{Format: variant.V2}] = l.Images[v1]
 		}, corrupt.Is, "is of format 1, not 2"},

@@ -98,7 +98,7 @@ func storeCut(r *repo.Repo, key Key, old verity.ID) (id verity.ID, err error) {
 	if err := r.Link(repo.Streams, LayerName(key), id); err != nil {
 		return id, err
 	}
-	return id, r.SyncNames(repo.Streams, ".")
+	return id, r.SyncNames()
 }
 
 // sameBytes reports whether a stream has the bytes of the layer with a key, however it is

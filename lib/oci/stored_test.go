@@ -32,17 +32,20 @@ func testRepo(t *testing.T) *repo.Repo {
 // store stores the streams of an image as they are, as whoever does not look at its JSON.
 func store(t *testing.T, r *repo.Repo, manifest, config string, key digest.Digest) digest.Digest {
 	t.Helper()
-	write := func(name string, typ splitstream.ContentType, text string, refs ...splitstream.Ref) verity.ID {
-		id, err := replace(r, name, typ, []byte(text), refs, nil)
+	put := func(name string, typ splitstream.ContentType, text string, refs ...splitstream.Ref) verity.ID {
+		doc, err := write(r, name, typ, []byte(text), refs, nil)
+		if err == nil {
+			err = nameAll(r, doc)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		return id
+		return doc.id
 	}
-	layer := splitstream.Ref{Name: key.String(), ID: write(LayerName(Key(key)), splitstream.Blob, "layer")}
-	configID := write(ConfigName(digest.FromString(config)), splitstream.Config, config, layer)
+	layer := splitstream.Ref{Name: key.String(), ID: put(LayerName(Key(key)), splitstream.Blob, "layer")}
+	configID := put(ConfigName(digest.FromString(config)), splitstream.Config, config, layer)
 	d := digest.FromString(manifest)
-	write(ManifestName(d), splitstream.Manifest, manifest, splitstream.Ref{Name: configKey + digest.FromString(config).String(), ID: configID}, layer)
+	put(ManifestName(d), splitstream.Manifest, manifest, splitstream.Ref{Name: configKey + digest.FromString(config).String(), ID: configID}, layer)
 	return d
 }
 

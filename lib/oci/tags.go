@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -98,7 +97,8 @@ func Tags(r *repo.Repo) (tags []NamedManifest, strays []error, err error) {
 	return tags, strays, err
 }
 
-// SetTag makes or moves a tag, durably. The manifest must be there.
+// SetTag makes or moves a tag, durably: also one that is found, whose maker may have been
+// killed before it could flush it. The manifest must be there.
 func SetTag(r *repo.Repo, name string, d digest.Digest) error {
 	if err := CheckTag(name); err != nil {
 		return err
@@ -106,13 +106,27 @@ func SetTag(r *repo.Repo, name string, d digest.Digest) error {
 	if _, err := r.Lookup(repo.Streams, ManifestName(d)); err != nil {
 		return fmt.Errorf("manifest %s: %w", d, err)
 	}
-	if old, err := Tag(r, name); err == nil && old == d {
-		return nil
+	r.FoundName(repo.Streams)
+	if old, err := Tag(r, name); err != nil || old != d {
+		return moveTag(r, name, d)
+	}
+	ref, err := refOf(r, name)
+	if err != nil {
+		return err
+	}
+	r.FoundRef(repo.Streams, ref)
+	return r.SyncNames()
+}
+
+// moveTag makes what the tag leads to durable before the tag leads there.
+func moveTag(r *repo.Repo, name string, d digest.Digest) error {
+	if err := r.SyncNames(); err != nil {
+		return err
 	}
 	if err := r.SetRef(repo.Streams, tagFolder+"/"+escaper.Replace(name), ManifestName(d)); err != nil {
 		return fmt.Errorf("tag %q: %w", name, err)
 	}
-	return r.SyncNames(repo.Streams, ".", "refs", "refs/"+tagFolder)
+	return r.SyncNames()
 }
 
 // RemoveTag removes a tag, and nothing that it leads to. It may be one with a leading
@@ -132,5 +146,5 @@ func RemoveTag(r *repo.Repo, name string) error {
 	if err != nil {
 		return fmt.Errorf("tag %q: %w", name, err)
 	}
-	return r.SyncNames(repo.Streams, path.Dir("refs/"+ref))
+	return r.SyncNames()
 }

@@ -23,55 +23,62 @@ type stored struct {
 // steps are what a commit does to the repository, and the pipe. A test puts in its own,
 // which see the order.
 type steps struct {
-	sync       func() error // makes all that was written durable
-	name       func(oci.Key, verity.ID) error
-	lease      func(manifest digest.Digest, key oci.Key) error
-	syncLeases func(manifest digest.Digest) error // and names
-	syncNames  func() error
-	say        func(stored) error
+	sync      func() error // makes all that was written durable
+	name      func(oci.Key, verity.ID) error
+	found     func() // notes that there is a name already
+	lease     func(manifest digest.Digest, key oci.Key) error
+	syncNames func() error // those of layers, and leases
+	say       func(stored) error
 }
 
-// committer names what is stored, after it is durable, and writes the records.
-// While it waits for the disk others get ready, which then share one flush.
+// committer names what is stored, after it is durable, and writes the records. Layers wait
+// for each other and share a batch of flushes, see pace.
 type committer struct {
 	steps
 
+	committing sync.Mutex // held during a commit
+
 	mu      sync.Mutex
 	waiting []stored
-	busy    bool
 }
 
 func newCommitter(r *repo.Repo, out *record.Writer) *committer {
 	return &committer{steps: steps{
-		sync:       r.Sync,
-		name:       func(key oci.Key, id verity.ID) error { return r.Link(repo.Streams, oci.LayerName(key), id) },
-		lease:      func(manifest digest.Digest, key oci.Key) error { return oci.Lease(r, manifest, oci.LayerName(key)) },
-		syncLeases: func(manifest digest.Digest) error { return oci.SyncLeases(r, manifest) },
-		syncNames:  func() error { return r.SyncNames(repo.Streams, ".") },
-		say:        func(s stored) error { return s.say(out) },
+		sync:      r.Sync,
+		name:      func(key oci.Key, id verity.ID) error { return r.Link(repo.Streams, oci.LayerName(key), id) },
+		found:     func() { r.FoundName(repo.Streams) },
+		lease:     func(manifest digest.Digest, key oci.Key) error { return oci.Lease(r, manifest, oci.LayerName(key)) },
+		syncNames: r.SyncNames,
+		say:       func(s stored) error { return s.say(out) },
 	}}
 }
 
-// add commits s and all that is waiting, unless another add is at it, which then does. It
-// begins no commit once ctx has ended: then nothing is named any more.
-func (k *committer) add(ctx context.Context, s stored) error {
+// add has s wait for the next commit.
+func (k *committer) add(s stored) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.waiting = append(k.waiting, s)
-	if k.busy {
+}
+
+// take returns what is waiting, which does not wait any more.
+func (k *committer) take() []stored {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	batch := k.waiting
+	k.waiting = nil
+	return batch
+}
+
+// flush commits all that is waiting, when a commit that has begun has ended. It begins none
+// once ctx has ended: then nothing is named any more.
+func (k *committer) flush(ctx context.Context) error {
+	k.committing.Lock()
+	defer k.committing.Unlock()
+	if ctx.Err() != nil {
 		return nil
 	}
-	k.busy = true
-	defer func() { k.busy = false }()
-	for len(k.waiting) > 0 && ctx.Err() == nil {
-		batch := k.waiting
-		k.waiting = nil
-		k.mu.Unlock()
-		err := k.commit(batch)
-		k.mu.Lock()
-		if err != nil {
-			return err
-		}
+	if batch := k.take(); len(batch) > 0 {
+		return k.commit(batch)
 	}
 	return nil
 }
@@ -84,20 +91,11 @@ func (k *committer) commit(batch []stored) error {
 			return err
 		}
 	}
-	manifests, err := k.nameAll(batch)
-	if err != nil {
+	if err := k.nameAll(batch); err != nil {
 		return err
 	}
-	for _, m := range manifests {
-		if err := k.syncLeases(m); err != nil {
-			return err
-		}
-	}
-	// A name that was there already may be one that a killed pull has not flushed.
-	if len(manifests) == 0 {
-		if err := k.syncNames(); err != nil {
-			return err
-		}
+	if err := k.syncNames(); err != nil {
+		return err
 	}
 	for _, s := range batch {
 		if err := k.say(s); err != nil {
@@ -107,26 +105,25 @@ func (k *committer) commit(batch []stored) error {
 	return nil
 }
 
-// nameAll names what is fresh, and makes the leases. It returns the manifests of these,
-// each once.
-func (k *committer) nameAll(batch []stored) (manifests []digest.Digest, err error) {
+// nameAll names what is fresh, and makes the leases. A name that was found may be one that
+// a killed pull has not flushed.
+func (k *committer) nameAll(batch []stored) error {
 	for _, s := range batch {
 		if s.fresh {
 			if err := k.name(s.Key(), s.stream); err != nil {
-				return nil, err
+				return err
 			}
+		} else {
+			k.found()
 		}
 		if s.For == "" {
 			continue
 		}
 		if err := k.lease(s.For, s.Key()); err != nil {
-			return nil, err
-		}
-		if !slices.Contains(manifests, s.For) {
-			manifests = append(manifests, s.For)
+			return err
 		}
 	}
-	return manifests, nil
+	return nil
 }
 
 // say writes the record, and removes the blob from the spool.

@@ -40,12 +40,12 @@ func (j *journal) step(name string) error {
 
 func (j *journal) committer() *committer {
 	return &committer{steps: steps{
-		sync:       func() error { return j.step("sync") },
-		name:       func(key oci.Key, _ verity.ID) error { return j.step("name " + key.String()) },
-		lease:      func(m digest.Digest, key oci.Key) error { return j.step(fmt.Sprintf("lease %s for %s", key, m)) },
-		syncLeases: func(m digest.Digest) error { return j.step("sync leases for " + m.String()) },
-		syncNames:  func() error { return j.step("sync names") },
-		say:        func(s stored) error { return j.step("say " + s.DiffID.String()) },
+		sync:      func() error { return j.step("sync") },
+		name:      func(key oci.Key, _ verity.ID) error { return j.step("name " + key.String()) },
+		found:     func() { j.step("found") },
+		lease:     func(m digest.Digest, key oci.Key) error { return j.step(fmt.Sprintf("lease %s for %s", key, m)) },
+		syncNames: func() error { return j.step("sync names") },
+		say:       func(s stored) error { return j.step("say " + s.DiffID.String()) },
 	}}
 }
 
@@ -61,14 +61,14 @@ func TestCommitOrder(t *testing.T) {
 		want  string
 	}{
 		{[]stored{layerOf("a", "", true)}, "sync, name a, sync names, say a"},
-		{[]stored{layerOf("a", "m", true)}, "sync, name a, lease a for m, sync leases for m, say a"},
-		{[]stored{layerOf("a", "m", false)}, "lease a for m, sync leases for m, say a"},
+		{[]stored{layerOf("a", "m", true)}, "sync, name a, lease a for m, sync names, say a"},
 		// A pull that was killed may have made the name, and not flushed it.
-		{[]stored{layerOf("a", "", false)}, "sync names, say a"},
+		{[]stored{layerOf("a", "m", false)}, "found, lease a for m, sync names, say a"},
+		{[]stored{layerOf("a", "", false)}, "found, sync names, say a"},
 		{[]stored{layerOf("a", "m", true), layerOf("b", "m", false), layerOf("c", "n", true), layerOf("d", "", true)},
-			"sync, name a, lease a for m, lease b for m, name c, lease c for n, name d, " +
-				"sync leases for m, sync leases for n, say a, say b, say c, say d"},
-		{[]stored{layerOf("a", "", false), layerOf("b", "", true)}, "sync, name b, sync names, say a, say b"},
+			"sync, name a, lease a for m, found, lease b for m, name c, lease c for n, name d, " +
+				"sync names, say a, say b, say c, say d"},
+		{[]stored{layerOf("a", "", false), layerOf("b", "", true)}, "sync, found, name b, sync names, say a, say b"},
 	} {
 		var j journal
 		if err := j.committer().commit(v.batch); err != nil {
@@ -92,6 +92,9 @@ func TestCommitFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n, step := range whole.steps {
+			if step == "found" {
+				continue // cannot
+			}
 			j := journal{fails: step}
 			if err := j.committer().commit(batch); !errors.Is(err, errStep) {
 				t.Errorf("%s: %v", step, err)
@@ -107,57 +110,51 @@ func TestCommitFails(t *testing.T) {
 func TestCommitShares(t *testing.T) {
 	var j journal
 	k := j.committer()
-	ready := []stored{layerOf("b", "", true), layerOf("c", "", true)}
 	j.atAll = func(step string) {
-		if step != "sync" {
-			return
+		if step == "say a" {
+			k.add(layerOf("b", "", true)) // does not wait for the flush
+			k.add(layerOf("c", "", true))
 		}
-		for _, s := range ready {
-			if err := k.add(t.Context(), s); err != nil { // does not wait for the flush
-				t.Error(err)
-			}
+	}
+	k.add(layerOf("a", "", true))
+	for range 3 { // the last one has nothing to do
+		if err := k.flush(t.Context()); err != nil {
+			t.Error(err)
 		}
-		ready = nil
 	}
-	if err := k.add(t.Context(), layerOf("a", "", true)); err != nil {
-		t.Error(err)
-	}
-	want := "sync, name a, sync names, say a, sync, name b, name c, sync names, say b, say c"
+	j.want(t, "sync, name a, sync names, say a, sync, name b, name c, sync names, say b, say c")
+}
+
+func (j *journal) want(t *testing.T, want string) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if got := strings.Join(j.steps, ", "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	j.steps = nil
 }
 
-// TestCommitEnds: once something has failed, nothing is named any more.
+// TestCommitEnds: once something has failed, nothing is named any more, though it waits.
 func TestCommitEnds(t *testing.T) {
 	var j journal
 	k := j.committer()
 	ctx, cancel := context.WithCancel(t.Context())
-	j.atAll = func(step string) {
-		if step == "say a" {
-			cancel()
-			if err := k.add(ctx, layerOf("b", "", true)); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	if err := k.add(ctx, layerOf("a", "", true)); err != nil {
+	k.add(layerOf("a", "", true))
+	cancel()
+	if err := k.flush(ctx); err != nil {
 		t.Error(err)
 	}
-	if err := k.add(ctx, layerOf("c", "", true)); err != nil {
-		t.Error(err)
-	}
-	if got := strings.Join(j.steps, ", "); got != "sync, name a, sync names, say a" {
-		t.Errorf("got %s", got)
-	}
+	j.want(t, "")
 }
 
-// TestCommitAfterFailure: a failed commit does not leave the committer busy.
+// TestCommitAfterFailure: a failed commit does not keep the next one out.
 func TestCommitAfterFailure(t *testing.T) {
 	j := journal{fails: "name a"}
 	k := j.committer()
 	for range 2 {
-		if err := k.add(t.Context(), layerOf("a", "", true)); !errors.Is(err, errStep) {
+		k.add(layerOf("a", "", true))
+		if err := k.flush(t.Context()); !errors.Is(err, errStep) {
 			t.Error(err)
 		}
 	}

@@ -15,8 +15,9 @@ import (
 	"cfs/lib/tolerance"
 )
 
-// Importer is the stage that stores layers. Whatever fails first ends it: layers that are
-// on their way are given up, and nothing is named any more.
+// Importer is the stage that stores layers. It commits all that came in a row together, or
+// those that have waited for some seconds. Whatever fails first ends it: layers that are on
+// their way are given up, and nothing is named any more.
 type Importer struct {
 	Open     func() (*repo.Repo, error)
 	Out      *record.Writer
@@ -27,6 +28,7 @@ type Importer struct {
 	repo    *repo.Repo
 	commits *committer
 	windows *blob.Windows
+	pace    pace
 	running errgroup.Group
 	notes   []*tolerance.Rules // of the layers that were begun, in order
 	ctx     context.Context    // ends with the first failure, which is its cause
@@ -42,6 +44,7 @@ func (i *Importer) Start() (err error) {
 	i.running.SetLimit(i.Jobs)
 	i.ctx, i.fail = context.WithCancelCause(context.Background())
 	i.commits = newCommitter(i.repo, i.Out)
+	i.pace.due = i.commit
 	return nil
 }
 
@@ -53,6 +56,7 @@ func (i *Importer) Close() error {
 	}
 	i.fail(context.Canceled)
 	i.running.Wait()
+	i.commit() // waits for one that has begun
 	return i.repo.Close()
 }
 
@@ -62,6 +66,7 @@ func (i *Importer) Handle(rec record.Record) error {
 	if i.ctx.Err() != nil {
 		return i.Finish()
 	}
+	i.pace.arrive()
 	if rec.Kind != kindLayer && rec.Kind != kindBlob {
 		if err := i.Finish(); err != nil {
 			return err
@@ -72,22 +77,33 @@ func (i *Importer) Handle(rec record.Record) error {
 		return i.Out.Write(rec)
 	}
 	rules := i.rules(rec.Kind + " " + rec.Digest)
+	i.pace.begin()
 	i.running.Go(func() error {
 		done, err := i.layer(rec, rules)
 		if err != nil {
 			i.fail(fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err))
-		} else if err := i.commits.add(i.ctx, done); err != nil {
-			i.fail(err)
+		} else {
+			i.commits.add(done)
 		}
+		i.pace.end()
 		return nil
 	})
 	return nil
 }
 
-// Finish waits until all layers that were begun are stored, or given up because one has
-// failed.
+// commit commits what is waiting.
+func (i *Importer) commit() {
+	i.pace.stop()
+	if err := i.commits.flush(i.ctx); err != nil {
+		i.fail(err)
+	}
+}
+
+// Finish waits until all layers that were begun are stored and committed, or given up because
+// one has failed.
 func (i *Importer) Finish() error {
 	i.running.Wait()
+	i.commit()
 	for _, rules := range i.notes {
 		i.Rules.Merge(rules)
 	}
@@ -110,5 +126,6 @@ func (i *Importer) Import(name string, in io.Reader, diffID digest.Digest) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return i.commits.add(i.ctx, done)
+	i.commits.add(done)
+	return i.Finish()
 }

@@ -102,8 +102,11 @@ func (l *Linker) link(m Manifest, name string) (*oci.Image, error) {
 		return nil, err
 	}
 	image, err := link.Write(l.repo)
-	if err != nil || name == "" {
-		return image, err
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return image, l.repo.SyncNames()
 	}
 	return image, oci.SetTag(l.repo, name, image.Manifest.Digest)
 }

@@ -42,7 +42,7 @@ func Example() {
 	if err := r.Link(repo.Streams, "greeting", id); err != nil {
 		panic(err)
 	}
-	if err := r.SyncNames(repo.Streams, "."); err != nil {
+	if err := r.SyncNames(); err != nil {
 		panic(err)
 	}
 	found, err := r.Lookup(repo.Streams, "greeting")

@@ -108,7 +108,7 @@ func TestFault16Refs(t *testing.T) {
 		_, refErr := r.Ref(repo.Streams, "oci/tag")
 		for what, err := range map[string]error{
 			"read": refErr, "set": r.SetRef(repo.Streams, "oci/other", "name"), "removed": r.RemoveRef(repo.Streams, "oci/tag"),
-			"all removed": r.RemoveRefs(repo.Streams, "oci/tag"), "synced": r.SyncNames(repo.Streams, "refs/oci"),
+			"all removed": r.RemoveRefs(repo.Streams, "oci/tag"), "synced": r.SyncNames(),
 		} {
 			var link *fd.Symlink
 			if !errors.As(err, &link) || link.Name != dir || errors.Is(err, fs.ErrNotExist) || corrupt.IsDamage(err) {

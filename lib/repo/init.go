@@ -21,11 +21,12 @@ type New struct {
 // Init makes a repository at path, and path itself, if there is none. What is
 // there already must be a repository; that it is as n says is the caller's to
 // check. Without Insecure it fails, leaving nothing, where the file system has no
-// fs-verity.
+// fs-verity. The repository and its own name are durable when Init returns; the name is
+// not if the folder above may not be read.
 func Init(path string, n New) error {
 	switch _, err := os.Lstat(path + "/" + metaName); {
 	case err == nil:
-		return nil
+		return initError(path, syncParent(path)) // whoever made it may have been killed before
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("init repository: %w", err)
 	}
@@ -37,6 +38,13 @@ func Init(path string, n New) error {
 		if made {
 			os.Remove(path)
 		}
+		return initError(path, err)
+	}
+	return initError(path, syncParent(path))
+}
+
+func initError(path string, err error) error {
+	if err != nil {
 		return fmt.Errorf("init repository %s: %w", path, err)
 	}
 	return nil

@@ -89,45 +89,52 @@ func (r *Repo) Link(c Category, name string, id verity.ID) error {
 	if !validName(name) {
 		return fmt.Errorf("%s/%s is no possible name", c, name)
 	}
-	return r.setLink(string(c)+"/"+name, "../objects/"+id.ObjectPath())
+	return r.setLink(string(c)+"/"+name, "../objects/"+id.ObjectPath(), false)
 }
 
-// setLink makes a link or moves it in one step.
-func (r *Repo) setLink(link, target string) error {
-	err := r.root.Symlink(target, link)
+// setLink makes a link or moves it in one step. One that is right is left alone, but gets a
+// new time if it is to be made anew.
+func (r *Repo) setLink(link, target string, anew bool) error {
+	r.names.rely(path.Dir(link))
+	err := r.trySetLink(link, target, anew)
 	// Somebody else may remove an empty folder before there is something in it.
 	for try := 0; errors.Is(err, fs.ErrNotExist) && try < maxTries; try++ {
 		if err := r.mkdir(path.Dir(link)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		err = r.root.Symlink(target, link)
+		err = r.trySetLink(link, target, anew)
 	}
+	return err
+}
+
+func (r *Repo) trySetLink(link, target string, anew bool) error {
+	err := r.root.Symlink(target, link)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if old, err := r.root.Readlink(link); err == nil && old == target {
-		return nil
+		if !anew {
+			return nil
+		}
+		if err := r.touch(link); !errors.Is(err, fs.ErrPermission) { // which is the owner's to give
+			return err
+		}
 	}
 	between := linkPrefix + strings.ToLower(rand.Text()[:12])
 	if err := r.root.Symlink(target, between); err != nil {
 		return err
 	}
-	return r.root.Rename(between, link)
-}
-
-// SyncNames makes durable the names and refs that were made in a category, in the
-// directories that are named relative to it: "." for the first level.
-func (r *Repo) SyncNames(c Category, dirs ...string) error {
-	for _, dir := range dirs {
-		d, err := r.root.OpenDir(path.Join(string(c), dir))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
-			return err
-		}
+	if err := r.root.Rename(between, link); err != nil {
+		return errors.Join(err, r.root.Remove(between))
 	}
 	return nil
+}
+
+// touch gives a link the time of now.
+func (r *Repo) touch(link string) error {
+	return r.root.In(link, func(dir int, base string) error {
+		return unix.UtimesNanoAt(dir, base, []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Nsec: unix.UTIME_NOW}}, unix.AT_SYMLINK_NOFOLLOW)
+	})
 }
 
 // Names lists the first-level names of a category in byte order, "refs" left out. After an
@@ -151,12 +158,17 @@ func (r *Repo) Names(c Category) ([]string, error) {
 func refPath(c Category, ref string) string { return string(c) + "/refs/" + ref }
 
 // SetRef makes or moves a ref, "a/b/c", to a first-level name. It is durable after
-// SyncNames of "refs/a/b".
-func (r *Repo) SetRef(c Category, ref, name string) error {
+// SyncNames.
+func (r *Repo) SetRef(c Category, ref, name string) error { return r.setRef(c, ref, name, false) }
+
+// RenewRef is SetRef for a ref that gets a new time in any case.
+func (r *Repo) RenewRef(c Category, ref, name string) error { return r.setRef(c, ref, name, true) }
+
+func (r *Repo) setRef(c Category, ref, name string, anew bool) error {
 	if !validRef(ref) {
 		return fmt.Errorf("%s/refs/%s is no possible name", c, ref)
 	}
-	return r.setLink(refPath(c, ref), refTarget(ref, name))
+	return r.setLink(refPath(c, ref), refTarget(ref, name), anew)
 }
 
 // refTarget returns what the link says that a ref to a first-level name is.
@@ -212,8 +224,10 @@ func (r *Repo) isBelowRef(c Category, err error) bool {
 	return err == nil && ref.Odd == nil
 }
 
-// RemoveRef removes a ref; fs.ErrNotExist if there is none.
+// RemoveRef removes a ref; fs.ErrNotExist if there is none. That is durable after
+// SyncNames.
 func (r *Repo) RemoveRef(c Category, ref string) error {
+	r.FoundRef(c, ref)
 	return r.root.Remove(refPath(c, ref))
 }
 

@@ -37,6 +37,7 @@ type Repo struct {
 	root     *fd.Root
 	dir      *os.File // holds the lock
 	readOnly error    // why nothing may be written, nil if it may
+	names    names    // to be flushed
 }
 
 // objectsDir is where the objects are.
@@ -146,6 +147,7 @@ func (r *Repo) mkdir(name string) error {
 	if err != nil {
 		return err
 	}
+	r.names.made(name)
 	return r.root.Chmod(name, 0o755)
 }
 
