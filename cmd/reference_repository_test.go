@@ -90,13 +90,17 @@ func newSnapshot(listing string) snapshot {
 	return s
 }
 
-// list makes the listing of a repository. The folder of leases is ours alone.
+// ours are the folders of a repository that are ours alone: those of leases, and what is in
+// cfs. The reference has no refs to images.
+var ours = []string{"streams/refs/cfs-lease", "images/refs", "images/refs/cfs-lease", "cfs"}
+
+// list makes the listing of a repository, without what is ours alone.
 func list(t *testing.T, repo string) string {
 	t.Helper()
 	var b strings.Builder
 	err := filepath.WalkDir(repo, func(path string, d fs.DirEntry, err error) error {
 		name := strings.TrimPrefix(path, repo+"/")
-		if err != nil || path == repo || name == "streams/refs/cfs-lease" {
+		if err != nil || path == repo || slices.Contains(ours, name) || strings.HasPrefix(name, "cfs/") {
 			return err
 		}
 		st, err := d.Info()

@@ -108,7 +108,7 @@ func printListing(s *script, neg bool, args []string) {
 func listing(dir string) (string, error) {
 	var b strings.Builder
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || strings.HasSuffix(path, "streams/refs/cfs-lease") {
+		if err != nil || strings.HasSuffix(path, "/refs/cfs-lease") {
 			return err
 		}
 		st, err := d.Info()

@@ -6,6 +6,7 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/record"
+	"cfs/lib/temporary"
 	"cfs/lib/tool"
 )
 
@@ -18,6 +19,9 @@ func (o *options) filter() error {
 		err := l.Handle(rec)
 		if errors.Is(err, oci.ErrIncomplete) {
 			err = tool.Hint(err, "cfs-gc check --repair drops the layer; then pull again")
+		}
+		if temporary.Is(err) {
+			err = tool.Hint(err, "pull the image again")
 		}
 		return err
 	}

@@ -152,11 +152,11 @@ func (c *Collector) addRoots(category repo.Category) error {
 
 // hasEnded reports whether a ref is a lease that keeps nothing any more.
 func (c *Collector) hasEnded(category repo.Category, ref repo.Ref) bool {
-	if category == repo.Streams {
-		return oci.IsLease(ref) && time.Since(ref.Made) > c.Keep
+	if oci.IsLease(ref) {
+		return time.Since(ref.Made) > c.Keep
 	}
 	m, ok := oci.MountOf(ref)
-	if !ok {
+	if !ok || category != repo.Images {
 		return false
 	}
 	state := c.Mounts.State(m)

@@ -80,8 +80,8 @@ func (m *Maker) Finish() (partial int, err error) {
 	return m.partial, nil
 }
 
-// commit makes the images of a container image, and writes their records behind those that
-// came and are not replaced.
+// commit makes the images of a container image, leases them, and writes their records behind
+// those that came and are not replaced.
 func (m *Maker) commit(manifest Manifest) error {
 	link, err := m.incoming.Link(m.repo, manifest)
 	if err != nil {
@@ -105,6 +105,9 @@ func (m *Maker) commit(manifest Manifest) error {
 		}
 	}
 	for _, image := range made {
+		if err := oci.LeaseImage(m.repo, manifest.Digest, image.ID); err != nil {
+			return err
+		}
 		records = append(records, image.Record())
 	}
 	if missing != nil {
@@ -209,9 +212,13 @@ func (m *Maker) makeExpected(c *build.Container, link *oci.Link) ([]ErofsImage, 
 		return nil, err
 	}
 	if recipe != nil {
-		if _, err := oci.StoreImage(m.repo, recipe.Root, recipe.Format); err != nil {
-			return nil, err
-		}
+		_, err = oci.StoreImage(m.repo, recipe.Root, recipe.Format)
+	} else {
+		m.repo.FoundName(repo.Images)
+		err = m.repo.SyncNames()
+	}
+	if err != nil {
+		return nil, err
 	}
 	m.Warn("%s", build.Found(m.Boot.Expected, v))
 	return []ErofsImage{{ID: m.Boot.Expected, Variant: v}}, nil

@@ -190,7 +190,29 @@ func TestMakeExpected(t *testing.T) {
 	}
 	all := repotest.List(t, r)
 	making(t, r, expect, lines...).want(t, before(lines, plain, boot), said)
+	wantLeases(t, r, plain, boot)
+	if _, err := linking(t, r, before(lines, plain, boot)...); err != nil {
+		t.Error(err)
+	}
+	wantLeases(t, r)
 	repotest.WantList(t, r, all)
+}
+
+// wantLeases checks that the EROFS images of records are leased, and no others.
+func wantLeases(t *testing.T, r *repo.Repo, records ...string) {
+	t.Helper()
+	var got, want []string
+	for ref, err := range r.Refs(repo.Images, "") {
+		if err != nil || !oci.IsLease(ref) {
+			t.Errorf("%s is no lease, %v", ref.Name, err)
+		}
+		got = append(got, ref.Target)
+	}
+	for _, line := range records {
+		want = append(want, strings.Fields(line)[1])
+	}
+	slices.Sort(want)
+	wantLines(t, got, want...)
 }
 
 // TestMakePartial: a boot image that cannot be made takes away nothing of the rest. The first
