@@ -103,12 +103,12 @@ func printListing(s *script, neg bool, args []string) {
 }
 
 // listing describes all that is below a directory, a line each: mode, time of the
-// last change, path, and the size of a file or where a link leads. Left out is the folder of the
-// leases, which come and go, but not what is in it.
+// last change, path, and the size of a file or where a link leads. Left out are the folders of
+// leases and of their notes, which come and go, but not what is in them.
 func listing(dir string) (string, error) {
 	var b strings.Builder
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || strings.HasSuffix(path, "/refs/cfs-lease") {
+		if err != nil || strings.HasSuffix(path, "/refs/cfs-lease") || strings.HasSuffix(path, "/cfs") || strings.HasSuffix(path, "/cfs/leases") {
 			return err
 		}
 		st, err := d.Info()

@@ -336,18 +336,20 @@ func (r *Repo) readRef(c Category, name string) (Ref, error) {
 // Leftovers gives the paths of links, notes and objects that were being made when their
 // maker was killed. Whoever holds the exclusive lock may remove them.
 func (r *Repo) Leftovers() ([]string, error) {
-	list, err := r.entries(".")
-	if err != nil {
-		return nil, err
-	}
-	var links []string
-	for _, e := range list {
-		if strings.HasPrefix(e.Name(), linkPrefix) || strings.HasPrefix(e.Name(), notePrefix) {
-			links = append(links, e.Name())
+	var left []string
+	for _, in := range []struct{ dir, prefix string }{{".", linkPrefix}, {notesDir, notePrefix}} {
+		list, err := r.entries(in.dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			if strings.HasPrefix(e.Name(), in.prefix) {
+				left = append(left, path.Join(in.dir, e.Name()))
+			}
 		}
 	}
 	unfinished, err := r.Objects.Leftovers()
-	return append(links, unfinished...), err
+	return append(left, unfinished...), err
 }
 
 // RemoveLeftover removes a path that Leftovers gave.

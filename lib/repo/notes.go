@@ -17,7 +17,8 @@ import (
 // notesDir is our own folder in a repository. The reference passes it over.
 const notesDir = "cfs"
 
-// notePrefix begins the names, in the repository's root, of notes that are being written.
+// notePrefix begins the names, in notesDir, of notes that are being written: the folders of the
+// reference keep their dates.
 const notePrefix = ".note-"
 
 // maxNote is the size in bytes of the largest note that is read. A writer keeps far below.
@@ -42,17 +43,16 @@ func (r *Repo) ReadNote(name string) ([]byte, error) {
 
 // WriteNote writes or replaces a note in one step.
 func (r *Repo) WriteNote(name string, text []byte) error {
-	between := notePrefix + strings.ToLower(rand.Text()[:12])
+	if err := r.mkdir(path.Dir(notePath(name))); err != nil {
+		return err
+	}
+	between := notePath(notePrefix + strings.ToLower(rand.Text()[:12]))
 	f, err := r.root.OpenFile(between, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = r.mkdir(path.Dir(notePath(name)))
-	}
-	if err == nil {
+	if err = errors.Join(err, f.Close()); err == nil {
 		err = r.root.Rename(between, notePath(name))
 	}
 	if err != nil {

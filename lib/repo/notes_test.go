@@ -37,8 +37,8 @@ func TestNotes(t *testing.T) {
 	if left, err := r.Leftovers(); left != nil || err != nil {
 		t.Errorf("leftovers %q, %v", left, err)
 	}
-	os.WriteFile(r.Path+"/.note-killed", []byte("fir"), 0o644)
-	if left, err := r.Leftovers(); !slices.Equal(left, []string{".note-killed"}) || err != nil {
+	os.WriteFile(r.Path+"/cfs/.note-killed", []byte("fir"), 0o644)
+	if left, err := r.Leftovers(); !slices.Equal(left, []string{"cfs/.note-killed"}) || err != nil {
 		t.Errorf("leftovers %q, %v", left, err)
 	}
 	for range 2 {
