@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"selinux":     {"tree", "corrupt"},
 	"boot":        {"selinux", "tree", "variant", "verity", "corrupt"},
 	"mount":       {"uptime"},
-	"oci":         {"mount", "repo", "manifest", "blob", "layer", "tarball", "splitstream", "erofs", "tree", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "objects"},
+	"oci":         {"uptime", "mount", "repo", "manifest", "blob", "layer", "tarball", "splitstream", "erofs", "tree", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "objects"},
 	"lookup":      {"oci", "repo", "verity", "variant", "corrupt", "missing"},
 	"fsck":        {"repo", "oci", "manifest", "splitstream", "variant", "verity", "corrupt", "lookup", "objects"},
 	"gc":          {"mount", "repo", "oci", "verity", "corrupt", "objects", "built"},

@@ -37,6 +37,7 @@ type Collector struct {
 	DryRun     bool
 	Warn       func(error) // strays, dangling refs and the like, which stop nothing
 
+	ages  *oci.LeaseAges
 	reach *oci.Reach
 	roots int
 	drop  []link // refs that are to go
@@ -91,6 +92,7 @@ func (c *Collector) Run() (Result, error) {
 }
 
 func (c *Collector) run() (Result, error) {
+	c.ages = oci.NewLeaseAges(c.Repo)
 	c.reach, c.roots, c.drop = oci.NewReach(c.Repo, c.Warn), 0, nil
 	for _, category := range categories {
 		if err := c.addRoots(category); err != nil {
@@ -139,7 +141,11 @@ func (c *Collector) addRoots(category repo.Category) error {
 		if err != nil {
 			return err
 		}
-		if c.hasEnded(category, ref) {
+		ended, err := c.hasEnded(category, ref)
+		if err != nil {
+			return err
+		}
+		if ended {
 			c.drop = append(c.drop, link{category, true, ref.Name})
 			continue
 		}
@@ -151,16 +157,17 @@ func (c *Collector) addRoots(category repo.Category) error {
 }
 
 // hasEnded reports whether a ref is a lease that keeps nothing any more.
-func (c *Collector) hasEnded(category repo.Category, ref repo.Ref) bool {
+func (c *Collector) hasEnded(category repo.Category, ref repo.Ref) (bool, error) {
 	if oci.IsLease(ref) {
-		return time.Since(ref.Made) > c.Keep
+		age, err := c.ages.Of(ref)
+		return age > c.Keep, err
 	}
 	m, ok := oci.MountOf(ref)
 	if !ok || category != repo.Images {
-		return false
+		return false, nil
 	}
 	state := c.Mounts.State(m)
-	return state == mount.Ended || state == mount.Unknown && c.DropMounts
+	return state == mount.Ended || state == mount.Unknown && c.DropMounts, nil
 }
 
 // addRoot follows a ref. One that leads nowhere is no root, unless it is a link of a kind

@@ -63,6 +63,14 @@ func wantNothing(t *testing.T, c *gc.Collector) {
 	repotest.WantList(t, c.Repo, before)
 }
 
+// ofEarlierBoot makes all leases of pulls such of an earlier boot, which age by their date.
+func ofEarlierBoot(t *testing.T, r *repo.Repo) {
+	t.Helper()
+	if err := os.RemoveAll(r.Path + "/cfs/leases"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func addA(t *testing.T, r *repo.Repo) repotest.Layer {
 	return repotest.AddLayer(t, r, repotest.Dir("usr"),
 		repotest.File("usr/a", repotest.Text("a", 100)), repotest.File("usr/small", "a"))
@@ -164,6 +172,7 @@ func TestLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	lease := "streams/refs/cfs-lease/" + digest.String() + "/" + name
+	ofEarlierBoot(t, r)
 	repotest.Age(t, r, lease, 23*time.Hour)
 	wantNothing(t, collector(t, r))
 
@@ -194,6 +203,7 @@ func TestLeaseBesideTag(t *testing.T) {
 	if err := oci.Lease(r, image.Manifest.Digest, name); err != nil {
 		t.Fatal(err)
 	}
+	ofEarlierBoot(t, r)
 	repotest.Age(t, r, "streams/refs/cfs-lease/"+image.Manifest.Digest.String()+"/"+name, 25*time.Hour)
 	if result := collect(t, collector(t, r)); result != (gc.Result{Streams: 1}) {
 		t.Errorf("removed %+v, want the lease alone", result)

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"errors"
-	"path"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -16,12 +15,18 @@ import (
 // renewed by each attempt, so that it ends no sooner than the attempt may. It is durable
 // after r.SyncNames.
 func Lease(r *repo.Repo, manifest digest.Digest, stream string) error {
+	if err := noteLease(r, manifest); err != nil {
+		return err
+	}
 	return r.RenewRef(repo.Streams, leaseOf(manifest)+"/"+stream, stream)
 }
 
 // LeaseImage is Lease for an EROFS image. It need not become durable: it keeps the image from
 // a collection between stages that are alive, and a pull that is run again makes it again.
 func LeaseImage(r *repo.Repo, manifest digest.Digest, id verity.ID) error {
+	if err := noteLease(r, manifest); err != nil {
+		return err
+	}
 	return r.RenewRef(repo.Images, leaseOf(manifest)+"/"+id.String(), id.String())
 }
 
@@ -32,11 +37,15 @@ var leased = []repo.Category{repo.Streams, repo.Images}
 // image makes at this time, and ends itself.
 func DropLeases(r *repo.Repo, manifest digest.Digest) error {
 	for _, c := range leased {
-		if err := r.RemoveRefs(c, leaseOf(manifest)); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
+		err := r.RemoveRefs(c, leaseOf(manifest))
+		if errors.Is(err, unix.ENOTEMPTY) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.RemoveNote(noteOf(folderOf(manifest)))
 }
 
 // TidyLeases removes the folders of leases that have ended, of pulls and of mounts. Nobody
@@ -47,12 +56,12 @@ func TidyLeases(r *repo.Repo) error {
 			return err
 		}
 	}
-	return r.RemoveEmptyFolders(repo.Images, mountFolder)
+	return errors.Join(r.RemoveEmptyFolders(repo.Images, mountFolder), tidyNotes(r))
 }
 
-func leaseOf(manifest digest.Digest) string {
-	return path.Join(leaseFolder, escaper.Replace(manifest.String()))
-}
+func leaseOf(manifest digest.Digest) string { return leaseFolder + "/" + folderOf(manifest) }
+
+func folderOf(manifest digest.Digest) string { return escaper.Replace(manifest.String()) }
 
 // IsLease reports whether a ref is a lease.
 func IsLease(ref repo.Ref) bool { return strings.HasPrefix(ref.Name, leaseFolder+"/") }
