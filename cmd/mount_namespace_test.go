@@ -173,3 +173,22 @@ func TestMountWithoutLease(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestReferenceKeepsMounts: the reference's collection keeps what a mount has leased, and
+// its check has nothing against leases.
+func TestReferenceKeepsMounts(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("cfsctl"); err != nil {
+		t.Skip("SKIPPED: no cfsctl: ", err)
+	}
+	repo, image := untaggedImage(t)
+	e := mountElsewhere(t, repo, image)
+	e.end(t) // nobody sees the mount any more
+	must(t, repo, "cfsctl --insecure --repo $COMPOSEFS_REPO gc && cfsctl --insecure --repo $COMPOSEFS_REPO fsck")
+	if got := must(t, repo, "cfs-mkerofs ls "+image+" && cfs-gc check"); !strings.Contains(got, "usr") {
+		t.Errorf("the image is not there any more:\n%s", got)
+	}
+	if len(mountLeases(t, repo)) != 1 {
+		t.Errorf("leases: %q", mountLeases(t, repo))
+	}
+}
