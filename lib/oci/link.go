@@ -282,8 +282,8 @@ func (l *Link) writeConfig(r *repo.Repo, layers []splitstream.Ref, objects func(
 }
 
 // keepImages adds to images those that the old config refers to and that are not replaced. One
-// that is lost or corrupt, or needs an object which is in none of the layers, is left out.
-// What a later writer calls an image is not looked at.
+// that is corrupt, or needs an object which is in none of the layers, is left out; one that
+// is lost may be made again. What a later writer calls an image is not looked at.
 func (l *Link) keepImages(r *repo.Repo, images map[string]verity.ID, objects func() ([]verity.ID, error), old *document) error {
 	if old == nil {
 		return nil
@@ -298,11 +298,11 @@ func (l *Link) keepImages(r *repo.Repo, images map[string]verity.ID, objects fun
 				return err
 			}
 			err = checkImage(r, ref.ID, all)
-			if corrupt.OrMissing(err) {
+			switch {
+			case corrupt.Is(err):
 				r.Odd(fmt.Errorf("config %s: its reference %s is dropped: %w", l.Manifest.Config.Digest, ref.Name, err))
 				continue
-			}
-			if err != nil {
+			case err != nil && !errors.Is(err, fs.ErrNotExist):
 				return err
 			}
 		}
