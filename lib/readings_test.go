@@ -58,7 +58,7 @@ func readers(t *testing.T) []reading {
 		{"blob.ReadJSON", text, func(f *faulty) error { return second(blob.ReadJSON(f, "text")) }},
 		{"blob.ReadAll", text, func(f *faulty) error { return second(blob.ReadAll(f, d, int64(len(text)))) }},
 		{"blob.NewReader", text, func(f *faulty) error { return drain(blob.NewReader(f, d, int64(len(text)))) }},
-		{"blob.Ahead", text, func(f *faulty) error { return drain(blob.Ahead(f), nil) }},
+		{"blob.Ahead", text, func(f *faulty) error { return drain(blob.Ahead(f, nil), nil) }},
 		{"blob.Decompress none", archive, decompress(blob.None)},
 		{"blob.Decompress gzip", zipped, decompress(blob.Gzip)},
 		{"blob.Decompress zstd", packed, decompress(blob.Zstd)},

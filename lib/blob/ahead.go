@@ -1,29 +1,42 @@
 package blob
 
-import "io"
+import (
+	"io"
+	"sync"
+)
 
 const (
 	aheadSize  = 128 << 10 // bytes of one buffer
-	aheadCount = 4         // buffers: what one side may be ahead of the other
+	aheadCount = 6         // buffers: what one side may be ahead of the other
 )
 
 // Ahead reads in on a goroutine of its own, a little ahead of who reads the result,
-// so that what is behind in and what is done with it take place at once. Close
-// waits for the goroutine, which ends when a read of in returns.
-func Ahead(in io.Reader) io.ReadCloser {
-	a := &ahead{full: make(chan filled, aheadCount), free: make(chan []byte, aheadCount), stop: make(chan struct{}), done: make(chan struct{})}
+// so that what is behind in and what is done with it take place at once. On another one
+// it writes to also, such as a hash, whatever it read, before that is read from the result;
+// also may be nil. Close waits for both, which end when a read of in returns.
+func Ahead(in io.Reader, also io.Writer) io.ReadCloser {
+	a := &ahead{full: make(chan filled, aheadCount), free: make(chan []byte, aheadCount), stop: make(chan struct{})}
 	for range aheadCount {
-		a.free <- make([]byte, aheadSize)
+		a.free <- nil // made when it is needed
 	}
-	go a.fill(in)
+	if also == nil {
+		a.working.Go(func() { a.fill(in, a.full) })
+		return a
+	}
+	read := make(chan filled, aheadCount)
+	a.working.Go(func() {
+		defer close(read)
+		a.fill(in, read)
+	})
+	a.working.Go(func() { a.pass(read, also) })
 	return a
 }
 
 type ahead struct {
-	full    chan filled
+	full    chan filled // never blocks: there is room for all buffers
 	free    chan []byte
 	stop    chan struct{} // closed by Close
-	done    chan struct{} // closed when the goroutine has ended
+	working sync.WaitGroup
 	current filled
 	at      int // read of current
 }
@@ -34,8 +47,7 @@ type filled struct {
 	err  error
 }
 
-func (a *ahead) fill(in io.Reader) {
-	defer close(a.done)
+func (a *ahead) fill(in io.Reader, to chan<- filled) {
 	for {
 		var buffer []byte
 		select {
@@ -43,9 +55,25 @@ func (a *ahead) fill(in io.Reader) {
 		case <-a.stop:
 			return
 		}
+		if buffer == nil {
+			buffer = make([]byte, aheadSize)
+		}
 		n, err := fillUp(in, buffer[:aheadSize])
-		a.full <- filled{buffer[:n], err}
+		to <- filled{buffer[:n], err}
 		if err != nil {
+			return
+		}
+	}
+}
+
+// pass hands on what was read after it has written it.
+func (a *ahead) pass(read <-chan filled, also io.Writer) {
+	for f := range read {
+		if _, err := also.Write(f.data); err != nil {
+			f = filled{err: err}
+		}
+		a.full <- f
+		if f.err != nil {
 			return
 		}
 	}
@@ -78,6 +106,6 @@ func (a *ahead) Read(p []byte) (int, error) {
 
 func (a *ahead) Close() error {
 	close(a.stop)
-	<-a.done
+	a.working.Wait()
 	return nil
 }

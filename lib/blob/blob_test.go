@@ -165,18 +165,44 @@ func TestAhead(t *testing.T) {
 		{iotest.DataErrReader(strings.NewReader(text)), nil},
 		{io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), broken},
 	} {
-		a := Ahead(v.in)
+		var also bytes.Buffer
+		a := Ahead(v.in, &also)
 		got, err := io.ReadAll(a)
 		if err != v.err || string(got) != text {
 			t.Errorf("%d bytes, %v; want %d, %v", len(got), err, len(text), v.err)
+		}
+		if also.String() != text {
+			t.Errorf("%d bytes were written, want %d", also.Len(), len(text))
 		}
 		if _, err := a.Read(make([]byte, 1)); err != v.err && !(v.err == nil && err == io.EOF) {
 			t.Errorf("after the end: %v", err)
 		}
 		a.Close()
 	}
-	a := Ahead(strings.NewReader(text)) // closed before its end
-	a.Read(make([]byte, 1))
+	for _, also := range []io.Writer{nil, io.Discard} {
+		a := Ahead(strings.NewReader(text), also) // closed before its end
+		a.Read(make([]byte, 1))
+		a.Close()
+	}
+}
+
+// full is a writer that fails after so many bytes.
+type full int
+
+func (f *full) Write(p []byte) (int, error) {
+	if *f -= full(len(p)); *f < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return len(p), nil
+}
+
+// What could not be written besides is not read as if it had been.
+func TestAheadWriteFails(t *testing.T) {
+	room := full(3 * aheadSize)
+	a := Ahead(strings.NewReader(strings.Repeat("x", 10*aheadSize)), &room)
+	if n, err := io.Copy(io.Discard, a); err != io.ErrShortWrite || n != 3*aheadSize {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 	a.Close()
 }
 

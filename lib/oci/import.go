@@ -53,14 +53,12 @@ func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, said blob.Comp
 		return Imported{}, err
 	}
 	defer tar.Close()
-	// A few bytes of a blob can become a tar that takes hours.
-	inflated := blob.Ahead(reader{ctx, tar})
-	defer inflated.Close()
 	hash := digest.Canonical.Digester()
 	if src.DiffID != "" {
 		hash = src.DiffID.Algorithm().Digester()
 	}
-	hashed := blob.Ahead(io.TeeReader(inflated, hash.Hash()))
+	// A few bytes of a blob can become a tar that takes hours.
+	hashed := blob.Ahead(reader{ctx, tar}, hash.Hash())
 	defer hashed.Close()
 
 	done := Imported{Source: src}
