@@ -69,8 +69,8 @@ func pax(key, value string) string {
 const emptyFiles = 30_000
 
 var bombs = []bomb{
-	{"zeros", func(t testing.TB) []byte { return readAll(t, zeroTar(int64(cmdtest.Soak(64, 1024)<<20))) }, 1},
-	{"zeros behind the end", func(t testing.TB) []byte { return make([]byte, cmdtest.Soak(64, 1024)<<20) }, 0},
+	{"zeros", func(t testing.TB) []byte { return readAll(t, zeroTar(int64(cmdtest.Soak(32, 1024)<<20))) }, 1},
+	{"zeros behind the end", func(t testing.TB) []byte { return make([]byte, cmdtest.Soak(32, 1024)<<20) }, 0},
 	{"a long PAX header", func(t testing.TB) []byte {
 		return extended(t, 'x', strings.Repeat(pax("comment", strings.Repeat("a", 1000)), 20_000))
 	}, 1},

@@ -74,7 +74,7 @@ func TestFaultEachCall(t *testing.T) {
 		for _, c := range faultedCommands {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				n := newFaultSeries(t, repos, c).run(cmdtest.Soak(9, 1<<30))
+				n := newFaultSeries(t, repos, c).run(cmdtest.Soak(7, 1<<30))
 				tried.Add(int64(n))
 				if t.Failed() {
 					failed.Add(1)

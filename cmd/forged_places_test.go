@@ -43,7 +43,7 @@ func TestForgedPlaces(t *testing.T) {
 	s.addImage("c", 7)
 	commands := []string{s.pulls["c"], "cfs-link ls", "cfs-mkerofs dump a", "cfs-gc check --content", "cfs-gc", "cfs-link tag b new", "cfs-gc check --repair", s.pulls["a"]}
 	total, tried := len(forgedPlaces)*len(forgedTypes), 0
-	for _, n := range cmdtest.Sample(total, 24) {
+	for _, n := range cmdtest.Sample(total, 14) {
 		place, how := forgedPlaces[(n-1)%len(forgedPlaces)], forgedTypes[(n-1)/len(forgedPlaces)]
 		dir := filepath.Dir(s.copy())
 		code := "cd $DIR/repo && mkdir $DIR/outside && place=$PWD/" + place + " && rm -rf $place && " + how.code

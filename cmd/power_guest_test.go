@@ -64,7 +64,7 @@ func newGuest(t *testing.T, name string, d powerDisk) *guest {
 		}
 	})
 	g := &guest{T: t, repo: mount + "/repo", options: "--init --progress none", disk: disk, block: block}
-	if !d.verity {
+	if !d.secure {
 		g.options += " --insecure"
 	}
 	return g

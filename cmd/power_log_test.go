@@ -15,7 +15,8 @@ import (
 // powerDisk is a file system whose writes are logged.
 type powerDisk struct {
 	fs     string
-	verity bool
+	secure bool   // what is pulled needs fs-verity
+	verity bool   // the file system has it, so files have it where that can be
 	mkfs   string // the command, for a file and how many bytes of it are the file system's
 	states int    // that are tried in a long test
 	few    int    // and in another one
@@ -30,21 +31,21 @@ const (
 const mkfsExt4 = "mkfs.ext4 -q -F -b 4096 -m 0 -J size=8 -E lazy_itable_init=0,lazy_journal_init=0,nodiscard -O %sverity %%s $((%%d / 1024))k"
 
 var powerDisks = map[string]powerDisk{
-	"ext4":        {"ext4", false, fmt.Sprintf(mkfsExt4, "^"), 700, 20},
-	"btrfs":       {"btrfs", false, "mkfs.btrfs -q -K -m single %s -b %d", 700, 0},
-	"xfs":         {"xfs", false, "mkfs.xfs -q -K %s -d size=%d", 500, 0},
-	"ext4verity":  {"ext4", true, fmt.Sprintf(mkfsExt4, ""), 100, 0},
-	"btrfsverity": {"btrfs", true, "mkfs.btrfs -q -K -m single %s -b %d", 100, 0},
+	"ext4":        {"ext4", false, false, fmt.Sprintf(mkfsExt4, "^"), 1000, 20},
+	"xfs":         {"xfs", false, false, "mkfs.xfs -q -K %s -d size=%d", 700, 0},
+	"btrfs":       {"btrfs", false, true, "mkfs.btrfs -q -K -m single %s -b %d", 200, 0},
+	"ext4verity":  {"ext4", true, true, fmt.Sprintf(mkfsExt4, ""), 100, 0},
+	"btrfsverity": {"btrfs", true, true, "mkfs.btrfs -q -K -m single %s -b %d", 100, 0},
 }
 
 // TestPowerLog cuts the power at writes of a real file system: a virtual machine pulls, tags
 // and collects on a disk whose writes and flushes are logged, and what the log says could be
-// on the disk is mounted and checked. Secure repositories are checked in a second virtual
-// machine: this kernel may have no fs-verity.
+// on the disk is mounted and checked. File systems with fs-verity are checked in a second
+// virtual machine: this kernel may have none.
 func TestPowerLog(t *testing.T) {
 	cmdtest.Slow(t)
 	t.Parallel()
-	var names, secure []string
+	var names, inVM []string
 	for name, d := range powerDisks {
 		if cmdtest.Soak(d.few, d.states) == 0 {
 			continue
@@ -52,11 +53,11 @@ func TestPowerLog(t *testing.T) {
 		needMount(t, "mkfs."+d.fs)
 		names = append(names, name)
 		if d.verity {
-			secure = append(secure, name)
+			inVM = append(inVM, name)
 		}
 	}
 	slices.Sort(names)
-	slices.Sort(secure)
+	slices.Sort(inVM)
 	share := cmdtest.Scratch(t)
 	preparePower(t, share)
 	recordPower(t, share, names)
@@ -67,8 +68,8 @@ func TestPowerLog(t *testing.T) {
 			os.Remove(share + "/" + name + ".disk")
 		}
 	}
-	if len(secure) > 0 {
-		runInVM(t, share, 7200, powerReplayEnv+"="+strings.Join(secure, " "), "TestPowerReplay", "--module", "btrfs")
+	if len(inVM) > 0 {
+		runInVM(t, share, 7200, powerReplayEnv+"="+strings.Join(inVM, " "), "TestPowerReplay", "--module", "btrfs", "--mem", "1536")
 	}
 }
 

@@ -3,6 +3,7 @@ package cmd
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -19,8 +20,8 @@ import (
 // powerReplayEnv names, in the virtual machine, the disks whose logs TestPowerReplay reads.
 const powerReplayEnv = "CFS_TEST_POWER_REPLAY"
 
-// TestPowerReplay is the part of TestPowerLog that checks secure repositories, in a virtual
-// machine.
+// TestPowerReplay is the part of TestPowerLog that checks file systems with fs-verity, in a
+// virtual machine.
 func TestPowerReplay(t *testing.T) {
 	disks := os.Getenv(powerReplayEnv)
 	if disks == "" {
@@ -67,11 +68,7 @@ func openReplay(t *testing.T, dir, name string) *replay {
 		t.Fatal(err)
 	}
 	base := cmdtest.Scratch(t) + "/base"
-	must(t, "", "cp --sparse=always "+dir+"/"+name+".disk "+base)
-	disk, err := os.OpenFile(base, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	disk := copyDisk(t, dir+"/"+name+".disk", base)
 	t.Cleanup(func() { disk.Close(); log.Close() })
 	if !slices.Contains(slices.Collect(maps.Values(marks)), "end") {
 		t.Fatalf("the log does not come to its end: %v", marks)
@@ -103,11 +100,10 @@ func (r *replay) cut(n int) {
 	}
 	dir := cmdtest.Scratch(r)
 	defer os.RemoveAll(dir)
-	must(r, "", fmt.Sprintf("cp --sparse=always %s %s/disk && mkdir %s/mnt", r.base.Name(), dir, dir))
-	disk, err := os.OpenFile(dir+"/disk", os.O_RDWR, 0)
-	if err != nil {
+	if err := os.Mkdir(dir+"/mnt", 0o755); err != nil {
 		r.Fatal(err)
 	}
+	disk := copyDisk(r, r.base.Name(), dir+"/disk")
 	chance := []float64{0, 1, 0.5, 0.9}[r.random.IntN(4)]
 	for i := durable; i < n; i++ {
 		if r.log.Entries[i].Flags&writelog.FUA != 0 || r.random.Float64() < chance {
@@ -124,6 +120,39 @@ func (r *replay) cut(n int) {
 	defer unix.Unmount(dir+"/mnt", 0)
 	c := afterPower{replay: r, repo: dir + "/mnt/repo", what: fmt.Sprintf("cut before write %d, of the rest %v", n, chance), promises: r.promises(n)}
 	c.check()
+}
+
+// copyDisk copies a file, but not its holes, and returns the copy.
+func copyDisk(t testing.TB, from, to string) *os.File {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(0); ; {
+		start, err := unix.Seek(int(in.Fd()), at, unix.SEEK_DATA)
+		if err == unix.ENXIO {
+			break // behind it is no more
+		}
+		if err == nil {
+			at, err = unix.Seek(int(in.Fd()), start, unix.SEEK_HOLE)
+		}
+		if err == nil {
+			_, err = io.Copy(io.NewOffsetWriter(out, start), io.NewSectionReader(in, start, at-start))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Truncate(powerSize); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func (r *replay) apply(disk *os.File, n int) {
