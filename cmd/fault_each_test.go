@@ -173,11 +173,11 @@ func (s *faultSeries) copy() (dir string) {
 }
 
 // keptFiles is filesOf without what the tools keep for themselves, and without the file that
-// is their output.
+// is their output, of which a failure may leave an empty temporary one.
 func keptFiles(t testing.TB, dir string) []string {
 	t.Helper()
 	return slices.DeleteFunc(filesOf(t, dir), func(line string) bool {
-		return strings.HasPrefix(line, "/repo/cfs/") || strings.HasPrefix(line, "/out ")
+		return strings.HasPrefix(line, "/repo/cfs/") || strings.HasPrefix(line, "/out ") || strings.HasPrefix(line, "/.out")
 	})
 }
 
