@@ -176,7 +176,12 @@ func tables(t *testing.T, data []byte) []byte {
 	out = append(out, data[headerSize+offContentType:headerSize+infoSize]...)
 	refs := headerSize + infoSize + (len(r.Refs)+len(r.Objects))*r.Algorithm.Size()
 	out = append(out, data[headerSize+infoSize:refs]...)
-	plain, err := io.ReadAll(r.zstd)
+	_, decoder, err := newDecoder(r.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer decoder.Close()
+	plain, err := io.ReadAll(decoder)
 	if err != nil {
 		t.Fatal(err)
 	}
