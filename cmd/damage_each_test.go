@@ -209,8 +209,8 @@ func (d *damaged) otherContent(not []byte) []byte {
 // otherName returns where another name of the same kind leads, "" if there is none.
 func (d *damaged) otherName(path string) string {
 	for _, list := range d.names {
-		if !slices.Contains(list, strings.TrimPrefix(path, d.repo)) || strings.Contains(path, "/oci-config-") {
-			continue // that a config's name leads to another config is not found yet
+		if !slices.Contains(list, strings.TrimPrefix(path, d.repo)) {
+			continue
 		}
 		for _, i := range d.random.Perm(len(list)) {
 			if target := strings.TrimPrefix(d.content[list[i]], "-> "); target != d.link(path) {

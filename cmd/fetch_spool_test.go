@@ -130,7 +130,7 @@ func TestFetchFullDisk(t *testing.T) {
 	f := newFetching(t, registrytest.DebianOpen(t), 1_500_000, 2_500_000)
 	spool := f.dir + "/spool"
 	f.mkdir("spool")
-	if r := shell(t, "", "mount -t tmpfs -o size=2M none "+spool); r.Status != 0 {
+	if r := shell(t, "", "mount -t tmpfs -o size=2M,mode=700 none "+spool); r.Status != 0 {
 		t.Skipf("SKIPPED: no tmpfs can be mounted here: %s", r.Stderr)
 	}
 	t.Cleanup(func() { unix.Unmount(spool, unix.MNT_DETACH) })

@@ -4,25 +4,27 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/footprint"
 	"cfs/cmd/internal/imagetest"
 )
 
-// peak runs a tool and returns the most memory that it has used, in bytes.
-func peak(t *testing.T, repo, stdin, tool string, args ...string) int64 {
+// peak runs a tool with stdin, and returns the most memory that it has used, in bytes.
+func peak(t *testing.T, repo, stdin, code string) int64 {
 	t.Helper()
-	c := exec.Command(filepath.Join(cmdtest.Tools(t), tool), args...)
-	c.Env, c.Stdin = environ(t, repo), strings.NewReader(stdin)
-	if r := cmdtest.Run(t, c); r.Status != 0 {
-		t.Fatalf("%s: %+v", tool, r)
+	name := filepath.Join(t.TempDir(), "stdin")
+	if err := os.WriteFile(name, []byte(stdin), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	return c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	r, kib := footprint.Run(t, code+" <"+cmdtest.Quote(name), environ(t, repo))
+	if r.Status != 0 {
+		t.Fatalf("%s: %+v", code, r)
+	}
+	return kib << 10
 }
 
 // wantPeak compares memory with what may be used for so many names, of so many bytes
@@ -95,7 +97,7 @@ func TestMemory(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		wantPeak(t, v.what, peak(t, "", "", "cfs-mkerofs", "--dumpfile", name, "-o", os.DevNull), count, bytes)
+		wantPeak(t, v.what, peak(t, "", "", "cfs-mkerofs --dumpfile "+cmdtest.Quote(name)+" -o /dev/null"), count, bytes)
 		os.Remove(name)
 	}
 }

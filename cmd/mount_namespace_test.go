@@ -169,7 +169,7 @@ func TestMountWithoutLease(t *testing.T) {
 	if r.Status != 0 || !strings.HasPrefix(r.Stderr, "cfs-mount: warning: no lease: ") || strings.Count(r.Stderr, "\n") != 1 {
 		t.Errorf("%+v", r)
 	}
-	if _, err := os.Lstat(repo + "/images/refs"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(repo + "/images/refs/cfs-mount"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }

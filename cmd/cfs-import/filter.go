@@ -21,14 +21,13 @@ func (o *options) run() error {
 // filter is the stage of the pipe.
 func (o *options) filter() error {
 	i := o.importer()
-	defer i.Close()
 	start := func() (err error) {
 		if i.Jobs, err = o.layersAtOnce(); err != nil {
 			return err
 		}
 		return i.Start()
 	}
-	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: i.Handle, Finish: i.Finish})
+	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: i.Handle, Finish: i.Finish, Close: i.Close})
 	for _, text := range i.Rules.Warnings() {
 		o.Warn("warning: %s", text)
 	}
@@ -40,7 +39,7 @@ func (o *options) importer() *pull.Importer {
 }
 
 // importFile imports the tar of a name, "-" for stdin.
-func (o *options) importFile(name string) error {
+func (o *options) importFile(name string) (err error) {
 	diffID, err := o.wantedDiffID()
 	if err != nil {
 		return err
@@ -49,7 +48,7 @@ func (o *options) importFile(name string) error {
 	if err := i.Start(); err != nil {
 		return err
 	}
-	defer i.Close()
+	defer tool.Close(i.Close, &err)
 	in := os.Stdin
 	if name != "-" {
 		f, err := os.Open(name)

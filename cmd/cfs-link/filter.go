@@ -14,7 +14,6 @@ import (
 // nobody may read its records any more.
 func (o *options) filter() error {
 	l := &pull.Linker{Open: o.OpenToWrite, Lock: o.Lock(true), Name: o.tagOf, Out: o.Records()}
-	defer l.Close()
 	handle := func(rec record.Record) error {
 		err := l.Handle(rec)
 		if errors.Is(err, oci.ErrIncomplete) {
@@ -32,5 +31,5 @@ func (o *options) filter() error {
 		}
 		return err
 	}
-	return o.Filter(l.Out, tool.Stage{Start: o.check, Handle: handle, Finish: finish, Product: true})
+	return o.Filter(l.Out, tool.Stage{Start: o.check, Handle: handle, Finish: finish, Close: l.Close, Product: true})
 }

@@ -16,7 +16,6 @@ const gcPercent = 50
 func (o *options) filter() error {
 	debug.SetGCPercent(gcPercent)
 	m := &pull.Maker{Open: o.OpenToWrite, Out: o.Records(), Warn: o.Warn, Status: tool.Status}
-	defer m.Close()
 	start := func() error {
 		err := o.checkStage()
 		m.Formats, m.Rules, m.Boot = o.formats, &o.rules, o.wanted
@@ -29,7 +28,7 @@ func (o *options) filter() error {
 		}
 		return err
 	}
-	err := o.Filter(m.Out, tool.Stage{Start: start, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish})
+	err := o.Filter(m.Out, tool.Stage{Start: start, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish, Close: m.Close})
 	o.warn()
 	return err
 }

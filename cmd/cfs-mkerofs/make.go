@@ -28,7 +28,7 @@ func (o *options) make() error {
 }
 
 // makeOne makes the image of a dumpfile, a directory, a container image or another image.
-func (o *options) makeOne() error {
+func (o *options) makeOne() (err error) {
 	if err := o.checkImage(); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (o *options) makeOne() error {
 		return err
 	}
 	if r != nil {
-		defer r.Close()
+		defer tool.Close(r.Close, &err)
 	}
 	recipe, err := o.read(r)
 	if err != nil {

@@ -10,11 +10,12 @@ import (
 	"cfs/lib/record"
 )
 
-// Stage is what a stage of the pipe does. Start and Finish may be nil.
+// Stage is what a stage of the pipe does. Start, Finish and Close may be nil.
 type Stage struct {
 	Start  func() error              // before stdin is read
 	Handle func(record.Record) error // with each record: writes what comes of it
 	Finish func() error              // at the end of the input
+	Close  func() error              // in the end, also after a failure
 
 	// Product is set where the stage makes something that is worth finishing though nobody
 	// reads its records any more.
@@ -30,7 +31,8 @@ func (o *Options) Filter(out *record.Writer, s Stage) error {
 	return o.Fail(out, s.run(os.Stdin, out))
 }
 
-func (s Stage) run(in io.Reader, out *record.Writer) error {
+func (s Stage) run(in io.Reader, out *record.Writer) (err error) {
+	defer Close(s.Close, &err)
 	if s.Start != nil {
 		if err := s.Start(); err != nil {
 			return err
@@ -40,6 +42,17 @@ func (s Stage) run(in io.Reader, out *record.Writer) error {
 		return err
 	}
 	return s.Finish()
+}
+
+// Close closes what a command has used. Its failure is that of the command, err, if that has
+// no other.
+func Close(end func() error, err *error) {
+	if end == nil {
+		return
+	}
+	if failed := end(); *err == nil {
+		*err = failed
+	}
 }
 
 // Fail writes an error as the last record, so that the next stage knows, unless it
