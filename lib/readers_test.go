@@ -87,6 +87,7 @@ func (f *faulty) Close() error { return nil }
 // notReaders are the functions that take a reader and need no row, and why.
 var notReaders = map[string]string{
 	"terminal.IsDrawable":   "does not read",
+	"terminal.Is":           "does not read",
 	"verity.Enable":         "does not read",
 	"verity.Measure":        "does not read",
 	"fd.ReadDir":            "lists, and its errors are those of the system",

@@ -16,6 +16,8 @@ type options struct {
 	keep                           time.Duration
 
 	content, repair bool // of a check
+
+	spool string // of info
 }
 
 func (o *options) collectFlags() []cli.Flag {
@@ -32,5 +34,12 @@ func (o *options) checkFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "content", Destination: &o.content, Usage: "read the layers and compare them with their diff IDs"},
 		&cli.BoolFlag{Name: "repair", Destination: &o.repair, Usage: "remove what is damaged, so that pulling again heals"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write the report as JSON"},
+	}, o.RepoFlags()...)
+}
+
+func (o *options) infoFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "also count what only the spool at `DIR` has"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write a JSON object"},
 	}, o.RepoFlags()...)
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"cfs/lib/pull"
+	"cfs/lib/terminal"
 	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 )
@@ -27,7 +29,10 @@ func (o *options) filter() error {
 		}
 		return i.Start()
 	}
-	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: i.Handle, Finish: i.Finish, Close: i.Close})
+	if o.init && terminal.Is(os.Stdin) {
+		return o.Fail(i.Out, errors.Join(start(), i.Close())) // it is about the repository alone
+	}
+	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: i.Handle, Finish: i.Finish, Close: i.Close, From: "cfs-fetch SOURCE | cfs-import"})
 	for _, text := range i.Rules.Warnings() {
 		o.Warn("warning: %s", text)
 	}

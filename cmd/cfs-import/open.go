@@ -45,6 +45,11 @@ func (o *options) initRepo(n repo.New) error {
 	if err != nil {
 		return err
 	}
+	if o.IsUserRepo() {
+		if err := repo.MakeParents(path); err != nil {
+			return err
+		}
+	}
 	err = repo.Init(path, n)
 	if errors.Is(err, fs.ErrNotExist) {
 		return tool.Hint(err, "the directory above it must be there; --repo DIR names another repository")

@@ -31,5 +31,8 @@ func (o *options) filter() error {
 		}
 		return err
 	}
-	return o.Filter(l.Out, tool.Stage{Start: o.check, Handle: handle, Finish: finish, Close: l.Close, Product: true})
+	return o.Filter(l.Out, tool.Stage{
+		Check: o.check, Handle: handle, Finish: finish, Close: l.Close, Product: true,
+		From: "cfs-fetch SOURCE | cfs-import | cfs-mkerofs | cfs-link --tag NAME",
+	})
 }

@@ -16,7 +16,7 @@ const gcPercent = 50
 func (o *options) filter() error {
 	debug.SetGCPercent(gcPercent)
 	m := &pull.Maker{Open: o.OpenToWrite, Out: o.Records(), Warn: o.Warn, Status: tool.Status}
-	start := func() error {
+	check := func() error {
 		err := o.checkStage()
 		m.Formats, m.Rules, m.Boot = o.formats, &o.rules, o.wanted
 		return err
@@ -28,7 +28,10 @@ func (o *options) filter() error {
 		}
 		return err
 	}
-	err := o.Filter(m.Out, tool.Stage{Start: start, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish, Close: m.Close})
+	err := o.Filter(m.Out, tool.Stage{
+		Check: check, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish, Close: m.Close,
+		From: "cfs-fetch SOURCE | cfs-import | cfs-mkerofs",
+	})
 	o.warn()
 	return err
 }

@@ -65,3 +65,9 @@ func folderOf(manifest digest.Digest) string { return escaper.Replace(manifest.S
 
 // IsLease reports whether a ref is a lease.
 func IsLease(ref repo.Ref) bool { return strings.HasPrefix(ref.Name, leaseFolder+"/") }
+
+// LeasedFor returns the manifest whose pull a lease belongs to.
+func LeasedFor(lease repo.Ref) digest.Digest {
+	folder, _, _ := strings.Cut(strings.TrimPrefix(lease.Name, leaseFolder+"/"), "/")
+	return digest.Digest(unescaper.Replace(folder))
+}

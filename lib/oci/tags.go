@@ -97,6 +97,9 @@ func Tags(r *repo.Repo) (tags []NamedManifest, strays []error, err error) {
 	return tags, strays, err
 }
 
+// IsTag reports whether a ref of a stream is a tag.
+func IsTag(ref repo.Ref) bool { return strings.HasPrefix(ref.Name, tagFolder+"/") }
+
 // SetTag makes or moves a tag, durably: also one that is found, whose maker may have been
 // killed before it could flush it. The manifest must be there.
 func SetTag(r *repo.Repo, name string, d digest.Digest) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"cfs/lib/fd"
 	"cfs/lib/variant"
@@ -43,6 +44,22 @@ func Init(path string, n New) error {
 	return initError(path, syncParent(path))
 }
 
+// MakeParents makes the folders above path that are missing, for their owner alone, durably.
+func MakeParents(path string) error {
+	dir := filepath.Dir(path)
+	made, err := makeDir(dir)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+		if err := MakeParents(dir); err != nil {
+			return err
+		}
+		made, err = makeDir(dir)
+	}
+	if err == nil && made {
+		err = syncParent(dir)
+	}
+	return err
+}
+
 func initError(path string, err error) error {
 	if err != nil {
 		return fmt.Errorf("init repository %s: %w", path, err)
@@ -50,7 +67,7 @@ func initError(path string, err error) error {
 	return nil
 }
 
-// makeDir makes the repository's directory, for its owner alone.
+// makeDir makes a folder, for its owner alone.
 func makeDir(path string) (made bool, err error) {
 	err = os.Mkdir(path, 0o700)
 	if errors.Is(err, fs.ErrExist) {

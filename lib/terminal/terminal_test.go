@@ -63,6 +63,9 @@ func TestIsDrawable(t *testing.T) {
 		if got := terminal.IsDrawable(v.f); got != v.want {
 			t.Errorf("%s: %v", name, got)
 		}
+		if got, want := terminal.Is(v.f), strings.HasPrefix(name, "a terminal"); got != want {
+			t.Errorf("%s is a terminal: %v", name, got)
+		}
 	}
 	file.Close()
 	if terminal.IsDrawable(file) {

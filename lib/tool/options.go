@@ -145,6 +145,12 @@ func (o *Options) RepoPath() (string, error) {
 	return filepath.Join(home, ".var/lib/composefs"), nil
 }
 
+// IsUserRepo reports whether the repository is the user's at its default place, whose folders
+// may be made: that of the system may not, as /sysroot is the operating system's.
+func (o *Options) IsUserRepo() bool {
+	return o.user || o.repo == "" && !o.system && os.Getenv("COMPOSEFS_REPO") == "" && os.Geteuid() != 0
+}
+
 func count(all ...bool) (n int) {
 	for _, b := range all {
 		if b {

@@ -8,10 +8,12 @@ import (
 	"strconv"
 
 	"cfs/lib/record"
+	"cfs/lib/terminal"
 )
 
-// Stage is what a stage of the pipe does. Start, Finish and Close may be nil.
+// Stage is what a stage of the pipe does. Check, Start, Finish and Close may be nil.
 type Stage struct {
+	Check  func() error              // of the command line, before all else
 	Start  func() error              // before stdin is read
 	Handle func(record.Record) error // with each record: writes what comes of it
 	Finish func() error              // at the end of the input
@@ -20,6 +22,9 @@ type Stage struct {
 	// Product is set where the stage makes something that is worth finishing though nobody
 	// reads its records any more.
 	Product bool
+
+	// From is the pipe that the records come from, for the error about a terminal.
+	From string
 }
 
 // Filter runs a stage of the pipe over stdin. A failure of an earlier stage is
@@ -33,6 +38,14 @@ func (o *Options) Filter(out *record.Writer, s Stage) error {
 
 func (s Stage) run(in io.Reader, out *record.Writer) (err error) {
 	defer Close(s.Close, &err)
+	if s.Check != nil {
+		if err := s.Check(); err != nil {
+			return err
+		}
+	}
+	if f, ok := in.(*os.File); ok && terminal.Is(f) { // where it would wait without a word
+		return UsageError("the records come from a pipe, such as: %s", s.From)
+	}
 	if s.Start != nil {
 		if err := s.Start(); err != nil {
 			return err
@@ -62,6 +75,9 @@ func (o *Options) Fail(out *record.Writer, err error) error { return fail(o.Tool
 func fail(tool string, out *record.Writer, err error) error {
 	if e, ok := errors.AsType[*statusError](err); err == nil || ok && e.err == nil {
 		return err
+	}
+	if terminal.Is(os.Stdout) {
+		return err // for which the record is noise: no stage reads it
 	}
 	failed := record.Record{Kind: "failed", Digest: record.None, Keys: []record.Key{
 		{Name: "tool", Value: tool}, {Name: "status", Value: strconv.Itoa(Status(err))},

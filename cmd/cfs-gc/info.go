@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+
+	"cfs/lib/mount"
+	"cfs/lib/survey"
+	"cfs/lib/tool"
+)
+
+// info describes the repository.
+func (o *options) info() error {
+	if len(o.Operands) > 0 {
+		return tool.UsageError("unexpected operand %q", o.Operands[0])
+	}
+	r, err := o.OpenRepo(false)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	mounted, err := mount.Mounted()
+	if err != nil {
+		return err
+	}
+	info, err := survey.Describe(r, mounted, func(err error) { o.Warn("warning: %v", err) })
+	if err == nil && o.spool != "" {
+		err = info.AddSpool(r, o.spool)
+	}
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return survey.WriteJSON(os.Stdout, info)
+	}
+	return info.WriteText(os.Stdout)
+}
