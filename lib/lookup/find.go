@@ -57,11 +57,13 @@ func Find(r *repo.Repo, operand string) (Found, error) {
 	return Found{Operand: operand, Image: image}, err
 }
 
-// Image is Find for commands that have no use for an EROFS image alone.
+// Image is Find for commands that have no use for an EROFS image alone: its digest stands
+// for the container image that has it. If several have it, the error wraps
+// repo.ErrAmbiguous and lists them.
 func Image(r *repo.Repo, operand string) (*oci.Image, error) {
 	found, err := Find(r, operand)
 	if err == nil && found.Image == nil {
-		err = missing.Errorf("%s is the digest of an EROFS image, by which no container image is named", operand)
+		return findByEROFS(r, found)
 	}
 	return found.Image, err
 }
