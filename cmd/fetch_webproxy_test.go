@@ -39,7 +39,8 @@ func (p *webProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.forwards.Add(1)
 	out := r.Clone(r.Context())
 	out.URL.Host, out.RequestURI = p.behind, ""
-	answer, err := http.DefaultTransport.RoundTrip(out)
+	// Not by the default transport: who closes a test server ends its connections.
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(out)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return

@@ -34,7 +34,8 @@ func (e *Exchange) Fail(status int, headers ...string) {
 func (e *Exchange) Forward(change func(*http.Response)) {
 	out := e.R.Clone(e.R.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", e.p.upstream, ""
-	answer, err := http.DefaultTransport.RoundTrip(out)
+	// Not by the default transport: who closes a test server ends its connections.
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(out)
 	if err != nil {
 		http.Error(e.W, err.Error(), http.StatusBadGateway)
 		return

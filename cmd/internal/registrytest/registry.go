@@ -145,7 +145,8 @@ func (r *Registry) Repository(t testing.TB, name string) *remote.Repository {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &auth.Client{Cache: auth.NewCache()}
+	// Of its own: who closes a test server ends connections of the default one.
+	client := &auth.Client{Cache: auth.NewCache(), Client: &http.Client{Transport: &http.Transport{}}}
 	if r.Password != "" {
 		client.Credential = auth.StaticCredential(r.Addr, auth.Credential{Username: User, Password: r.Password})
 	}
