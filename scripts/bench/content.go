@@ -66,10 +66,10 @@ func (s shape) files() (n int) {
 	return n
 }
 
-// words are what contents are made of: as many again as in the window of gzip, so that
-// contents are compressed to about two fifths, as programs are.
+// words are what contents are made of. They fit into the window of gzip, so that contents are
+// compressed to about two fifths, as programs are.
 var words = func() []byte {
-	w := make([]byte, 64<<10)
+	w := make([]byte, 12<<10)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range w {
 		w[i] = byte(r.Uint32())
@@ -95,8 +95,8 @@ func fill(buf []byte, n int, r *rand.Rand) []byte {
 	for len(buf) < n {
 		x := r.Uint64()
 		buf = append(buf, byte(x), byte(x>>8), byte(x>>16), byte(x>>24))
-		at := int(x >> 32 % uint64(len(words)-32))
-		buf = append(buf, words[at:at+8+int(x>>59)/2]...)
+		at := int(x >> 32 % uint64(len(words)-40))
+		buf = append(buf, words[at:at+8+int(x>>59)]...)
 	}
 	return buf[:n]
 }

@@ -54,12 +54,18 @@ func (r *results) table(w io.Writer) {
 			j.rows(w)
 		}
 	}
-	fmt.Fprintln(w, "\n| growth | entries | program | µs CPU an entry | bytes an entry |\n|---|---|---|---|---|")
+	r.growth(w)
+}
+
+// growth writes the table of what an entry costs.
+func (r *results) growth(w io.Writer) {
+	head := "\n| growth | entries | program | µs CPU an entry | bytes an entry |\n|---|---|---|---|---|\n"
 	for _, j := range r.Jobs {
 		for _, p := range j.Programs {
 			if j.Growth != "" {
 				micros, bytes := p.perEntry(j.Entries)
-				fmt.Fprintf(w, "| %s | %d | %s | %.2f | %s |\n", j.Growth, j.Entries, p.Name, micros, count(bytes))
+				fmt.Fprintf(w, "%s| %s | %d | %s | %.2f | %s |\n", head, j.Growth, j.Entries, p.Name, micros, count(bytes))
+				head = ""
 			}
 		}
 	}
