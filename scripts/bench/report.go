@@ -57,16 +57,28 @@ func (r *results) table(w io.Writer) {
 	r.growth(w)
 }
 
-// growth writes the table of what an entry costs.
+// growth writes the table of what an entry costs: on the average, and each one more than in the
+// row before of the same program, where what it takes to start is not in it.
 func (r *results) growth(w io.Writer) {
-	head := "\n| growth | entries | program | µs CPU an entry | bytes an entry |\n|---|---|---|---|---|\n"
+	head := "\n| growth | entries | program | µs CPU an entry | each more | bytes an entry | each more |\n|---|---|---|---|---|---|---|\n"
+	type point struct{ entries, micros, bytes float64 }
+	last := map[string]point{}
 	for _, j := range r.Jobs {
 		for _, p := range j.Programs {
-			if j.Growth != "" {
-				micros, bytes := p.perEntry(j.Entries)
-				fmt.Fprintf(w, "%s| %s | %d | %s | %.2f | %s |\n", head, j.Growth, j.Entries, p.Name, micros, count(bytes))
-				head = ""
+			if j.Growth == "" {
+				continue
 			}
+			micros, bytes := p.perEntry(j.Entries)
+			now := point{float64(j.Entries), micros * float64(j.Entries), bytes * float64(j.Entries)}
+			moreTime, moreBytes := "-", "-"
+			if before, ok := last[j.Growth+p.Name]; ok && now.entries > before.entries {
+				more := now.entries - before.entries
+				moreTime = fmt.Sprintf("%.2f", (now.micros-before.micros)/more)
+				moreBytes = count((now.bytes - before.bytes) / more)
+			}
+			last[j.Growth+p.Name] = now
+			fmt.Fprintf(w, "%s| %s | %d | %s | %.2f | %s | %s | %s |\n", head, j.Growth, j.Entries, p.Name, micros, moreTime, count(bytes), moreBytes)
+			head = ""
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -40,5 +41,24 @@ func TestCompare(t *testing.T) {
 func TestMedian(t *testing.T) {
 	if median([]float64{3, 1, 2}) != 2 || median([]float64{4, 1, 2, 3}) != 2.5 {
 		t.Error(median([]float64{4, 1, 2, 3}))
+	}
+}
+
+// TestGrowth: what a program takes to start is not in the cost of each entry more.
+func TestGrowth(t *testing.T) {
+	job := func(entries int, user float64, peak int64) result {
+		return result{Growth: "gc", Entries: entries, Programs: []program{{Name: "cfs-gc", Kind: kindOurs, Peak: peak, Rounds: []usage{{User: user}}}}}
+	}
+	r := results{Jobs: []result{job(10, 1.0001, 1100), job(110, 1.0011, 2100)}}
+	var out strings.Builder
+	r.growth(&out)
+	_, rows, _ := strings.Cut(out.String(), "|---|\n")
+	want := "| gc | 10 | cfs-gc | 100010.00 | - | 110 | - |\n| gc | 110 | cfs-gc | 9100.91 | 10.00 | 19 | 10 |\n"
+	if rows != want {
+		t.Errorf("%s\nwant\n%s", rows, want)
+	}
+	out.Reset()
+	if (&results{}).growth(&out); out.Len() > 0 {
+		t.Errorf("a table of nothing: %s", &out)
 	}
 }

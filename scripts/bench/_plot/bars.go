@@ -57,7 +57,7 @@ func bars(dir, name, title string, labels []string, all ...series) error {
 	p.Title.Text = title
 	p.X.Min = 0
 	p.NominalY(labels...)
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.YOffs = true, vg.Points(18) // beside the title: bars may be as wide as the plot
 	for i, s := range all {
 		if err := add(p, s, vg.Points(width), vg.Points(width*(float64(i)-float64(len(all)-1)/2))); err != nil {
 			return err
