@@ -88,6 +88,7 @@ func (f *faulty) Close() error { return nil }
 var notReaders = map[string]string{
 	"terminal.IsDrawable":   "does not read",
 	"terminal.Is":           "does not read",
+	"terminal.NameFor":      "does not read",
 	"verity.Enable":         "does not read",
 	"verity.Measure":        "does not read",
 	"fd.ReadDir":            "lists, and its errors are those of the system",

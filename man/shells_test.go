@@ -45,7 +45,7 @@ func testShell(t *testing.T, shell, code, repo string) {
 	for line, want := range map[string]string{
 		"cfs-link un":                     "untag",
 		"cfs-link untag ":                 "a $b:1",
-		"cfs c":                           "check",
+		"cfs c":                           "cat|check",
 		"cfs-mkerofs karg --hash ":        "sha256|sha512",
 		"cfs-gc check --re":               "--repair|--repo",
 		"cfs-pull oc":                     "oci-archive:|oci:",

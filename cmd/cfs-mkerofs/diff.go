@@ -18,6 +18,7 @@ const diffHelp = "A and B are images or dumpfiles, each an fs-verity digest, a c
 func (o *options) diffFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "take dumpfiles that only mkcomposefs takes"},
+		&cli.BoolFlag{Name: "stat", Destination: &o.stat, Usage: "only count what was added, removed and changed"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write differences and cause as JSON objects, one a line"},
 	}
 }
@@ -34,13 +35,26 @@ func (o *options) diff() error {
 			return err
 		}
 	}
-	out := compare.NewPrinter(os.Stdout, o.JSON)
-	equal, cause, err := inspect.Diff(sides[0], sides[1], out.Difference)
-	if err == nil {
-		err = out.Finish(cause)
-	}
+	equal, err := o.compare(sides[0], sides[1])
 	if err == nil && !equal {
 		err = tool.Silent(tool.Failed)
 	}
 	return err
+}
+
+func (o *options) compare(a, b inspect.Side) (equal bool, err error) {
+	if o.stat {
+		var stat compare.Stat
+		equal, cause, err := inspect.Diff(a, b, stat.Difference)
+		if err == nil {
+			err = stat.Write(os.Stdout, cause, o.JSON)
+		}
+		return equal, err
+	}
+	out := compare.NewPrinter(os.Stdout, o.JSON)
+	equal, cause, err := inspect.Diff(a, b, out.Difference)
+	if err == nil {
+		err = out.Finish(cause)
+	}
+	return equal, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"cfs/lib/erofs"
 	"cfs/lib/inspect"
+	"cfs/lib/terminal"
 	"cfs/lib/tool"
 )
 
@@ -30,6 +31,37 @@ func (o *options) look(print func(io.Writer, *erofs.Reader) error) func() error 
 		}
 		return print(os.Stdout, image)
 	}
+}
+
+func (o *options) listFlags() []cli.Flag {
+	return []cli.Flag{&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Destination: &o.long, Usage: "with mode, owner, size, time, and the target or the object"}}
+}
+
+// list writes the paths in an image, or those below one of them.
+func (o *options) list() error {
+	l := inspect.List{Long: o.long, Name: terminal.NameFor(os.Stdout)}
+	if len(o.Operands) == 2 {
+		l.Path, o.Operands = o.Operands[1], o.Operands[:1]
+	}
+	return o.look(func(out io.Writer, image *erofs.Reader) error {
+		if err := l.Write(out, image); err != nil {
+			return fmt.Errorf("%s: %w", o.Operands[0], err)
+		}
+		return nil
+	})()
+}
+
+// cat writes files of an image to stdout.
+func (o *options) cat() error {
+	if len(o.Operands) < 2 {
+		return tool.UsageError("want IMAGE and PATH")
+	}
+	for _, path := range o.Operands[1:] {
+		if err := o.operands().Cat(os.Stdout, o.Operands[0], path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *options) dumpFlags() []cli.Flag {

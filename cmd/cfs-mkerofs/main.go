@@ -20,9 +20,11 @@ cfs-mkerofs [options] --dumpfile FILE|-
 cfs-mkerofs [options] --tree DIR
 cfs-mkerofs [options] --oci NAME|DIGEST
 cfs-mkerofs [options] --image IMAGE
-cfs-mkerofs dump|ls|objects [options] IMAGE
+cfs-mkerofs dump|objects [options] IMAGE
+cfs-mkerofs ls [-l] [options] IMAGE [PATH]
+cfs-mkerofs cat [options] IMAGE PATH...
 cfs-mkerofs measure [--hash HASH] FILE...
-cfs-mkerofs diff [options] A B
+cfs-mkerofs diff [--stat] [options] A B
 cfs-mkerofs boot-entries [options] NAME
 cfs-mkerofs karg [options] NAME|DIGEST|--tree DIR`
 
@@ -54,7 +56,8 @@ func main() {
 		Action:      o.Action(o.make),
 		Commands: []*cli.Command{
 			command("dump", "write the dumpfile of an image", "IMAGE", "", o.dump, slices.Concat(o.dumpFlags(), repository)...),
-			command("ls", "list the paths in an image", "IMAGE", "", o.look(inspect.Paths), repository...),
+			command("ls", "list the paths in an image", "IMAGE [PATH]", "", o.list, slices.Concat(o.listFlags(), repository)...),
+			command("cat", "write files of an image to stdout", "IMAGE PATH...", "", o.cat, repository...),
 			command("objects", "list the objects that an image needs", "IMAGE", "", o.look(inspect.Objects), repository...),
 			command("measure", "print the fs-verity digests of files", "FILE...", "", o.measure, o.measureFlags()...),
 			command("diff", "say how and why two images or dumpfiles differ", "A B", diffHelp, o.diff, slices.Concat(o.diffFlags(), repository)...),

@@ -19,6 +19,7 @@ type options struct {
 
 	dumpfile, oci, image, output, ref  string
 	compat, ifChanged, insecure, store bool
+	stat, long                         bool // of diff and ls
 	rules                              tolerance.Rules
 	tree                               build.Directory // without a Path, there is none
 	wanted                             build.Wanted

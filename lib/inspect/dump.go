@@ -48,19 +48,6 @@ func keep(root *tree.Inode, names []string) {
 	}
 }
 
-// Paths writes the paths in an image, a line each.
-func Paths(w io.Writer, image *erofs.Reader) error {
-	root, err := image.Tree()
-	if err != nil {
-		return err
-	}
-	out := bufio.NewWriter(w)
-	for path := range tree.Walk(root) {
-		fmt.Fprintln(out, path) // Flush returns its error
-	}
-	return out.Flush()
-}
-
 // Objects writes the digests of the objects that an image refers to, a line each, in the
 // order and as often as erofs.Reader.Objects yields them. It writes those before an error too.
 func Objects(w io.Writer, image *erofs.Reader) error {

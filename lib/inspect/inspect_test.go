@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"cfs/lib/compare"
 	"cfs/lib/corrupt"
 	"cfs/lib/dumpfile"
@@ -17,6 +19,7 @@ import (
 	"cfs/lib/inspect"
 	"cfs/lib/internal/repotest"
 	"cfs/lib/repo"
+	"cfs/lib/tree"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -199,7 +202,7 @@ func TestDump(t *testing.T) {
 	if got := compat.String(); !strings.Contains(got, "/dir/file 3 100644 1 0 0 0 0.0 - abc -\n") || strings.Contains(got, "/big") || got == root3+dir {
 		t.Errorf("in the form of composefs-info:\n%s", got)
 	}
-	wantLines(t, inspect.Paths, image, "/\n/big\n/dir\n/dir/file\n")
+	wantLines(t, inspect.List{}.Write, image, "/\n/big\n/dir\n/dir/file\n")
 	wantLines(t, inspect.Objects, image, strings.Repeat("abcd", 16)+"\n")
 }
 
@@ -219,12 +222,36 @@ func TestBroken(t *testing.T) {
 	image, err := erofs.Open(data)
 	must(t, err)
 	for what, look := range map[string]func(io.Writer, *erofs.Reader) error{
-		"Paths": inspect.Paths, "Objects": inspect.Objects,
+		"Paths": inspect.List{}.Write, "Objects": inspect.Objects,
 		"Dump":         func(w io.Writer, image *erofs.Reader) error { return inspect.Dump(w, image, nil, false) },
 		"Dump, compat": func(w io.Writer, image *erofs.Reader) error { return inspect.Dump(w, image, nil, true) },
 	} {
 		if err := look(io.Discard, image); !corrupt.Is(err) {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// TestFind: a path leads where it would in the mounted image, and never out of it.
+func TestFind(t *testing.T) {
+	const dump = "/ 0 40755 3 0 0 0 0.0 - - -\n/dir 0 40755 2 0 0 0 0.0 - - -\n/dir/file 3 100644 1 0 0 0 0.0 - abc -\n" +
+		"/dir/up 2 120777 1 0 0 0 0.0 ../../../dir - -\n/link 2 120777 1 0 0 0 0.0 /dir/file - -\n/loop 2 120777 1 0 0 0 0.0 loop - -\n"
+	root, err := dumpfile.Read(strings.NewReader(dump), dumpfile.Options{})
+	must(t, err)
+	dir := root.Lookup("dir")
+	file, link := dir.Lookup("file"), root.Lookup("link")
+	for name, want := range map[string][2]*tree.Inode{
+		"": {root, root}, "/": {root, root}, "dir": {dir, dir}, "/dir/": {dir, dir}, "/dir/./file": {file, file}, "//dir//../dir/file": {file, file},
+		"link": {link, file}, "/dir/up": {dir.Lookup("up"), dir}, "/dir/up/": {dir, dir}, "/dir/up/up/up/file": {file, file}, "../..": {root, root},
+		"none": {}, "dir/file/x": {}, "link/x": {}, "loop/x": {},
+	} {
+		for i, follow := range []bool{false, true} {
+			if got, err := inspect.Find(root, name, follow); got != want[i] || (err == nil) != (want[i] != nil) {
+				t.Errorf("%q, follow %v: %v, %v", name, follow, got, err)
+			}
+		}
+	}
+	if _, err := inspect.Find(root, "loop", true); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a loop: %v", err)
 	}
 }

@@ -82,3 +82,21 @@ func openNull(t *testing.T) *os.File {
 	t.Cleanup(func() { f.Close() })
 	return f
 }
+
+// TestName: different names are different text, and do nothing to a terminal.
+func TestName(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "plain name": "plain name", "größe 日本": "größe 日本", `a"b`: `a"b`, `a\b`: `a\\b`, `a\"b`: `a\\"b`, "a\nb": `a\nb`,
+		"\x1b[31m": `\x1b[31m`, "\xff": `\xff`, "\u009b": `\u009b`, "\u202ea": `\u202ea`,
+	} {
+		if got := terminal.Name(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+	if got := terminal.NameFor(openNull(t))("\x1b"); got != "\x1b" {
+		t.Errorf("for a program: %q", got)
+	}
+	if got := terminal.NameFor(pty.Open(t, 80).Terminal)("\x1b"); got != `\x1b` {
+		t.Errorf("for a person: %q", got)
+	}
+}

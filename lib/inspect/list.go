@@ -1,0 +1,75 @@
+package inspect
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/erofs"
+	"cfs/lib/tree"
+)
+
+// List says how the paths in an image are listed.
+type List struct {
+	Path string              // list what is at this path and below it; "" is the root
+	Long bool                // with modes, owners, sizes, times, link targets and objects
+	Name func(string) string // how names are written; nil writes them as they are
+}
+
+// Write writes the paths in an image, a line each.
+func (l List) Write(w io.Writer, image *erofs.Reader) error {
+	root, err := image.Tree()
+	if err != nil {
+		return err
+	}
+	top, err := Find(root, l.Path, false)
+	if err != nil {
+		return err
+	}
+	if l.Name == nil {
+		l.Name = func(s string) string { return s }
+	}
+	out := bufio.NewWriter(w)
+	for name, n := range tree.Walk(top) {
+		name = path.Join("/", l.Path, name)
+		if l.Long {
+			fmt.Fprintln(out, l.line(name, n)) // Flush returns its error
+		} else {
+			fmt.Fprintln(out, l.Name(name))
+		}
+	}
+	return out.Flush()
+}
+
+// line describes an inode as cfs-import ls does: mode, owner, size, time, name, and what it
+// leads to.
+func (l List) line(name string, n *tree.Inode) string {
+	s := fmt.Sprintf("%s %d/%d %d %s %s", fileMode(n.Mode), n.UID, n.GID, n.Size,
+		time.Unix(n.Mtime.Sec, int64(n.Mtime.Nsec)).UTC().Format(time.RFC3339Nano), l.Name(name))
+	switch {
+	case n.IsSymlink():
+		s += " -> " + l.Name(n.Target)
+	case !n.Object.IsZero():
+		s += " " + n.Object.String()
+	}
+	return s
+}
+
+// fileMode returns a mode of st_mode as package fs has it.
+func fileMode(mode uint32) fs.FileMode {
+	m := fs.FileMode(mode & 0o777)
+	for bit, is := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
+		if mode&bit != 0 {
+			m |= is
+		}
+	}
+	return m | map[uint32]fs.FileMode{
+		unix.S_IFDIR: fs.ModeDir, unix.S_IFLNK: fs.ModeSymlink, unix.S_IFIFO: fs.ModeNamedPipe, unix.S_IFSOCK: fs.ModeSocket,
+		unix.S_IFBLK: fs.ModeDevice, unix.S_IFCHR: fs.ModeDevice | fs.ModeCharDevice,
+	}[mode&unix.S_IFMT]
+}
