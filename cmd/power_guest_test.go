@@ -76,8 +76,8 @@ func (g *guest) run() {
 	g.pull("a", "web")
 	g.pull("b", "web")
 	g.killed("c", "web")
+	g.mark("untag web") // from here on the tag may be gone
 	must(g, g.repo, "cfs-link untag web")
-	g.mark("untag web")
 	must(g, g.repo, "cfs-gc --keep 0 --allow-empty")
 	g.mark("gc")
 	end := g.disturb()
