@@ -239,7 +239,9 @@ func (s *faultSeries) try(f faultrun.Fault, again bool) bool {
 	files := keptFiles(s, dir)
 	if len(o.Hit) > 0 {
 		s.checkStatus(f, o, complain)
-		s.checkKept(dir, files, again, complain)
+		if s.name != "repair" || !isRefused(f) { // which drops what cannot be read
+			s.checkKept(dir, files, again, complain)
+		}
 		s.checkPromise(dir, files, o, complain)
 	}
 	if again {
@@ -263,15 +265,20 @@ func (s *faultSeries) again(dir string, complain func(string, ...any)) {
 	}
 }
 
+// isRefused reports whether a fault is content that the disk does not give again and again:
+// that is damage.
+func isRefused(f faultrun.Fault) bool {
+	return f.Stays && f.Errno == unix.EIO && (f.Kind.Name == "read" || f.Kind.Name == "pread64")
+}
+
 // checkStatus: nothing crashes or hangs, failures say why, and only bytes that were judged
 // are damage.
 func (s *faultSeries) checkStatus(f faultrun.Fault, o faultrun.Outcome, complain func(string, ...any)) {
-	refused := f.Stays && f.Errno == unix.EIO && (f.Kind.Name == "read" || f.Kind.Name == "pread64")
 	switch {
 	case strings.Contains(o.Stderr, "goroutine "), strings.Contains(o.Stderr, "panic"):
 		complain("it crashed")
 	case o.Status == s.status, o.Status == 1, o.Status == 75:
-	case o.Status == 4 && refused: // content that the disk does not give again and again
+	case o.Status == 4 && isRefused(f):
 	case o.Status == 5 && f.Kind.Name == "flock":
 	default:
 		complain("a status that this cannot have")
