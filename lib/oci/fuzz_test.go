@@ -26,3 +26,15 @@ func FuzzName(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLeaseNote: the note of a lease has one spelling.
+func FuzzLeaseNote(f *testing.F) {
+	f.Add("0123abcd-0123-0123-0123-0123456789ab 12\n")
+	f.Add("0123abcd-0123-0123-0123-0123456789ab -1\n")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		if boot, at, ok := parseNote(text); ok && (string(formatNote(boot, at)) != text || at < 0) {
+			t.Errorf("%q is read as %s, %s", text, boot, at)
+		}
+	})
+}
