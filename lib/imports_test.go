@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"registry":    {"manifest", "blob", "missing", "temporary", "corrupt"},
 	"source":      {"fd", "registry", "manifest", "blob", "missing", "corrupt"},
 	"spool":       {"fd", "manifest", "blob", "flock", "corrupt"},
-	"objects":     {"fd", "verity", "corrupt"},
+	"objects":     {"uptime", "fd", "verity", "corrupt"},
 	"repo":        {"objects", "flock", "fd", "verity", "variant", "corrupt"},
 	"splitstream": {"verity", "corrupt"},
 	"tree":        {"verity", "tolerance"},

@@ -91,6 +91,15 @@ func (r *Root) OpenFile(name string, flags int, perm fs.FileMode) (f *os.File, e
 // OpenDir opens a folder to list it.
 func (r *Root) OpenDir(name string) (*os.File, error) { return r.OpenFile(name, unix.O_DIRECTORY, 0) }
 
+// SyncDir makes durable which names are in a folder.
+func (r *Root) SyncDir(name string) error {
+	d, err := r.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
 // Mkdir makes a folder.
 func (r *Root) Mkdir(name string, perm fs.FileMode) error {
 	return fail("mkdirat", name, r.In(name, func(dir int, base string) error {

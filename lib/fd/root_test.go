@@ -43,6 +43,7 @@ func calls(r *Root) map[string]func(name string) error {
 		"Open":       func(name string) error { return closing(r.Open(name)) },
 		"OpenFile":   func(name string) error { return closing(r.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)) },
 		"OpenDir":    func(name string) error { return closing(r.OpenDir(filepath.Dir(name))) },
+		"SyncDir":    func(name string) error { return r.SyncDir(filepath.Dir(name)) },
 		"Mkdir":      func(name string) error { return r.Mkdir(name+"-folder", 0o755) },
 		"Chmod":      func(name string) error { return r.Chmod(name, 0o600) },
 		"Lstat":      func(name string) error { _, err := r.Lstat(name); return err },

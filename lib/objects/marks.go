@@ -97,16 +97,7 @@ func (s *Store) nameMark(t *temp, name string) error {
 		}
 		t.name = ""
 	}
-	return errors.Join(s.syncDir(s.config.Marks), s.syncDir("."))
-}
-
-// syncDir makes the names in a folder durable.
-func (s *Store) syncDir(name string) error {
-	d, err := s.root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(s.root.SyncDir(s.config.Marks), s.root.SyncDir("."))
 }
 
 // unmark removes the mark of this writer if all that it wrote is on disk.

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/fd"
+	"cfs/lib/uptime"
 	"cfs/lib/verity"
 )
 
@@ -23,18 +23,21 @@ const maxMark = 4096
 
 // place is where a mark was made: what is in memory there is what was written. It is empty
 // as far as that cannot be found out.
-type place struct{ boot, mount string }
+type place struct {
+	boot  uptime.Boot
+	mount string
+}
 
 func (p place) text() string { return p.bootLine() + p.mountLine() }
 
-func (p place) bootLine() string  { return "boot " + p.boot + "\n" }
+func (p place) bootLine() string  { return "boot " + string(p.boot) + "\n" }
 func (p place) mountLine() string { return "mount " + p.mount + "\n" }
 
 // here returns the boot of the machine and the mount of the store, by the ID that no other
 // mount of this boot gets.
 func (s *Store) here() (p place) {
-	if text, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		p.boot = strings.TrimSpace(string(text))
+	if boot, err := uptime.ThisBoot(); err == nil {
+		p.boot = boot
 	}
 	var st unix.Statx_t
 	err := fd.Use(s.dir, func(n int) error { return unix.Statx(n, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE, &st) })

@@ -62,7 +62,7 @@ func (r *Repo) SyncNames() error {
 	defer n.mu.Unlock()
 	flush, rooted := n.due()
 	for _, folder := range flush {
-		err := r.syncFolder(folder)
+		err := r.root.SyncDir(folder)
 		if errors.Is(err, fs.ErrNotExist) {
 			delete(rooted, folder)
 			continue
@@ -93,14 +93,6 @@ func (n *names) due() (flush []string, rooted map[string]bool) {
 		}
 	}
 	return slices.Sorted(maps.Keys(all)), rooted
-}
-
-func (r *Repo) syncFolder(name string) error {
-	d, err := r.root.OpenDir(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // syncParent makes durable the name of the repository itself. A user may be allowed to make

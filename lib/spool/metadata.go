@@ -101,14 +101,5 @@ func (s *Spool) writeJSON(name string, content any) error {
 	if err := s.root.Rename(name+partialSuffix, name); err != nil {
 		return err
 	}
-	return s.syncDir()
-}
-
-// syncDir makes the names of the layout's files durable.
-func (s *Spool) syncDir() error {
-	dir, err := s.root.OpenDir(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return s.root.SyncDir(".")
 }
