@@ -197,3 +197,17 @@ func names(index v1.Index) string {
 	}
 	return strings.Join(unique(list), ", ")
 }
+
+// Referrers returns what the layout lists that may be artifacts of signatures of the manifest
+// subject, as FindReferrers does.
+func (l *Layout) Referrers(subject digest.Digest) ([]v1.Descriptor, error) {
+	text, err := l.readFile(v1.ImageIndexFile)
+	if err != nil {
+		return nil, fmt.Errorf("OCI layout %s: %w", l.path, err)
+	}
+	list, err := FindReferrers(text, subject, l.ReadAll)
+	if err != nil {
+		return nil, fmt.Errorf("OCI layout %s: %w", l.path, err)
+	}
+	return list, nil
+}

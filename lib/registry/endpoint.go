@@ -26,6 +26,7 @@ type endpoint struct {
 	host      string // of the URL: some are reached by another one than their name's
 	reference string // tag or digest
 	insecure  bool   // plain HTTP will do
+	meant     bool   // it is the registry that the name says, not a mirror
 	http      *http.Client
 	auth      *auth.Client
 	scope     registry.Reference
@@ -44,7 +45,7 @@ func newEndpoint(sys *types.SystemContext, s place, o Options) (*endpoint, error
 		other.DockerAuthConfig = nil
 		sys = &other
 	}
-	e := &endpoint{ref: s.Reference, reference: referenceOf(s.Reference), insecure: s.Endpoint.Insecure}
+	e := &endpoint{ref: s.Reference, reference: referenceOf(s.Reference), meant: s.meant, insecure: s.Endpoint.Insecure}
 	if o.TLSVerify != nil {
 		e.insecure = !*o.TLSVerify
 	}

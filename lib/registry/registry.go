@@ -10,7 +10,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -20,7 +19,6 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/image/v5/docker/reference"
 
-	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 )
@@ -152,14 +150,8 @@ func (e *endpoint) top(ctx context.Context) (d v1.Descriptor, text []byte, err e
 	if resp.StatusCode != http.StatusOK {
 		return d, nil, e.failed(resp)
 	}
-	text, err = blob.ReadJSON(resp.Body, "manifest "+e.reference)
-	switch {
-	case corrupt.Is(err):
+	if text, err = readDocument(resp, "manifest "+e.reference); err != nil {
 		return d, nil, err
-	case err != nil:
-		return d, nil, cutOff(err)
-	case resp.ContentLength >= 0 && int64(len(text)) != resp.ContentLength:
-		return d, nil, passing(io.ErrUnexpectedEOF)
 	}
 	d = v1.Descriptor{MediaType: manifest.TypeOf(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
 	if want, err := digest.Parse(e.reference); err == nil {

@@ -95,10 +95,13 @@ func withoutURL(err error) error {
 var errRedirects = errors.New("more than ten redirects")
 
 // checkRedirect drops the header that would tell the next host the URL of the one before,
-// which may have secrets in its query.
+// which may have secrets in its query. Who asks for referrers does not follow 303.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= 10 { // as net/http does
 		return errRedirects
+	}
+	if req.Response.StatusCode == http.StatusSeeOther && req.Context().Value(seeOther{}) != nil {
+		return http.ErrUseLastResponse
 	}
 	req.Header.Del("Referer")
 	return nil

@@ -70,6 +70,9 @@ func (s dir) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadClos
 	return openFile(path, offset)
 }
 
+// Referrers returns none: a directory has one image.
+func (dir) Referrers(context.Context, digest.Digest) ([]v1.Descriptor, error) { return nil, nil }
+
 func (dir) Close() error { return nil }
 
 // readFile reads a file of JSON.

@@ -133,4 +133,9 @@ func (s *dockerArchive) Open(_ context.Context, d v1.Descriptor, offset int64) (
 	return io.NopCloser(in), nil
 }
 
+// Referrers returns none: its manifest is made here, and nobody can refer to it.
+func (*dockerArchive) Referrers(context.Context, digest.Digest) ([]v1.Descriptor, error) {
+	return nil, nil
+}
+
 func (*dockerArchive) Path(v1.Descriptor) (string, error) { return "", nil }

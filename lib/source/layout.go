@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/fd"
@@ -31,6 +32,10 @@ func openLayout(where string, o Options) (Source, error) {
 
 func (l layout) Manifest(_ context.Context, platform *v1.Platform) (v1.Descriptor, error) {
 	return l.Resolve(l.ref, platform, l.strict)
+}
+
+func (l layout) Referrers(_ context.Context, subject digest.Digest) ([]v1.Descriptor, error) {
+	return l.Layout.Referrers(subject)
 }
 
 func (l layout) Path(d v1.Descriptor) (string, error) { return l.Layout.Path(d.Digest) }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/corrupt"
@@ -46,6 +47,18 @@ func (s ociArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1.Des
 		return v1.Descriptor{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
 	return manifest.Find(named, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+}
+
+func (s ociArchive) Referrers(ctx context.Context, subject digest.Digest) ([]v1.Descriptor, error) {
+	text, err := s.readJSON(v1.ImageIndexFile)
+	if err != nil {
+		return nil, err
+	}
+	list, err := manifest.FindReferrers(text, subject, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
+	if err != nil {
+		return nil, fmt.Errorf("archive %s: %w", s.name, err)
+	}
+	return list, nil
 }
 
 func (s ociArchive) Open(_ context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error) {

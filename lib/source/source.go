@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,10 @@ type Source interface {
 	// Open opens a blob, from the byte at offset on. Its bytes come as they are, not
 	// verified. Errors do not name the blob.
 	Open(ctx context.Context, d v1.Descriptor, offset int64) (io.ReadCloser, error)
+
+	// Referrers returns what is listed that may be artifacts of signatures of a manifest.
+	// None is no error.
+	Referrers(ctx context.Context, subject digest.Digest) ([]v1.Descriptor, error)
 
 	// Path returns the absolute path of the file that a blob is, "" if blobs are no
 	// files of their own.

@@ -1,0 +1,78 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+	"cfs/lib/corrupt"
+	"cfs/lib/manifest"
+)
+
+// Referrer is an artifact of signatures of an image.
+type Referrer struct {
+	Descriptor v1.Descriptor
+	Manifest   v1.Manifest
+	JSON       []byte
+}
+
+// maxReferrers is how many artifacts one image may have.
+const maxReferrers = 100
+
+// Referrers returns the artifacts of signatures that s has for the manifest subject, in the
+// order in which it lists them. What it lists of other types or for other images is not among
+// them. gone are those that it lists and does not have. The error is marked as corrupt if there
+// are more, or larger ones, than are read.
+func Referrers(ctx context.Context, s Source, subject digest.Digest) (list []Referrer, gone []v1.Descriptor, err error) {
+	candidates, err := s.Referrers(ctx, subject)
+	if err != nil {
+		return nil, nil, fmt.Errorf("referrers of manifest %s: %w", subject, err)
+	}
+	size := 0
+	for _, d := range candidates {
+		r, err := readReferrer(ctx, s, d, subject)
+		switch {
+		case errors.Is(err, errOther):
+			continue
+		case errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err):
+			if d.ArtifactType != "" {
+				gone = append(gone, d)
+			}
+			continue
+		case err != nil:
+			return nil, nil, fmt.Errorf("referrer %s: %w", d.Digest, err)
+		}
+		list = append(list, r)
+		if size += len(r.JSON); len(list) > maxReferrers || size > blob.MaxJSON {
+			return nil, nil, corrupt.Errorf("referrers of manifest %s: more than %d artifacts of signatures, or %d bytes of manifests", subject, maxReferrers, blob.MaxJSON)
+		}
+	}
+	return list, gone, nil
+}
+
+// errOther means that what may be an artifact of an image is none.
+var errOther = errors.New("no artifact of signatures of this image")
+
+// readReferrer reads what may be an artifact of subject. The error is errOther if it is not.
+func readReferrer(ctx context.Context, s Source, d v1.Descriptor, subject digest.Digest) (Referrer, error) {
+	text, err := ReadAll(ctx, s, d)
+	if err != nil {
+		return Referrer{}, err
+	}
+	m, err := manifest.ParseAs(d, text)
+	switch {
+	case err != nil && d.ArtifactType == "":
+		return Referrer{}, errOther
+	case err != nil:
+		return Referrer{}, err
+	case !manifest.Refers(m, subject):
+		return Referrer{}, errOther
+	}
+	d.ArtifactType = manifest.SignatureArtifact
+	return Referrer{d, m, text}, manifest.CheckSignatures(m)
+}
