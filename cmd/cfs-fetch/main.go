@@ -5,12 +5,14 @@
 //	cfs-fetch [options] SOURCE
 //	cfs-fetch cat [options] SOURCE DIGEST
 //	cfs-fetch inspect [--config] [options] SOURCE
+//	cfs-fetch push-signatures [options] LAYOUT docker://HOST/NAME[:TAG|@DIGEST]
 //
 // It verifies manifest and config, names layers and other blobs, and leaves out
 // what the repository has: a later stage then finds it by its stream. The blobs of
 // local directories are named where they lie, others are fetched into the spool.
 //
 // Cat writes one blob to stdout, verified, inspect the manifest or the config, byte by byte.
+// Push-signatures puts what a layout has of signatures beside their image in a registry.
 package main
 
 import (
@@ -40,13 +42,15 @@ func main() {
 	tool.Main(&cli.App{
 		Name:        "cfs-fetch",
 		Usage:       "get the blobs of an image",
-		UsageText:   "cfs-fetch [options] SOURCE\ncfs-fetch cat [options] SOURCE DIGEST\ncfs-fetch inspect [--config] [options] SOURCE",
+		UsageText:   "cfs-fetch [options] SOURCE\ncfs-fetch cat [options] SOURCE DIGEST\ncfs-fetch inspect [--config] [options] SOURCE\ncfs-fetch push-signatures [options] LAYOUT docker://HOST/NAME[:TAG|@DIGEST]",
 		Description: description,
 		Flags:       o.fetchFlags(),
 		Action:      o.Action(o.fetch),
 		Commands: []*cli.Command{
 			{Name: "cat", Usage: "write one blob of an image, verified, to stdout", ArgsUsage: "SOURCE DIGEST", Flags: o.sourceFlags(), Action: o.Action(o.cat)},
 			{Name: "inspect", Usage: "write the manifest of an image, or its config, to stdout", ArgsUsage: "SOURCE", Flags: o.inspectFlags(), Action: o.Action(o.inspect)},
+			{Name: "push-signatures", Usage: "put the signatures of a layout beside their image in a registry", ArgsUsage: "LAYOUT docker://HOST/NAME[:TAG|@DIGEST]",
+				Flags: append(o.registryFlags(), o.RecordFlags()...), Action: o.Action(o.pushSignatures)},
 		},
 	})
 }

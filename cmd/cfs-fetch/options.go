@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,15 +47,21 @@ func (o *options) inspectFlags() []cli.Flag {
 
 // sourceFlags are the options of all commands that read a SOURCE.
 func (o *options) sourceFlags() []cli.Flag {
+	return slices.Concat([]cli.Flag{
+		&cli.StringFlag{Name: "platform", Destination: &o.platform, Usage: "of an index, take the image for `OS/ARCH[/VARIANT]` (default: this machine's)"},
+		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse images that cfsctl refuses, or of which it takes another one"},
+		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "keep what is on its way in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
+	}, o.registryFlags(), o.RepoFlags())
+}
+
+// registryFlags are the options that say how registries are reached.
+func (o *options) registryFlags() []cli.Flag {
 	r := &o.registry
 	verify := func(_ *cli.Context, verify bool) error {
 		r.TLSVerify = &verify // if it is not given, it is as registries.conf says
 		return nil
 	}
-	return append([]cli.Flag{
-		&cli.StringFlag{Name: "platform", Destination: &o.platform, Usage: "of an index, take the image for `OS/ARCH[/VARIANT]` (default: this machine's)"},
-		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse images that cfsctl refuses, or of which it takes another one"},
-		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "keep what is on its way in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
+	return []cli.Flag{
 		&cli.StringFlag{Name: "authfile", Destination: &r.AuthFile, Usage: "credentials are in `FILE` (default: $REGISTRY_AUTH_FILE, else those of podman, skopeo and docker)"},
 		&cli.StringFlag{Name: "creds", Destination: &o.creds, Usage: "log in as `USER[:PASSWORD]`"},
 		&cli.BoolFlag{Name: "password-stdin", Destination: &o.passwordStdin, Usage: "with --creds USER: the password is the first line of stdin"},
@@ -62,7 +69,7 @@ func (o *options) sourceFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "tls-verify", Action: verify, Value: true, Usage: "HTTPS with a certificate that is verified; --tls-verify=false takes any, and plain HTTP"},
 		&cli.IntFlag{Name: "retry-times", Destination: &r.Retries, Value: 5, Usage: "do again what fails up to `N` times in a row"},
 		&cli.DurationFlag{Name: "idle-timeout", Destination: &r.Idle, Value: 30 * time.Second, Usage: "a connection that gives nothing for `DURATION` has failed"},
-	}, o.RepoFlags()...)
+	}
 }
 
 // parsePlatform returns what --platform says, nil if it says nothing.

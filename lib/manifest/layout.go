@@ -199,7 +199,7 @@ func names(index v1.Index) string {
 }
 
 // Referrers returns what the layout lists that may be artifacts of signatures of the manifest
-// subject, as FindReferrers does.
+// subject, as FindReferrers does; of any manifest if that is "".
 func (l *Layout) Referrers(subject digest.Digest) ([]v1.Descriptor, error) {
 	text, err := l.readFile(v1.ImageIndexFile)
 	if err != nil {

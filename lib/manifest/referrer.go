@@ -2,7 +2,10 @@ package manifest
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -39,20 +42,24 @@ func tagged(s string, n int) string {
 }
 
 // mayRefer reports whether a descriptor can be that of an artifact of signatures: one that does
-// not say its type can.
+// not say its type can, nor one for which a registry says the type of its empty config.
 func mayRefer(d v1.Descriptor) bool {
-	return d.MediaType == v1.MediaTypeImageManifest && (d.ArtifactType == "" || d.ArtifactType == SignatureArtifact)
+	switch d.ArtifactType {
+	case SignatureArtifact, "", v1.MediaTypeEmptyJSON:
+		return d.MediaType == v1.MediaTypeImageManifest
+	}
+	return false
 }
 
-// Refers reports whether a manifest is that of an artifact of signatures with the subject d.
+// IsSignatures reports whether a manifest is that of an artifact of signatures of some subject.
 // An artifact that does not say its type has that of its config.
-func Refers(m v1.Manifest, d digest.Digest) bool {
-	return cmp.Or(m.ArtifactType, m.Config.MediaType) == SignatureArtifact && m.Subject != nil && m.Subject.Digest == d
+func IsSignatures(m v1.Manifest) bool {
+	return cmp.Or(m.ArtifactType, m.Config.MediaType) == SignatureArtifact && m.Subject != nil
 }
 
 // FindReferrers returns what the text of a layout's index.json lists that may be artifacts of
-// signatures of the manifest subject, each once: entries of its own, and those of an index
-// which has the name of the tag that registries use.
+// signatures of the manifest subject, or of any if that is "", each once: entries of its own,
+// and those of an index which has the name of the tag that registries use.
 func FindReferrers(indexJSON []byte, subject digest.Digest, read ReadBlob) ([]v1.Descriptor, error) {
 	index, err := ParseIndex(indexJSON, "")
 	if err != nil {
@@ -60,7 +67,7 @@ func FindReferrers(indexJSON []byte, subject digest.Digest, read ReadBlob) ([]v1
 	}
 	list := index.Manifests
 	for _, d := range index.Manifests {
-		if d.Annotations[v1.AnnotationRefName] != ReferrersTag(subject) || !isIndex(d.MediaType) {
+		if !isIndex(d.MediaType) || !isTagOf(d.Annotations[v1.AnnotationRefName], subject) {
 			continue
 		}
 		text, err := read(d)
@@ -75,6 +82,14 @@ func FindReferrers(indexJSON []byte, subject digest.Digest, read ReadBlob) ([]v1
 	}
 	return MayReferTo(list, subject), nil
 }
+
+// isTagOf reports whether a name is the tag of the referrers of subject, of any if that is "".
+func isTagOf(name string, subject digest.Digest) bool {
+	return subject == "" && referrersTag.MatchString(name) || subject != "" && name == ReferrersTag(subject)
+}
+
+// referrersTag is the form of what ReferrersTag returns for the digests that images have.
+var referrersTag = regexp.MustCompile(`^(sha256|sha512)-[0-9a-f]{64}$`)
 
 // MayReferTo returns those of a list that may be artifacts of subject, each once.
 func MayReferTo(list []v1.Descriptor, subject digest.Digest) (found []v1.Descriptor) {
@@ -99,4 +114,42 @@ func CheckSignatures(m v1.Manifest) error {
 		}
 	}
 	return nil
+}
+
+// AddToIndex returns the text of an index with the manifests of list that it does not have yet,
+// as it is if it has all; of a new index if text is empty. All else that it holds stays.
+func AddToIndex(text []byte, list []v1.Descriptor) ([]byte, error) {
+	if len(text) == 0 {
+		text = []byte(`{"schemaVersion":2,"mediaType":"` + v1.MediaTypeImageIndex + `","manifests":[]}`)
+	}
+	index, err := ParseIndex(text, "")
+	if err != nil {
+		return nil, err
+	}
+	var whole map[string]json.RawMessage
+	var manifests []json.RawMessage
+	if err := json.Unmarshal(text, &whole); err != nil {
+		return nil, corrupt.Errorf("%w", err)
+	}
+	if err := json.Unmarshal([]byte(cmp.Or(string(whole["manifests"]), "null")), &manifests); err != nil {
+		return nil, corrupt.Errorf("%w", err)
+	}
+	had := len(manifests)
+	for _, d := range list {
+		if slices.ContainsFunc(index.Manifests, func(e v1.Descriptor) bool { return e.Digest == d.Digest }) {
+			continue
+		}
+		entry, err := json.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		index.Manifests, manifests = append(index.Manifests, d), append(manifests, entry)
+	}
+	if len(manifests) == had {
+		return text, nil
+	}
+	if whole["manifests"], err = json.Marshal(manifests); err != nil {
+		return nil, err
+	}
+	return json.Marshal(whole)
 }

@@ -14,6 +14,7 @@ const (
 	kindImage    = "image"    // EROFS image
 	kindPartial  = "partial"  // what could not be made
 	kindTag      = "tag"      // name of a manifest
+	kindReferrer = "referrer" // artifact that belongs to an image
 	kindManifest = "manifest" // the commit
 )
 
@@ -33,6 +34,9 @@ const (
 	keyName      = "name"
 	keyWhat      = "what"
 	keyStatus    = "status"
+	keySubject   = "subject"
+	keyArtifact  = "artifact-type"
+	keyKind      = "kind"
 )
 
 // origin is the record that a typed one was read from: it has the keys that nobody here

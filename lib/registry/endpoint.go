@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -27,6 +28,7 @@ type endpoint struct {
 	reference string // tag or digest
 	insecure  bool   // plain HTTP will do
 	meant     bool   // it is the registry that the name says, not a mirror
+	writes    bool   // something is put there
 	http      *http.Client
 	auth      *auth.Client
 	scope     registry.Reference
@@ -102,13 +104,24 @@ func (e *endpoint) path(kind, name string) string {
 	return "/v2/" + reference.Path(e.ref) + "/" + kind + "/" + name
 }
 
-// get asks for a path of the registry, with its scheme found out first.
+// get asks for a path of the registry.
 func (e *endpoint) get(ctx context.Context, path string, header http.Header) (*http.Response, error) {
+	return e.do(ctx, http.MethodGet, path, header, nil)
+}
+
+// do makes a request for a path of the registry, with its scheme found out first.
+func (e *endpoint) do(ctx context.Context, method, path string, header http.Header, content []byte) (*http.Response, error) {
 	scheme, err := e.scheme(ctx)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+e.host+path, nil)
+	return e.doURL(ctx, method, scheme+"://"+e.host+path, header, content)
+}
+
+// doURL makes a request for a URL, of this registry or where it sends us. Credentials are sent
+// to the registry alone.
+func (e *endpoint) doURL(ctx context.Context, method, url string, header http.Header, content []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(content))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +131,11 @@ func (e *endpoint) get(ctx context.Context, path string, header http.Header) (*h
 	if req.Header.Get("Accept") == "" {
 		req.Header["Accept"] = accepted
 	}
-	resp, err := e.auth.Do(req.WithContext(auth.AppendRepositoryScope(ctx, e.scope, auth.ActionPull)))
+	actions := []string{auth.ActionPull}
+	if e.writes {
+		actions = append(actions, auth.ActionPush)
+	}
+	resp, err := e.auth.Do(req.WithContext(auth.AppendRepositoryScope(ctx, e.scope, actions...)))
 	if err != nil {
 		return nil, classify(err)
 	}

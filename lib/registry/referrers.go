@@ -29,16 +29,12 @@ const (
 // the places of the image, from the one on that had its manifest: the first list that is not
 // empty counts, and that there is none only the registry itself can say. No error of it is
 // taken for that; of errors that may pass it is asked again, as for blobs.
-func (i *Remote) Referrers(ctx context.Context, subject digest.Digest) ([]v1.Descriptor, error) {
-	for b := i.options.budget(); ; {
-		list, err := i.askReferrers(ctx, subject)
-		if err == nil {
-			return list, nil
-		}
-		if err := b.wait(ctx, err); err != nil {
-			return nil, err
-		}
-	}
+func (i *Remote) Referrers(ctx context.Context, subject digest.Digest) (list []v1.Descriptor, err error) {
+	err = again(ctx, i.options.budget(), func() (err error) {
+		list, err = i.askReferrers(ctx, subject)
+		return err
+	})
+	return list, err
 }
 
 func (i *Remote) askReferrers(ctx context.Context, subject digest.Digest) (list []v1.Descriptor, err error) {

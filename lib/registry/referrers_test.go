@@ -73,7 +73,7 @@ func names(list []v1.Descriptor, of ...string) (found []string) {
 // under the tag where there is no list.
 func TestReferrers(t *testing.T) {
 	const sig = manifest.SignatureArtifact
-	unfiltered := indexOf(entry("x", sig), entry("sbom", "application/spdx"), entry("y", ""), entry("x", sig))
+	unfiltered := indexOf(entry("x", sig), entry("sbom", "application/spdx"), entry("y", ""), entry("x", sig), entry("z", v1.MediaTypeEmptyJSON))
 	page := func(n int) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -92,12 +92,12 @@ func TestReferrers(t *testing.T) {
 		answers paths
 		want    []string
 	}{
-		"unfiltered":            {paths{listPath: answer(200, unfiltered)}, []string{"x", "y"}},
+		"unfiltered":            {paths{listPath: answer(200, unfiltered)}, []string{"x", "y", "z"}},
 		"empty":                 {paths{listPath: answer(200, indexOf()), tagPath: answer(200, unfiltered)}, nil},
 		"pages":                 {paths{listPath: page(1)}, []string{"x", "y"}},
 		"pages by query alone":  {paths{listPath: page(0)}, []string{"x", "y"}},
-		"404":                   {paths{tagPath: answer(200, unfiltered)}, []string{"x", "y"}},
-		"303":                   {paths{listPath: toPage, "/login": answer(200, "<html>"), tagPath: answer(200, unfiltered)}, []string{"x", "y"}},
+		"404":                   {paths{tagPath: answer(200, unfiltered)}, []string{"x", "y", "z"}},
+		"303":                   {paths{listPath: toPage, "/login": answer(200, "<html>"), tagPath: answer(200, unfiltered)}, []string{"x", "y", "z"}},
 		"404, no tag":           {paths{}, nil},
 		"404, tag of a image":   {paths{tagPath: answer(200, `{"schemaVersion":2,"config":{},"layers":[]}`)}, nil},
 		"the subject is listed": {paths{listPath: answer(200, indexOf(entry("subject", sig), entry("x", sig)))}, []string{"x"}},
@@ -105,7 +105,7 @@ func TestReferrers(t *testing.T) {
 		addr := c.answers.serve(t)
 		i := openIn(t, insecure(addr), addr+"/a:1", Options{})
 		list, err := i.Referrers(t.Context(), subject)
-		if got := names(list, "x", "y"); err != nil || !slices.Equal(got, c.want) {
+		if got := names(list, "x", "y", "z"); err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
 	}

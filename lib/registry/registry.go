@@ -111,8 +111,13 @@ func (i *Remote) first(d v1.Descriptor, offset int64) (n int, again bool) {
 // ask asks each site, from the first on, until one has what is wanted, and does so
 // again while what goes wrong may pass.
 func (i *Remote) ask(ctx context.Context, sites []site, first int, b *budget, request func(site) error) error {
+	return again(ctx, b, func() error { return i.askEach(sites, first, request) })
+}
+
+// again does something until it works, while what goes wrong may pass.
+func again(ctx context.Context, b *budget, do func() error) error {
 	for {
-		err := i.askEach(sites, first, request)
+		err := do()
 		if err == nil {
 			return nil
 		}

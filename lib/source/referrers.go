@@ -35,12 +35,18 @@ func Referrers(ctx context.Context, s Source, subject digest.Digest) (list []Ref
 	}
 	size := 0
 	for _, d := range candidates {
-		r, err := readReferrer(ctx, s, d, subject)
+		r, err := readReferrer(ctx, s, d)
+		if err == nil && r.Manifest.Subject.Digest != subject {
+			err = errOther
+		}
+		if err == nil {
+			err = manifest.CheckSignatures(r.Manifest)
+		}
 		switch {
 		case errors.Is(err, errOther):
 			continue
 		case errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err):
-			if d.ArtifactType != "" {
+			if d.ArtifactType == manifest.SignatureArtifact {
 				gone = append(gone, d)
 			}
 			continue
@@ -55,24 +61,24 @@ func Referrers(ctx context.Context, s Source, subject digest.Digest) (list []Ref
 	return list, gone, nil
 }
 
-// errOther means that what may be an artifact of an image is none.
+// errOther means that what may be an artifact of signatures of an image is none.
 var errOther = errors.New("no artifact of signatures of this image")
 
-// readReferrer reads what may be an artifact of subject. The error is errOther if it is not.
-func readReferrer(ctx context.Context, s Source, d v1.Descriptor, subject digest.Digest) (Referrer, error) {
+// readReferrer reads what may be an artifact of signatures. The error is errOther if it is not.
+func readReferrer(ctx context.Context, s Source, d v1.Descriptor) (Referrer, error) {
 	text, err := ReadAll(ctx, s, d)
 	if err != nil {
 		return Referrer{}, err
 	}
 	m, err := manifest.ParseAs(d, text)
 	switch {
-	case err != nil && d.ArtifactType == "":
+	case err != nil && d.ArtifactType != manifest.SignatureArtifact:
 		return Referrer{}, errOther
 	case err != nil:
 		return Referrer{}, err
-	case !manifest.Refers(m, subject):
+	case !manifest.IsSignatures(m):
 		return Referrer{}, errOther
 	}
-	d.ArtifactType = manifest.SignatureArtifact
-	return Referrer{d, m, text}, manifest.CheckSignatures(m)
+	d = v1.Descriptor{MediaType: d.MediaType, ArtifactType: manifest.SignatureArtifact, Digest: d.Digest, Size: d.Size, Annotations: m.Annotations}
+	return Referrer{d, m, text}, nil
 }

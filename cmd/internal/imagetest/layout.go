@@ -60,6 +60,27 @@ func (l Layout) Manifest(config v1.Descriptor, artifactType string, layers ...v1
 	})
 }
 
+// Referrer adds an artifact of a type that belongs to subject.
+func (l Layout) Referrer(artifactType string, subject v1.Descriptor, layers ...v1.Descriptor) v1.Descriptor {
+	l.t.Helper()
+	config := l.Blob(v1.MediaTypeEmptyJSON, []byte("{}"))
+	d := l.JSON(v1.MediaTypeImageManifest, v1.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest,
+		ArtifactType: artifactType, Config: config, Layers: layers,
+		Subject: &v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
+	})
+	d.ArtifactType = artifactType
+	return d
+}
+
+// List adds manifests without names to what the layout has.
+func (l Layout) List(manifests ...v1.Descriptor) {
+	l.t.Helper()
+	index := l.ReadIndex()
+	index.Manifests = append(index.Manifests, manifests...)
+	l.writeIndex(index)
+}
+
 // Index adds an index of manifests.
 func (l Layout) Index(manifests ...v1.Descriptor) v1.Descriptor {
 	l.t.Helper()

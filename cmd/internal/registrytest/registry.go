@@ -50,7 +50,18 @@ func (r *Registry) Source(name string) string { return "docker://" + r.Addr + "/
 // InProcess starts the registry of a library, open to all.
 func InProcess(t testing.TB) *Registry {
 	t.Helper()
-	s := httptest.NewServer(library.New(library.Logger(log.New(io.Discard, "", 0))))
+	return Serve(t, Handler(false))
+}
+
+// Handler is the registry of a library, with lists of what refers to a manifest or without.
+func Handler(referrers bool) http.Handler {
+	return library.New(library.Logger(log.New(io.Discard, "", 0)), library.WithReferrersSupport(referrers))
+}
+
+// Serve starts a registry that a handler is.
+func Serve(t testing.TB, h http.Handler) *Registry {
+	t.Helper()
+	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return &Registry{Addr: s.Listener.Addr().String()}
 }
