@@ -53,7 +53,7 @@ func (c *Checker) tags() error {
 		c.problem("ref-resolve-failed", "streams/refs/oci", "%v", stray)
 	}
 	for _, t := range tags {
-		if err := oci.CheckTag(t.Tag); err != nil {
+		if err := oci.CheckStoredTag(t.Tag); err != nil {
 			c.problem("invalid-ref-name", t.Tag, "%v", err)
 		}
 		image, err := oci.OpenImage(c.Repo, t.Manifest)

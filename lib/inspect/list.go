@@ -49,7 +49,7 @@ func (l List) Write(w io.Writer, image *erofs.Reader) error {
 // line describes an inode as cfs-import ls does: mode, owner, size, time, name, and what it
 // leads to.
 func (l List) line(name string, n *tree.Inode) string {
-	s := fmt.Sprintf("%s %d/%d %d %s %s", fileMode(n.Mode), n.UID, n.GID, n.Size,
+	s := fmt.Sprintf("%s %d/%d %d %s %s", Mode(n), n.UID, n.GID, n.Size,
 		time.Unix(n.Mtime.Sec, int64(n.Mtime.Nsec)).UTC().Format(time.RFC3339Nano), l.Name(name))
 	switch {
 	case n.IsSymlink():
@@ -60,8 +60,9 @@ func (l List) line(name string, n *tree.Inode) string {
 	return s
 }
 
-// fileMode returns a mode of st_mode as package fs has it.
-func fileMode(mode uint32) fs.FileMode {
+// Mode returns the mode of an inode as package fs has it.
+func Mode(n *tree.Inode) fs.FileMode {
+	mode := n.Mode
 	m := fs.FileMode(mode & 0o777)
 	for bit, is := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
 		if mode&bit != 0 {

@@ -12,8 +12,8 @@ import (
 )
 
 // IsFile reports whether an operand that may be a file or a name in the repository at path
-// is the file: it is if it begins with "./", "../" or "/"; else it is a digest, or a tag if
-// there is one of that name; else the file. No lock is waited for.
+// is the file: it is if it begins with "./", "../" or "/"; else it is a digest, or a tag or a
+// ref of an EROFS image if there is one of that name; else the file. No lock is waited for.
 //
 // If there is no repository, as where path is "", or one that may not be opened, the operand
 // is the file if there is one. If there is nothing of that name at all, the answer is which
@@ -47,6 +47,9 @@ func isNamed(path, operand string) (bool, error) {
 		return true, nil
 	}
 	_, err = oci.Tag(r, operand)
+	if isAbsent(err) {
+		_, err = findRef(r, operand)
+	}
 	if isAbsent(err) {
 		return false, nil
 	}

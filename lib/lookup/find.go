@@ -32,7 +32,8 @@ type Found struct {
 // Find looks up what an operand names: a tag; the digest of a manifest or, if there is
 // none, of a config, with or without a leading "@"; or the fs-verity digest of an
 // EROFS image, bare hex digits of the length of the repository's digests. Where no tag
-// has that name, the first 12 or more hex digits of one of these digests name it too.
+// has that name, a ref of an EROFS image names it, with or without "refs/" before it; then the
+// first 12 or more hex digits of one of these digests.
 //
 // The error wraps fs.ErrNotExist if there is nothing of that name, and
 // repo.ErrAmbiguous if several digests begin like the operand.
@@ -42,6 +43,9 @@ func Find(r *repo.Repo, operand string) (Found, error) {
 	}
 	d, err := oci.Tag(r, operand)
 	if isAbsent(err) {
+		if found, refErr := findRef(r, operand); !isAbsent(refErr) {
+			return found, refErr
+		}
 		full, prefixErr := complete(r, operand, imageDigests(r))
 		if prefixErr != nil {
 			return Found{}, prefixErr
@@ -55,6 +59,19 @@ func Find(r *repo.Repo, operand string) (Found, error) {
 	}
 	image, err := oci.OpenImage(r, d)
 	return Found{Operand: operand, Image: image}, err
+}
+
+// findRef finds the EROFS image of a ref.
+func findRef(r *repo.Repo, operand string) (Found, error) {
+	name, err := oci.ImageRef(r, strings.TrimPrefix(operand, "refs/"))
+	if err != nil {
+		return Found{}, err
+	}
+	id, ok := verityID(r, name)
+	if !ok {
+		return Found{}, corrupt.Errorf("refs/%s leads to %q, which is no EROFS image", operand, name)
+	}
+	return Found{Operand: operand, ID: id}, nil
 }
 
 // Image is Find for commands that have no use for an EROFS image alone: its digest stands
@@ -103,6 +120,9 @@ func (f Found) EROFS(v variant.Variant) (verity.ID, error) {
 	}
 	return id, nil
 }
+
+// ErrNoDigest is why an operand that must be a digest is a usage error.
+var ErrNoDigest = errors.New("is no digest")
 
 // isAbsent reports whether an error of a look-up says that there is nothing of that name.
 // That it could not be looked up, or what it leads to is damaged, is no absence.

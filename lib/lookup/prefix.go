@@ -24,7 +24,7 @@ const minPrefix = 12
 func complete(r *repo.Repo, operand string, candidates func(yield func(full, kind string)) error) (string, error) {
 	prefix := strings.TrimPrefix(operand, "@")
 	digits := strings.TrimPrefix(prefix, "sha256:")
-	if prefix != operand && digits == prefix || len(digits) < minPrefix || strings.Trim(digits, "0123456789abcdef") != "" {
+	if prefix != operand && digits == prefix || !isPrefix(digits) {
 		return "", nil
 	}
 	kinds := map[string]string{}
@@ -49,6 +49,11 @@ func complete(r *repo.Repo, operand string, candidates func(yield func(full, kin
 		all[i] = kinds[full] + " " + full
 	}
 	return "", fmt.Errorf("%s %w: it may be %s", operand, repo.ErrAmbiguous, strings.Join(all, ", "))
+}
+
+// isPrefix reports whether a word can be the beginning of the hex digits of a digest.
+func isPrefix(word string) bool {
+	return len(word) >= minPrefix && strings.Trim(word, "0123456789abcdef") == ""
 }
 
 // imageDigests are the candidates for an image: all manifests, configs and EROFS images of

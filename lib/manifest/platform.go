@@ -77,9 +77,9 @@ func CheckHost(p v1.Platform) error {
 	host := HostPlatform()
 	switch {
 	case !named(&p):
-		return fmt.Errorf("its config names no platform: this machine's is %s", platformName(host))
+		return fmt.Errorf("its config names no platform: this machine's is %s", PlatformName(host))
 	case rank(wanted(host), p) < 0:
-		return fmt.Errorf("it is for %s: this machine's platform is %s", platformName(p), platformName(host))
+		return fmt.Errorf("it is for %s: this machine's platform is %s", PlatformName(p), PlatformName(host))
 	}
 	return nil
 }
@@ -87,7 +87,8 @@ func CheckHost(p v1.Platform) error {
 // named reports whether a platform says what it is.
 func named(p *v1.Platform) bool { return p != nil && (p.OS != "" || p.Architecture != "") }
 
-func platformName(p v1.Platform) string {
+// PlatformName writes a platform as ParsePlatform reads it.
+func PlatformName(p v1.Platform) string {
 	name := p.OS + "/" + p.Architecture
 	if p.Variant != "" {
 		name += "/" + p.Variant

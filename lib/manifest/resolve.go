@@ -88,7 +88,7 @@ const zstdAnnotation = "io.github.containers.compression.zstd"
 
 // offer considers a manifest for a platform.
 func (s *search) offer(d v1.Descriptor, p v1.Platform) {
-	s.available = append(s.available, platformName(p))
+	s.available = append(s.available, PlatformName(p))
 	if n := rank(s.wanted, p); n >= 0 {
 		s.take(candidate{d, n})
 	}
@@ -206,9 +206,9 @@ func (s *search) result() (v1.Descriptor, error) {
 	case s.best != nil:
 		return s.best.desc, nil
 	case len(s.available) == 0:
-		return v1.Descriptor{}, missing.Errorf("%w %s: the index is empty, it lists no manifest", ErrPlatform, platformName(s.platform))
+		return v1.Descriptor{}, missing.Errorf("%w %s: the index is empty, it lists no manifest", ErrPlatform, PlatformName(s.platform))
 	}
-	return v1.Descriptor{}, missing.Errorf("%w %s; available: %s", ErrPlatform, platformName(s.platform), strings.Join(unique(s.available), ", "))
+	return v1.Descriptor{}, missing.Errorf("%w %s; available: %s", ErrPlatform, PlatformName(s.platform), strings.Join(unique(s.available), ", "))
 }
 
 // unique drops what is there twice, and keeps the order.

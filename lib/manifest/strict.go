@@ -24,12 +24,12 @@ func findStrictly(list []v1.Descriptor, platform *v1.Platform, read ReadBlob) (v
 	case first == nil && err != nil, first != nil && err == nil && sameImage(*first, found):
 		return found, err
 	case first == nil:
-		err = fmt.Errorf("manifest %s is not for %s, as this machine: %w", found.Digest, platformName(s.platform), tolerance.ErrRefused)
+		err = fmt.Errorf("manifest %s is not for %s, as this machine: %w", found.Digest, PlatformName(s.platform), tolerance.ErrRefused)
 	case first.Platform == nil:
 		err = fmt.Errorf("manifest %s of an artifact comes before the one that fits: %w", first.Digest, tolerance.ErrRefused)
 	default:
 		err = fmt.Errorf("manifest %s for %s is the first one for its architecture, but not the one that fits: %w",
-			first.Digest, platformName(*first.Platform), tolerance.ErrRefused)
+			first.Digest, PlatformName(*first.Platform), tolerance.ErrRefused)
 	}
 	return v1.Descriptor{}, err
 }

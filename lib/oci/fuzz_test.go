@@ -17,7 +17,7 @@ func FuzzName(f *testing.F) {
 		if kind, d, ok := ParseName(name); ok && !slices.Contains(Names(d), name) {
 			t.Errorf("%q is the %s %s", name, kind, d)
 		}
-		if CheckTag(name) != nil {
+		if CheckStoredTag(name) != nil {
 			return
 		}
 		file := escaper.Replace(name)

@@ -7,6 +7,8 @@ package oci
 import (
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -64,8 +66,20 @@ var (
 	unescaper = strings.NewReplacer("%25", "%", "%2F", "/")
 )
 
-// CheckTag returns why a name cannot be a tag, nil if it can.
+// CheckTag returns why a name cannot be that of a new tag, nil if it can.
 func CheckTag(name string) error {
+	if err := CheckStoredTag(name); err != nil {
+		return err
+	}
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("%q cannot be a tag: it has control characters in it, or is not UTF-8", name)
+	}
+	return nil
+}
+
+// CheckStoredTag returns why no tag can have a name. Those with control characters in it are found
+// and removed, as the reference makes them.
+func CheckStoredTag(name string) error {
 	switch file := escaper.Replace(name); {
 	case name == "" || name == "." || name == "..":
 		return fmt.Errorf("%q cannot be a tag", name)

@@ -23,7 +23,7 @@ func TestTagNames(t *testing.T) {
 	if got := unescaper.Replace("%2f%41%"); got != "%2f%41%" {
 		t.Errorf("other escapes are read: %q", got)
 	}
-	for _, name := range []string{"", ".", "..", "@x", "a\x00", strings.Repeat("x", 256), strings.Repeat("/", 86)} {
+	for _, name := range []string{"", ".", "..", "@x", "a\x00", "a\nb", "a\x1b[31m", "a\u009b", "a\xff", strings.Repeat("x", 256), strings.Repeat("/", 86)} {
 		if CheckTag(name) == nil {
 			t.Errorf("%q can be a tag", name)
 		}

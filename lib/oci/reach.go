@@ -1,17 +1,13 @@
 package oci
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/repo"
-	"cfs/lib/splitstream"
-	"cfs/lib/variant"
 	"cfs/lib/verity"
 
 	"golang.org/x/sys/unix"
@@ -62,24 +58,19 @@ func (k *Reach) AddStream(id verity.ID) error {
 }
 
 func (k *Reach) followStream(id verity.ID) error {
-	s, closer, err := OpenStream(k.repo, id)
-	if err != nil {
-		return err
-	}
-	defer closer.Close()
-	k.Objects.Add(s.Objects...)
-	for _, ref := range s.Refs {
-		add := k.follow
-		if variant.IsKey(ref.Name) {
-			add = k.keepImage
-		} else if s.ContentType == splitstream.Manifest || s.ContentType == splitstream.Config {
-			add = k.AddStream
-		}
-		if err := add(ref.ID); err != nil {
-			return fmt.Errorf("stream %s: reference %q: %w", id, ref.Name, err)
+	needs, unread := ReadNeeds(k.repo, id)
+	k.Objects.Add(needs.Objects...)
+	for _, ref := range needs.Images {
+		if err := k.keepImage(ref.ID); err != nil {
+			return inStream(id, ref, err)
 		}
 	}
-	return nil
+	for _, ref := range needs.Streams {
+		if err := k.AddStream(ref.ID); err != nil {
+			return inStream(id, ref, err)
+		}
+	}
+	return unread
 }
 
 // keepImage adds an EROFS image alone: its files are kept by the layers that it was
@@ -92,26 +83,6 @@ func (k *Reach) keepImage(id verity.ID) error {
 		return nil
 	}
 	return err
-}
-
-// follow adds what a stream of a kind that is not ours refers to: another stream, or
-// an object alone.
-func (k *Reach) follow(id verity.ID) error {
-	k.Objects.Add(id)
-	f, err := k.repo.Objects.Open(id)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var head [32]byte // the magic stands in the header, in one of two places
-	n, err := f.ReadAt(head[:], 0)
-	if err != nil && err != io.EOF {
-		return err
-	}
-	if bytes.Contains(head[:n], []byte("SplitStream")) {
-		return k.AddStream(id)
-	}
-	return nil
 }
 
 // AddImage adds an EROFS image and the objects of its files.

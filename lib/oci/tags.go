@@ -26,7 +26,7 @@ type NamedManifest struct {
 // Tag returns the manifest that a tag leads to. The error wraps fs.ErrNotExist if
 // there is no such tag.
 func Tag(r *repo.Repo, name string) (digest.Digest, error) {
-	if err := CheckTag(name); err != nil {
+	if err := CheckStoredTag(name); err != nil {
 		return "", missing.Errorf("%w", err)
 	}
 	ref, err := refOf(r, name)
@@ -79,26 +79,33 @@ func Tags(r *repo.Repo) (tags []NamedManifest, strays []error, err error) {
 			err = cmp.Or(err, refErr)
 			continue
 		}
-		name := unescaper.Replace(strings.TrimPrefix(ref.Name, tagFolder+"/"))
-		d := digest.Digest("")
+		var tag NamedManifest
 		if refErr == nil {
-			d, refErr = tagged(name, ref.Target)
+			tag, refErr = TagOf(ref)
 		}
 		switch {
 		case refErr == nil:
-			tags = append(tags, NamedManifest{name, d})
+			tags = append(tags, tag)
 		case ref.Odd != nil: // in the place of a folder of tags
 			err = cmp.Or(err, ref.Odd)
 		default:
 			strays = append(strays, refErr)
 		}
 	}
-	slices.SortFunc(tags, func(a, b NamedManifest) int { return strings.Compare(a.Tag, b.Tag) })
+	slices.SortFunc(tags, NamedManifest.Compare)
 	return tags, strays, err
 }
 
 // IsTag reports whether a ref of a stream is a tag.
 func IsTag(ref repo.Ref) bool { return strings.HasPrefix(ref.Name, tagFolder+"/") }
+
+// TagOf returns the tag that a ref is, if IsTag says so. The error is marked as corrupt if it
+// leads to no manifest.
+func TagOf(ref repo.Ref) (NamedManifest, error) {
+	name := unescaper.Replace(strings.TrimPrefix(ref.Name, tagFolder+"/"))
+	d, err := tagged(name, ref.Target)
+	return NamedManifest{name, d}, err
+}
 
 // SetTag makes or moves a tag, durably: also one that is found, whose maker may have been
 // killed before it could flush it. The manifest must be there.
@@ -132,10 +139,30 @@ func moveTag(r *repo.Repo, name string, d digest.Digest) error {
 	return r.SyncNames()
 }
 
+// HasTag reports whether there is a tag of a name, whatever it leads to. It may be one with a
+// leading "@", which the reference makes.
+func HasTag(r *repo.Repo, name string) (bool, error) {
+	if CheckStoredTag(strings.TrimPrefix(name, "@")) != nil {
+		return false, nil
+	}
+	ref, err := refOf(r, name)
+	if err != nil {
+		return false, err
+	}
+	_, err = r.Ref(repo.Streams, ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("tag %q: %w", name, err)
+	}
+	return true, nil
+}
+
 // RemoveTag removes a tag, and nothing that it leads to. It may be one with a leading
 // "@", which the reference makes.
 func RemoveTag(r *repo.Repo, name string) error {
-	if err := CheckTag(strings.TrimPrefix(name, "@")); err != nil {
+	if err := CheckStoredTag(strings.TrimPrefix(name, "@")); err != nil {
 		return missing.Errorf("%w", err)
 	}
 	ref, err := refOf(r, name)

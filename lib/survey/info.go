@@ -21,8 +21,8 @@ import (
 	"cfs/lib/spool"
 )
 
-// jsonVersion is the version of all JSON objects that this package writes.
-const jsonVersion = 2
+// JSONVersion is the version of all JSON objects that this package writes.
+const JSONVersion = 2
 
 // Info is a repository in numbers. Sizes are in bytes.
 type Info struct {
@@ -70,7 +70,7 @@ type Spool struct {
 // Describe counts what is in a repository. warn is told what does not belong there.
 func Describe(r *repo.Repo, mounts *mount.Mounts, warn func(error)) (Info, error) {
 	info := Info{
-		Version: jsonVersion, Path: Text(r.Path), Algorithm: r.Algorithm.String(), Verity: r.Secure, Metadata: !r.NoMeta,
+		Version: JSONVersion, Path: Text(r.Path), Algorithm: r.Algorithm.String(), Verity: r.Secure, Metadata: !r.NoMeta,
 		Pulls: []Pull{}, Mounts: []Mount{},
 	}
 	for _, f := range r.Formats {
