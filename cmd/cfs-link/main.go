@@ -9,11 +9,15 @@ import (
 )
 
 const usage = `cfs-link [options] [--tag NAME|--no-tag] < RECORDS
-cfs-link show [options] NAME|DIGEST
-cfs-link ls [--json] [--missing] [options]
+cfs-link ls [--json] [--missing] [--no-trunc] [options] [PATTERN]...
+cfs-link ls --refs [options]
+cfs-link ls --shared [options] NAME|DIGEST NAME|DIGEST
+cfs-link inspect [--manifest|--config|--json] [options] NAME|DIGEST
+cfs-link show [options] NAME|DIGEST...
 cfs-link tag [options] NAME|DIGEST NEW
-cfs-link untag [options] NAME
-cfs-link why [options] DIGEST`
+cfs-link untag [options] NAME|PATTERN|refs/NAME...
+cfs-link why [--paths] [options] DIGEST...
+cfs-link which [--json] [options] PATH`
 
 const description = `Reads the records of an image, writes its config and its manifest with references to
 all that was stored for it, and moves the tag last. Prints the records that now hold.
@@ -21,7 +25,8 @@ all that was stored for it, and moves the tag last. Prints the records that now 
 EXAMPLES:
    cfs-fetch oci:layout | cfs-import | cfs-mkerofs | cfs-link --tag NAME
    cfs-link show NAME | cfs-mkerofs --erofs-version 2 | cfs-link --tag NAME
-   cfs-link untag NAME && cfs-gc`
+   cfs-link inspect NAME
+   cfs-link untag NAME 'OLD-*' && cfs-gc`
 
 func main() {
 	var o options
@@ -33,11 +38,13 @@ func main() {
 		Flags:       o.flags(),
 		Action:      o.Action(o.filter),
 		Commands: []*cli.Command{
-			{Name: "show", Usage: "write the records of an image", ArgsUsage: "NAME|DIGEST", Flags: o.common(), Action: o.Action(o.show)},
-			{Name: "ls", Usage: "list tags", Flags: o.listFlags(), Action: o.Action(o.list)},
-			{Name: "tag", Usage: "give an image a further tag", ArgsUsage: "NAME|DIGEST NEW", Flags: o.common(), Action: o.Action(o.tagImage)},
-			{Name: "untag", Usage: "remove a tag, and nothing that it keeps", ArgsUsage: "NAME", Flags: o.common(), Action: o.Action(o.untag)},
-			{Name: "why", Usage: "list the tags and mounts that keep an object, a stream or a blob", ArgsUsage: "DIGEST", Flags: o.common(), Action: o.Action(o.why)},
+			{Name: "ls", Usage: "list tags", ArgsUsage: "[PATTERN]... | --shared A B", Flags: o.listFlags(), Action: o.Action(o.list)},
+			{Name: "inspect", Usage: "describe an image, or write its manifest or config", ArgsUsage: "NAME|DIGEST", Flags: o.inspectFlags(), Action: o.Action(o.inspect)},
+			{Name: "show", Usage: "write the records of images", ArgsUsage: "NAME|DIGEST...", Flags: o.common(), Action: o.Action(o.show)},
+			{Name: "tag", Usage: "give an image a further tag", ArgsUsage: "NAME|DIGEST NEW", Flags: o.RepoFlags(), Action: o.Action(o.tagImage)},
+			{Name: "untag", Usage: "remove tags, or refs of EROFS images, and nothing that they keep", ArgsUsage: "NAME|PATTERN|refs/NAME...", Flags: o.RepoFlags(), Action: o.Action(o.untag)},
+			{Name: "why", Usage: "list what keeps an object, a stream or a blob: tags, refs, leases, mounts", ArgsUsage: "DIGEST...", Flags: o.whyFlags(), Action: o.Action(o.why)},
+			{Name: "which", Usage: "list the tags whose images have a path", ArgsUsage: "PATH", Flags: o.whichFlags(), Action: o.Action(o.which)},
 		},
 	})
 }

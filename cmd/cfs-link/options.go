@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/oci"
@@ -11,8 +13,12 @@ import (
 
 type options struct {
 	tool.Options
-	tag            string
-	noTag, missing bool
+	tag   string
+	noTag bool
+
+	missing, refs, shared, noTrunc bool // of ls
+	paths                          bool // of why
+	manifest, config               bool // of inspect
 }
 
 func (o *options) flags() []cli.Flag {
@@ -25,8 +31,40 @@ func (o *options) flags() []cli.Flag {
 func (o *options) listFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "missing", Destination: &o.missing, Usage: "only those of container images without an EROFS image"},
-	}, o.common()...)
+		&cli.BoolFlag{Name: "refs", Destination: &o.refs, Usage: "list the refs of EROFS images instead, as cfs-mkerofs --ref makes them"},
+		&cli.BoolFlag{Name: "shared", Destination: &o.shared, Usage: "print how many bytes two images, A and B, share"},
+		&cli.BoolFlag{Name: "no-trunc", Destination: &o.noTrunc, Usage: "on a terminal, write digests in full"},
+		o.jsonFlag("write a JSON object for each tag, with its size"),
+	}, o.RepoFlags()...)
 }
+
+func (o *options) whyFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "paths", Destination: &o.paths, Usage: "with the paths of the files that need it"},
+		o.jsonFlag("write a JSON object for each line"),
+	}, o.RepoFlags()...)
+}
+
+func (o *options) inspectFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "manifest", Destination: &o.manifest, Usage: "write the manifest, byte for byte"},
+		&cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "write the config, byte for byte"},
+		o.jsonFlag("write the summary as a JSON object"),
+	}, o.RepoFlags()...)
+}
+
+var inspectRules = tool.Rules{{If: "manifest", Not: "config"}, {If: "manifest", Not: "json"}, {If: "config", Not: "json"}}
+
+func (o *options) whichFlags() []cli.Flag {
+	return append([]cli.Flag{o.jsonFlag("write a JSON object for each tag")}, o.RepoFlags()...)
+}
+
+// jsonFlag is --json of a command that writes no records.
+func (o *options) jsonFlag(usage string) cli.Flag {
+	return &cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: usage}
+}
+
+var listRules = tool.Rules{{If: "refs", Not: "shared"}, {If: "refs", Not: "missing"}, {If: "shared", Not: "missing"}}
 
 // common are the options of all that opens the repository.
 func (o *options) common() []cli.Flag { return append(o.RepoFlags(), o.RecordFlags()...) }
@@ -65,10 +103,10 @@ func (o *options) tagOf(m pull.Manifest) (string, error) {
 	return name, checkTag(name)
 }
 
-// withRepo opens the repository for a command with a number of operands.
-func (o *options) withRepo(operands int, open func() (*repo.Repo, error), do func(*repo.Repo) error) error {
-	if len(o.Operands) != operands {
-		return tool.UsageError("want %d operands, have %d", operands, len(o.Operands))
+// withRepo opens the repository for a command with so many operands, at least and at most.
+func (o *options) withRepo(least, most int, open func() (*repo.Repo, error), do func(*repo.Repo) error) error {
+	if n := len(o.Operands); n < least || n > most {
+		return tool.UsageError("want %s, have %d", countOf(least, most), n)
 	}
 	r, err := open()
 	if err != nil {
@@ -76,6 +114,19 @@ func (o *options) withRepo(operands int, open func() (*repo.Repo, error), do fun
 	}
 	defer r.Close()
 	return do(r)
+}
+
+// many is no limit to the number of operands.
+const many = 1 << 30
+
+func countOf(least, most int) string {
+	switch {
+	case most == many:
+		return fmt.Sprintf("%d or more operands", least)
+	case least == 1:
+		return "1 operand"
+	}
+	return fmt.Sprintf("%d operands", least)
 }
 
 func (o *options) openToRead() (*repo.Repo, error) { return o.OpenRepo(false) }

@@ -1,22 +1,30 @@
 package main
 
 import (
+	"strings"
+
 	"cfs/lib/lookup"
+	"cfs/lib/missing"
 	"cfs/lib/oci"
 	"cfs/lib/pull"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 )
 
-// show writes the records of an image.
+// show writes the records of images, one after the other.
 func (o *options) show() error {
-	return o.withRepo(1, o.openToRead, func(r *repo.Repo) error {
-		image, err := lookup.Image(r, o.Operands[0])
-		if err != nil {
-			return err
-		}
-		list, err := pull.Records(r, image, nil)
-		if err != nil {
-			return err
+	return o.withRepo(1, many, o.openToRead, func(r *repo.Repo) error {
+		var list []record.Record
+		for _, name := range o.Operands {
+			image, err := lookup.Image(r, name)
+			if err != nil {
+				return err
+			}
+			records, err := pull.Records(r, image, nil)
+			if err != nil {
+				return err
+			}
+			list = append(list, records...)
 		}
 		out := o.Records()
 		for _, rec := range list {
@@ -30,7 +38,7 @@ func (o *options) show() error {
 
 // tagImage gives an image a further tag, or moves that to it.
 func (o *options) tagImage() error {
-	return o.withRepo(2, o.OpenToWrite, func(r *repo.Repo) error {
+	return o.withRepo(2, 2, o.OpenToWrite, func(r *repo.Repo) error {
 		name := o.Operands[1]
 		if err := checkTag(name); err != nil {
 			return err
@@ -43,6 +51,53 @@ func (o *options) tagImage() error {
 	})
 }
 
+// untag removes tags and refs of EROFS images: all that the operands name, or none.
 func (o *options) untag() error {
-	return o.withRepo(1, o.OpenToWrite, func(r *repo.Repo) error { return oci.RemoveTag(r, o.Operands[0]) })
+	return o.withRepo(1, many, o.OpenToWrite, func(r *repo.Repo) error {
+		var remove []func() error
+		for _, operand := range o.Operands {
+			found, err := removals(r, operand)
+			if err != nil {
+				return err
+			}
+			remove = append(remove, found...)
+		}
+		for _, do := range remove {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// removals returns what removes the tags that an operand names, or if it begins with "refs/"
+// and is no tag, the refs of EROFS images.
+func removals(r *repo.Repo, operand string) (list []func() error, err error) {
+	tagged, err := oci.HasTag(r, operand)
+	if err != nil {
+		return nil, err
+	}
+	name, isRef := strings.CutPrefix(operand, "refs/")
+	switch {
+	case tagged:
+		return []func() error{func() error { return oci.RemoveTag(r, operand) }}, nil
+	case isRef:
+		names, err := oci.MatchImageRefs(r, name)
+		for _, name := range names {
+			list = append(list, func() error { return oci.RemoveImageRef(r, name) })
+		}
+		return list, err
+	case !oci.IsPattern(operand):
+		return nil, missing.Errorf("tag %q: no such tag", operand)
+	}
+	tags, _, err := oci.Tags(r) // strays are no tags
+	if err != nil {
+		return nil, err
+	}
+	matched, err := matchTags(tags, operand)
+	for _, tag := range matched {
+		list = append(list, func() error { return oci.RemoveTag(r, tag.Tag) })
+	}
+	return list, err
 }

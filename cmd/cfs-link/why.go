@@ -1,102 +1,127 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 
-	"github.com/opencontainers/go-digest"
-
-	"cfs/lib/missing"
-	"cfs/lib/objects"
+	"cfs/lib/inspect"
+	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
+	"cfs/lib/survey"
+	"cfs/lib/terminal"
 	"cfs/lib/tool"
+	"cfs/lib/tree"
 	"cfs/lib/verity"
 )
 
-// why lists the tags that reach an object, or what an OCI digest stands for, and the mounts
-// that do, by their leases.
-func (o *options) why() error {
-	return o.withRepo(1, o.openToRead, func(r *repo.Repo) error {
-		ids, err := objectsOf(r, o.Operands[0])
-		if err != nil {
-			return err
-		}
-		k := listing{options: o, repo: r}
-		for _, t := range k.tags() {
-			reach := oci.NewReach(r, func(error) {})
-			if err := reach.AddName(repo.Streams, oci.ManifestName(t.Manifest)); err != nil {
-				k.lacks(t, err)
-			}
-			if !keeps(reach, ids) {
-				continue
-			}
-			if _, err := fmt.Println(t.Tag); err != nil {
-				return err
-			}
-		}
-		if err := k.mounts(ids); err != nil {
-			return err
-		}
-		return k.end()
-	})
-}
+// why lists what keeps the objects that digests stand for: tags, refs, leases and mounts.
+func (o *options) why() error { return o.withListing(1, many, (*listing).why) }
 
-// mounts lists the mounts that reach one of ids. No tag begins with an @.
-func (k *listing) mounts(ids []verity.ID) error {
-	for ref, err := range oci.MountLeases(k.repo) {
-		if err != nil {
-			k.Warn("mounts: %v", err)
-			if !objects.IsStray(err) {
-				k.failed = cmp.Or(k.failed, err)
-			}
-			continue
+func (k *listing) why() error {
+	wanted := make([][]verity.ID, len(k.Operands))
+	for i, name := range k.Operands {
+		var err error
+		if wanted[i], err = lookup.Objects(k.repo, name); errors.Is(err, lookup.ErrNoDigest) {
+			return tool.UsageError("%w", err)
+		} else if err != nil {
+			return err
 		}
-		reach := oci.NewReach(k.repo, func(error) {})
-		if err := reach.AddName(repo.Images, ref.Target); err != nil && !k.repo.Dangles(repo.Images, ref.Target) {
-			k.Warn("mounted image: %v", err)
-			k.failed = cmp.Or(k.failed, err)
-		}
-		if !keeps(reach, ids) {
-			continue
-		}
-		m, _ := oci.MountOf(ref)
-		if _, err := fmt.Printf("@mount\t%s\t%s\n", ref.Target, m); err != nil {
+	}
+	roots := k.roots()
+	for i, name := range k.Operands {
+		if err := k.keepers(name, wanted[i], roots); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func keeps(k *oci.Reach, ids []verity.ID) bool { return slices.ContainsFunc(ids, k.Has) }
-
-// objectsOf returns what a digest stands for in the repository: an object, or the
-// streams that are named by an OCI digest.
-func objectsOf(r *repo.Repo, name string) ([]verity.ID, error) {
-	if id, err := verity.ParseID(name); err == nil {
-		_, err := r.Objects.Size(id)
-		return []verity.ID{id}, err
-	}
-	d := digest.Digest(name)
-	if d.Validate() != nil {
-		return nil, tool.UsageError("%q is no digest", name)
-	}
-	var ids []verity.ID
-	for _, stream := range oci.Names(d) {
-		id, err := r.Lookup(repo.Streams, stream)
-		if errors.Is(err, fs.ErrNotExist) {
+// keepers prints the roots that keep one of some objects, which are what an operand names.
+func (k *listing) keepers(name string, ids []verity.ID, roots []survey.Root) error {
+	var before survey.Keeper
+	found := false
+	for _, x := range roots {
+		keeps, err := survey.Keeps(k.repo, x, ids)
+		if err != nil {
+			k.lacks(x, err)
+		}
+		entry := survey.NewKeeper(name, x)
+		if !keeps || entry == before { // one of several leases of a pull
 			continue
+		}
+		before, found = entry, true
+		if err := k.printKeeper(entry, x, ids); err != nil {
+			return err
+		}
+	}
+	if !found && k.failed == nil {
+		k.Warn("nothing keeps %s: the next collection removes it", name)
+	}
+	return nil
+}
+
+// printKeeper prints a root, with --paths once for each path.
+func (k *listing) printKeeper(entry survey.Keeper, x survey.Root, ids []verity.ID) error {
+	if !k.paths {
+		return k.printEntry(entry)
+	}
+	root, err := k.tree(x)
+	if err != nil {
+		k.lacks(x, err)
+	}
+	printed := false
+	if root != nil {
+		for path := range inspect.Paths(root, func(id verity.ID) bool { return slices.Contains(ids, id) }) {
+			printed = true
+			if err := k.printEntry(entry.At(path)); err != nil {
+				return err
+			}
+		}
+	}
+	if printed {
+		return nil
+	}
+	return k.printEntry(entry)
+}
+
+// tree returns the file system that a root leads to, nil if it is none.
+func (k *listing) tree(x survey.Root) (*tree.Inode, error) {
+	if x.Category == repo.Images {
+		id, err := k.repo.Lookup(repo.Images, x.Target)
+		if errors.Is(err, fs.ErrNotExist) { // it is mounted by another name than its digest
+			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		return inspect.StoredRoot(k.repo, id)
 	}
-	if ids == nil {
-		return nil, missing.Errorf("nothing is stored as %s", d)
+	kind, d, ok := oci.ParseName(x.Target)
+	if !ok || kind != oci.KindManifest {
+		return nil, nil
 	}
-	return ids, nil
+	image, err := oci.OpenImage(k.repo, d)
+	if err != nil {
+		return nil, err
+	}
+	return inspect.Root(k.repo, image)
+}
+
+func (k *listing) printEntry(entry survey.Keeper) error {
+	if k.JSON {
+		return survey.WriteJSON(os.Stdout, entry)
+	}
+	line := entry.String()
+	if terminal.Is(os.Stdout) {
+		line = entry.Line()
+	}
+	if len(k.Operands) > 1 {
+		line = string(entry.Of) + "\t" + line
+	}
+	_, err := fmt.Println(line)
+	return err
 }
