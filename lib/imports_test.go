@@ -56,7 +56,8 @@ var mayImport = map[string][]string{
 	"built":       {"oci", "repo", "variant", "verity", "corrupt"},
 	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt", "lookup", "missing"},
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "tolerance", "verity", "corrupt", "lookup", "missing"},
-	"survey":      {"mount", "repo", "oci", "spool", "manifest", "objects", "variant", "verity", "terminal", "corrupt"},
+	"graph":       {"terminal"},
+	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "variant", "verity", "terminal", "corrupt"},
 	"pull":        {"fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built"},
 	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }

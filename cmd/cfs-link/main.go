@@ -1,5 +1,5 @@
 // Cfs-link writes the config and the manifest of an image with their references,
-// and moves the tag. It lists, shows, makes and removes tags.
+// and moves the tag. It lists, describes, draws, makes and removes tags.
 package main
 
 import (
@@ -17,7 +17,8 @@ cfs-link show [options] NAME|DIGEST...
 cfs-link tag [options] NAME|DIGEST NEW
 cfs-link untag [options] NAME|PATTERN|refs/NAME...
 cfs-link why [--paths] [options] DIGEST...
-cfs-link which [--json] [options] PATH`
+cfs-link which [--json] [options] PATH
+cfs-link graph [--dot|--svg] [options] [NAME|DIGEST]...`
 
 const description = `Reads the records of an image, writes its config and its manifest with references to
 all that was stored for it, and moves the tag last. Prints the records that now hold.
@@ -45,6 +46,7 @@ func main() {
 			{Name: "untag", Usage: "remove tags, or refs of EROFS images, and nothing that they keep", ArgsUsage: "NAME|PATTERN|refs/NAME...", Flags: o.RepoFlags(), Action: o.Action(o.untag)},
 			{Name: "why", Usage: "list what keeps an object, a stream or a blob: tags, refs, leases, mounts", ArgsUsage: "DIGEST...", Flags: o.whyFlags(), Action: o.Action(o.why)},
 			{Name: "which", Usage: "list the tags whose images have a path", ArgsUsage: "PATH", Flags: o.whichFlags(), Action: o.Action(o.which)},
+			{Name: "graph", Usage: "draw what tags lead to: manifests, configs, layers, EROFS images", ArgsUsage: "[NAME|DIGEST]...", Flags: o.graphFlags(), Action: o.Action(o.graph)},
 		},
 	})
 }

@@ -19,6 +19,7 @@ type options struct {
 	missing, refs, shared, noTrunc bool // of ls
 	paths                          bool // of why
 	manifest, config               bool // of inspect
+	dot, svg                       bool // of graph
 }
 
 func (o *options) flags() []cli.Flag {
@@ -54,6 +55,15 @@ func (o *options) inspectFlags() []cli.Flag {
 }
 
 var inspectRules = tool.Rules{{If: "manifest", Not: "config"}, {If: "manifest", Not: "json"}, {If: "config", Not: "json"}}
+
+func (o *options) graphFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "dot", Destination: &o.dot, Usage: "write it in the DOT language of Graphviz"},
+		&cli.BoolFlag{Name: "svg", Destination: &o.svg, Usage: "write it as an SVG drawing"},
+	}, o.RepoFlags()...)
+}
+
+var graphRules = tool.Rules{{If: "dot", Not: "svg"}}
 
 func (o *options) whichFlags() []cli.Flag {
 	return append([]cli.Flag{o.jsonFlag("write a JSON object for each tag")}, o.RepoFlags()...)

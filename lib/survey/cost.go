@@ -36,10 +36,22 @@ func (c *Cost) sizes(all bool) (size, unique *int64) {
 // Each stream is read once, whoever needs it, and the size of each object asked for once. So
 // memory is in proportion to what the streams refer to, and not to the number of roots.
 func Costs(r *repo.Repo, roots []Root) []Cost {
-	k := counter{repo: r, numbers: map[verity.ID]int{}, streams: map[verity.ID]*stream{}}
-	costs := make([]Cost, len(roots))
-	for i, x := range roots {
-		costs[i].Bytes, costs[i].Err = k.walk(x)
+	return count(r, len(roots), func(k *counter, i int) error { return k.walk(roots[i]) })
+}
+
+// costsOf is Costs for streams.
+func costsOf(r *repo.Repo, streams []verity.ID) []Cost {
+	return count(r, len(streams), func(k *counter, i int) error { return k.follow(streams[i]) })
+}
+
+// count counts what n roots keep, each of which walk walks.
+func count(r *repo.Repo, n int, walk func(k *counter, i int) error) []Cost {
+	k := &counter{repo: r, numbers: map[verity.ID]int{}, streams: map[verity.ID]*stream{}}
+	costs := make([]Cost, n)
+	for i := range costs {
+		k.root, k.bytes = i+1, 0
+		costs[i].Err = walk(k, i)
+		costs[i].Bytes = k.bytes
 	}
 	for _, o := range k.objects {
 		if o.owner > 0 {
@@ -77,18 +89,18 @@ type stream struct {
 }
 
 // walk counts what a root keeps.
-func (k *counter) walk(x Root) (int64, error) {
-	k.root, k.bytes = k.root+1, 0
+func (k *counter) walk(x Root) error {
 	if x.LeadsNowhere(k.repo) {
-		return 0, nil
+		return nil
 	}
-	var err error
-	if id, lookupErr := k.repo.Lookup(x.Category, x.Target); lookupErr == nil && x.Category == repo.Streams {
-		err = k.follow(id)
-	} else {
-		err = k.image(x)
+	if x.Category == repo.Images {
+		return k.image(x)
 	}
-	return k.bytes, err
+	id, err := k.repo.Lookup(x.Category, x.Target)
+	if err != nil {
+		return err
+	}
+	return k.follow(id)
 }
 
 // image counts an EROFS image with the objects of its files.
