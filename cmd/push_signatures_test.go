@@ -27,6 +27,7 @@ type signed struct {
 	dir       string
 	image     v1.Descriptor
 	artifacts []v1.Descriptor
+	tagged    bool // a registry of a test has the index of artifacts under their tag
 }
 
 // newSigned writes an image, and pushes it to some/image:1, if there is a registry, before the

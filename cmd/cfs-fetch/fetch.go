@@ -42,12 +42,18 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := o.findStored(layers); err != nil {
+	if o.withReferrers {
+		if err := o.readReferrers(ctx, origin); err != nil {
+			return err
+		}
+	}
+	blobs := origin.ReferrerBlobs()
+	if err := o.findStored(layers, blobs); err != nil {
 		return err
 	}
 	f := &pull.Fetcher{Origin: origin, Out: out, Keep: o.keepSpool, Jobs: o.jobs, Meter: meter}
 	if o.planOnly {
-		return o.plan(ctx, f, layers)
+		return o.plan(ctx, f, append(layers, blobs...))
 	}
 	if err := o.openSpool(ctx, f); err != nil {
 		return err
@@ -55,12 +61,22 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 	if f.Spool != nil {
 		defer f.Spool.Close()
 	}
-	return explain(f.Run(ctx, layers))
+	return explain(f.Run(ctx, layers, blobs))
+}
+
+// readReferrers reads the artifacts of signatures of the image, and warns of those that its
+// source lists and does not have.
+func (o *options) readReferrers(ctx context.Context, origin *pull.Origin) error {
+	gone, err := origin.ReadReferrers(ctx)
+	for _, d := range gone {
+		o.Warn("warning: referrer %s: the source lists it, but does not have it", d.Digest)
+	}
+	return explain(err)
 }
 
 // findStored finds the layers that the repository has. One that is missing is empty. The
 // lock does not outlast the look.
-func (o *options) findStored(layers []pull.Layer) error {
+func (o *options) findStored(lists ...[]pull.Layer) error {
 	r, err := o.OpenRepo(false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -68,7 +84,10 @@ func (o *options) findStored(layers []pull.Layer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(pull.FindStored(r, layers), r.Close())
+	for _, layers := range lists {
+		err = errors.Join(err, pull.FindStored(r, layers))
+	}
+	return errors.Join(err, r.Close())
 }
 
 // openSpool opens the spool if blobs have to be put there.

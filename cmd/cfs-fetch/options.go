@@ -22,6 +22,7 @@ type options struct {
 	tool.Options
 
 	keepSpool, untrustedSpool, planOnly bool // of fetching
+	withReferrers                       bool
 	jobs                                int
 
 	config bool // of inspect
@@ -35,6 +36,7 @@ func (o *options) fetchFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "keep-spool", Destination: &o.keepSpool, Usage: "leave fetched blobs in the spool after use"},
 		&cli.BoolFlag{Name: "untrusted-spool", Destination: &o.untrustedSpool, Usage: "as root, use a spool that belongs to another user, or that others may write into"},
+		&cli.BoolFlag{Name: "with-referrers", Destination: &o.withReferrers, Usage: "fetch the signatures of the image too: artifacts that refer to it"},
 		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, Value: 4, Usage: "fetch `N` blobs at once"},
 		&cli.BoolFlag{Name: "plan", Destination: &o.planOnly, Usage: "only say what would be fetched and what is there, in bytes"},
 		o.ProgressFlag(),

@@ -52,9 +52,9 @@ func mayRefer(d v1.Descriptor) bool {
 }
 
 // IsSignatures reports whether a manifest is that of an artifact of signatures of some subject.
-// An artifact that does not say its type has that of its config.
+// An artifact that does not say its type has that of its config, which is the empty one.
 func IsSignatures(m v1.Manifest) bool {
-	return cmp.Or(m.ArtifactType, m.Config.MediaType) == SignatureArtifact && m.Subject != nil
+	return cmp.Or(m.ArtifactType, m.Config.MediaType) == SignatureArtifact && m.Subject != nil && m.Config.Digest == v1.DescriptorEmptyJSON.Digest
 }
 
 // FindReferrers returns what the text of a layout's index.json lists that may be artifacts of

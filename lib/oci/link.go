@@ -30,6 +30,8 @@ type Link struct {
 	Keys         []Key             // of the layers, in order
 	Streams      map[Key]verity.ID // of the layers
 	Images       map[variant.Variant]verity.ID
+
+	referrer bool // its layers are stored as blobs of one
 }
 
 // NewLink reads the JSON of a manifest and of its config.
@@ -137,7 +139,7 @@ func (l *Link) CheckLayers(r *repo.Repo) error {
 func (l *Link) layers(r *repo.Repo) ([]splitstream.Ref, error) {
 	var refs []splitstream.Ref
 	for _, key := range l.Keys {
-		named, err := checkStream(r, key, l.Streams[key], l.IsContainer())
+		named, err := l.checkStream(r, key)
 		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", key, err)
 		}
@@ -162,11 +164,15 @@ var errGone = temporary.Errorf("its stream is gone")
 
 // checkStream checks what is claimed for a layer, which in a container image must be
 // a tar, and returns the stream that has its name.
-func checkStream(r *repo.Repo, key Key, claimed verity.ID, container bool) (verity.ID, error) {
+func (l *Link) checkStream(r *repo.Repo, key Key) (verity.ID, error) {
+	claimed, name := l.Streams[key], LayerName(key)
 	if claimed.IsZero() {
 		return claimed, errors.New("no record names its stream")
 	}
-	named, err := r.Lookup(repo.Streams, LayerName(key))
+	if l.referrer {
+		name = BlobName(digest.Digest(key))
+	}
+	named, err := r.Lookup(repo.Streams, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return named, errGone
 	}
@@ -182,7 +188,7 @@ func checkStream(r *repo.Repo, key Key, claimed verity.ID, container bool) (veri
 			return named, corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
 		}
 	}
-	return named, checkType(r, named, container)
+	return named, checkType(r, named, l.IsContainer())
 }
 
 func checkType(r *repo.Repo, id verity.ID, container bool) error {

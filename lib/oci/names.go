@@ -24,6 +24,10 @@ func (k Key) String() string { return string(k) }
 // LayerName returns the name of a layer's stream.
 func LayerName(key Key) string { return layerPrefix + key.String() }
 
+// BlobName returns the name of the stream of a blob that belongs to a referrer: it is another
+// one than that of a blob of an artifact which is pulled itself.
+func BlobName(d digest.Digest) string { return blobPrefix + d.String() }
+
 // ConfigName returns the name of a config's stream.
 func ConfigName(d digest.Digest) string { return configPrefix + d.String() }
 
@@ -32,10 +36,12 @@ func ManifestName(d digest.Digest) string { return manifestPrefix + d.String() }
 
 const (
 	layerPrefix    = "oci-layer-"
+	blobPrefix     = "oci-blob-"
 	configPrefix   = "oci-config-"
 	manifestPrefix = "oci-manifest-"
 	configKey      = "config:" // and the config's digest: the manifest's reference to it
 	tagFolder      = "oci"     // below streams/refs
+	referrerFolder = "oci-referrers"
 	leaseFolder    = "cfs-lease"
 )
 
@@ -46,12 +52,13 @@ const (
 	KindManifest Kind = "manifest"
 	KindConfig   Kind = "config"
 	KindLayer    Kind = "layer"
+	KindBlob     Kind = "blob" // of a referrer
 )
 
 // ParseName returns what the stream of a name holds, and the digest that it is named by; ok
 // is false for other streams.
 func ParseName(name string) (kind Kind, d digest.Digest, ok bool) {
-	for prefix, kind := range map[string]Kind{manifestPrefix: KindManifest, configPrefix: KindConfig, layerPrefix: KindLayer} {
+	for prefix, kind := range map[string]Kind{manifestPrefix: KindManifest, configPrefix: KindConfig, layerPrefix: KindLayer, blobPrefix: KindBlob} {
 		if text, ok := strings.CutPrefix(name, prefix); ok && digest.Digest(text).Validate() == nil {
 			return kind, digest.Digest(text), true
 		}
@@ -95,5 +102,5 @@ func CheckStoredTag(name string) error {
 
 // Names returns the names that a stream can have by an OCI digest.
 func Names(d digest.Digest) []string {
-	return []string{ManifestName(d), ConfigName(d), LayerName(Key(d))}
+	return []string{ManifestName(d), ConfigName(d), LayerName(Key(d)), BlobName(d)}
 }

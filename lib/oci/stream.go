@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/repo"
@@ -52,7 +54,16 @@ func OpenStream(r *repo.Repo, id verity.ID) (*splitstream.Reader, io.Closer, err
 // if, as far as is seen without reading it, it is not what it should be. Either way
 // it is to be stored again.
 func Stored(r *repo.Repo, key Key, tar bool) (verity.ID, error) {
-	id, err := r.Lookup(repo.Streams, LayerName(key))
+	return storedAs(r, LayerName(key), tar)
+}
+
+// StoredBlob is Stored for a blob of a referrer.
+func StoredBlob(r *repo.Repo, d digest.Digest) (verity.ID, error) {
+	return storedAs(r, BlobName(d), false)
+}
+
+func storedAs(r *repo.Repo, name string, tar bool) (verity.ID, error) {
+	id, err := r.Lookup(repo.Streams, name)
 	if err != nil {
 		return verity.ID{}, err
 	}

@@ -163,7 +163,7 @@ func TestOddTags(t *testing.T) {
 // TestNames: by which names a stream is looked for.
 func TestNames(t *testing.T) {
 	d := digest.FromString("x")
-	if got := oci.Names(d); !slices.Equal(got, []string{"oci-manifest-" + d.String(), "oci-config-" + d.String(), "oci-layer-" + d.String()}) {
+	if got := oci.Names(d); !slices.Equal(got, []string{"oci-manifest-" + d.String(), "oci-config-" + d.String(), "oci-layer-" + d.String(), "oci-blob-" + d.String()}) {
 		t.Errorf("names %q", got)
 	}
 }

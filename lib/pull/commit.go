@@ -24,9 +24,9 @@ type stored struct {
 // which see the order.
 type steps struct {
 	sync      func() error // makes all that was written durable
-	name      func(oci.Key, verity.ID) error
+	name      func(stream string, id verity.ID) error
 	found     func() // notes that there is a name already
-	lease     func(manifest digest.Digest, key oci.Key) error
+	lease     func(manifest digest.Digest, stream string) error
 	syncNames func() error // those of layers, and leases
 	say       func(stored) error
 }
@@ -45,9 +45,9 @@ type committer struct {
 func newCommitter(r *repo.Repo, out *record.Writer) *committer {
 	return &committer{steps: steps{
 		sync:      r.Sync,
-		name:      func(key oci.Key, id verity.ID) error { return r.Link(repo.Streams, oci.LayerName(key), id) },
+		name:      func(stream string, id verity.ID) error { return r.Link(repo.Streams, stream, id) },
 		found:     func() { r.FoundName(repo.Streams) },
-		lease:     func(manifest digest.Digest, key oci.Key) error { return oci.Lease(r, manifest, oci.LayerName(key)) },
+		lease:     func(manifest digest.Digest, stream string) error { return oci.Lease(r, manifest, stream) },
 		syncNames: r.SyncNames,
 		say:       func(s stored) error { return s.say(out) },
 	}}
@@ -110,16 +110,16 @@ func (k *committer) commit(batch []stored) error {
 func (k *committer) nameAll(batch []stored) error {
 	for _, s := range batch {
 		if s.fresh {
-			if err := k.name(s.Key(), s.stream); err != nil {
+			if err := k.name(s.streamName(), s.stream); err != nil {
 				return err
 			}
 		} else {
 			k.found()
 		}
-		if s.For == "" {
+		if s.leaseFor() == "" {
 			continue
 		}
-		if err := k.lease(s.For, s.Key()); err != nil {
+		if err := k.lease(s.leaseFor(), s.streamName()); err != nil {
 			return err
 		}
 	}

@@ -40,14 +40,18 @@ func (j *journal) step(name string) error {
 
 func (j *journal) committer() *committer {
 	return &committer{steps: steps{
-		sync:      func() error { return j.step("sync") },
-		name:      func(key oci.Key, _ verity.ID) error { return j.step("name " + key.String()) },
-		found:     func() { j.step("found") },
-		lease:     func(m digest.Digest, key oci.Key) error { return j.step(fmt.Sprintf("lease %s for %s", key, m)) },
+		sync:  func() error { return j.step("sync") },
+		name:  func(stream string, _ verity.ID) error { return j.step("name " + key(stream)) },
+		found: func() { j.step("found") },
+		lease: func(m digest.Digest, stream string) error {
+			return j.step(fmt.Sprintf("lease %s for %s", key(stream), m))
+		},
 		syncNames: func() error { return j.step("sync names") },
 		say:       func(s stored) error { return j.step("say " + s.DiffID.String()) },
 	}}
 }
+
+func key(stream string) string { return strings.TrimPrefix(stream, oci.LayerName("")) }
 
 func layerOf(diffID, manifest digest.Digest, fresh bool) stored {
 	return stored{Layer: Layer{DiffID: diffID, For: manifest}, fresh: fresh}

@@ -54,7 +54,7 @@ func (c Config) read(r *repo.Repo) ([]byte, error) {
 // not all tools would read alike: its layers are not imported for another stage to refuse
 // it. What else may be wrong with it that stage says.
 func checkDocument(rec record.Record) error {
-	if rec.Kind != kindManifest && (rec.Kind != kindConfig || !manifest.IsImageConfig(rec.Get(keyMediaType))) {
+	if rec.Kind != kindManifest && rec.Kind != kindReferrer && (rec.Kind != kindConfig || !manifest.IsImageConfig(rec.Get(keyMediaType))) {
 		return nil
 	}
 	b, err := parseNamed(rec)
@@ -66,7 +66,7 @@ func checkDocument(rec record.Record) error {
 		return nil
 	}
 	var odd error
-	if rec.Kind == kindManifest {
+	if rec.Kind != kindConfig {
 		_, odd, _ = manifest.ParseStored(text)
 	} else {
 		_, odd, _ = manifest.ParseStoredConfig(text)

@@ -13,7 +13,6 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/fd"
-	"cfs/lib/oci"
 	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -37,7 +36,7 @@ type Fetcher struct {
 func FindStored(r *repo.Repo, layers []Layer) error {
 	for i := range layers {
 		l := &layers[i]
-		id, err := oci.Stored(r, l.Key(), !l.Artifact)
+		id, err := l.stored(r)
 		switch {
 		case err == nil:
 			l.Stream = id
@@ -49,9 +48,38 @@ func FindStored(r *repo.Repo, layers []Layer) error {
 }
 
 // Run writes the record of each blob as soon as it is there, the manifest's last. layers
-// are those of the origin; one that has a stream is not fetched. An error of a source or of
+// are those of the origin, and blobs those of the artifacts that belong to it, which come with
+// their artifacts between config and manifest; one that has a stream is not fetched. An error of a source or of
 // the spool is as theirs are; what was fetched until then stays in the spool.
-func (f *Fetcher) Run(ctx context.Context, layers []Layer) error {
+func (f *Fetcher) Run(ctx context.Context, layers, blobs []Layer) error {
+	if err := f.fetch(ctx, layers, f.download); err != nil {
+		return err
+	}
+	config := NewConfig(f.Manifest.Config)
+	if err := f.document(ctx, kindConfig, f.Manifest.Config, &config.Blob, f.ConfigJSON); err != nil {
+		return err
+	}
+	if err := f.Out.Write(config.Record()); err != nil {
+		return err
+	}
+	if err := f.referrers(ctx, blobs); err != nil {
+		return err
+	}
+	m := NewManifest(f.Descriptor, f.Name)
+	if err := f.document(ctx, kindManifest, f.Descriptor, &m.Blob, f.ManifestJSON); err != nil {
+		return err
+	}
+	if f.Spool != nil && f.Keep {
+		if err := f.keep(ctx, append(layers, blobs...)); err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
+	}
+	return f.Out.Write(m.Record())
+}
+
+// fetch writes the records of layers, or of blobs, in any order. download gets those that are
+// missing.
+func (f *Fetcher) fetch(ctx context.Context, layers []Layer, download func(context.Context, []Layer) error) error {
 	var missing []Layer
 	for _, l := range layers {
 		path, err := f.source.Path(f.descriptor(l))
@@ -69,13 +97,7 @@ func (f *Fetcher) Run(ctx context.Context, layers []Layer) error {
 			return err
 		}
 	}
-	if err := f.download(ctx, missing); err != nil {
-		return err
-	}
-	if f.Spool == nil {
-		return f.finish()
-	}
-	return f.finishSpool(ctx, layers)
+	return download(ctx, missing)
 }
 
 // stored writes the record of a layer that the repository has. A pull that was killed
@@ -126,6 +148,21 @@ func (f *Fetcher) download(ctx context.Context, layers []Layer) error {
 	return group.Wait()
 }
 
+// downloadSmall is download for blobs that are not worth to be measured.
+func (f *Fetcher) downloadSmall(ctx context.Context, blobs []Layer) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(f.Jobs)
+	for _, l := range blobs {
+		group.Go(func() error {
+			if err := f.get(ctx, l.Kind(), f.descriptor(l), &l.Blob, f.source.Open, nil); err != nil {
+				return err
+			}
+			return f.Out.Write(l.Record())
+		})
+	}
+	return group.Wait()
+}
+
 // get gets a blob of some kind into the spool, and notes in b where it is.
 func (f *Fetcher) get(ctx context.Context, kind string, d v1.Descriptor, b *Blob, open spool.OpenBlob, watch spool.Watch) error {
 	path, err := f.Spool.Fetch(ctx, d, open, watch)
@@ -136,42 +173,45 @@ func (f *Fetcher) get(ctx context.Context, kind string, d v1.Descriptor, b *Blob
 	return nil
 }
 
-// finish writes the records of config and manifest that are files where they are.
-func (f *Fetcher) finish() (err error) {
-	config, m := NewConfig(f.Manifest.Config), NewManifest(f.Descriptor, f.Name)
-	if config.Path, err = f.source.Path(f.Manifest.Config); err != nil {
-		return err
-	}
-	if err := f.Out.Write(config.Record()); err != nil {
-		return err
-	}
-	if m.Path, err = f.source.Path(f.Descriptor); err != nil {
-		return err
-	}
-	return f.Out.Write(m.Record())
-}
-
-// finishSpool puts config and manifest, which have been read by now, into the spool. If
-// that stays, and has all of the image, it is a layout with the image then.
-func (f *Fetcher) finishSpool(ctx context.Context, layers []Layer) error {
-	config, m := NewConfig(f.Manifest.Config), NewManifest(f.Descriptor, f.Name)
-	if err := f.get(ctx, kindConfig, f.Manifest.Config, &config.Blob, opens(f.ConfigJSON), nil); err != nil {
-		return err
-	}
-	if err := f.Out.Write(config.Record()); err != nil {
-		return err
-	}
-	if err := f.get(ctx, kindManifest, f.Descriptor, &m.Blob, opens(f.ManifestJSON), nil); err != nil {
-		return err
-	}
-	missing := func(l Layer) bool { return !f.Spool.Whole(f.descriptor(l)) }
-	if f.Keep && !slices.ContainsFunc(layers, missing) {
-		name := strings.TrimPrefix(f.Name, "docker://")
-		if err := f.Spool.Keep(ctx, f.Descriptor, name); err != nil {
-			return fmt.Errorf("spool: %w", err)
+// referrers writes the records of the artifacts that belong to the image, then of their blobs.
+func (f *Fetcher) referrers(ctx context.Context, blobs []Layer) error {
+	for _, a := range f.Referrers {
+		r := NewReferrer(a.Descriptor, f.Descriptor.Digest, f.Name)
+		if err := f.document(ctx, kindReferrer, a.Descriptor, &r.Blob, a.JSON); err != nil {
+			return err
+		}
+		if err := f.Out.Write(r.Record()); err != nil {
+			return err
 		}
 	}
-	return f.Out.Write(m.Record())
+	return f.fetch(ctx, blobs, f.downloadSmall)
+}
+
+// document notes in b where a document is that has been read by now: the file where it is, or
+// one in the spool, into which it is put.
+func (f *Fetcher) document(ctx context.Context, kind string, d v1.Descriptor, b *Blob, text []byte) (err error) {
+	if f.Spool == nil {
+		b.Path, err = f.source.Path(d)
+		return err
+	}
+	return f.get(ctx, kind, d, b, opens(text), nil)
+}
+
+// keep lists the image in the spool, with the artifacts that belong to it, if all of it is there:
+// then the spool is a layout with the image.
+func (f *Fetcher) keep(ctx context.Context, layers []Layer) error {
+	if slices.ContainsFunc(layers, func(l Layer) bool { return !f.Spool.Whole(f.descriptor(l)) }) {
+		return nil
+	}
+	var artifacts []v1.Descriptor
+	for _, a := range f.Referrers {
+		artifacts = append(artifacts, a.Descriptor)
+		empty := v1.DescriptorEmptyJSON // which needs no record, but is a part of the layout
+		if err := f.get(ctx, kindConfig, empty, &Blob{}, opens(empty.Data), nil); err != nil {
+			return err
+		}
+	}
+	return f.Spool.Keep(ctx, f.Descriptor, strings.TrimPrefix(f.Name, "docker://"), artifacts...)
 }
 
 // opens is the spool's way to what has been read.

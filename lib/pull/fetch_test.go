@@ -54,7 +54,7 @@ func newFetching(t *testing.T, name, dir string) *fetching {
 // they are written as they get ready.
 func (f *fetching) records(t *testing.T) []string {
 	t.Helper()
-	if err := f.Run(t.Context(), f.layers); err != nil {
+	if err := f.Run(t.Context(), f.layers, nil); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSuffix(f.out.String(), "\n"), "\n")
@@ -89,7 +89,7 @@ func TestFetchLocal(t *testing.T) {
 	f := newFetching(t, s.layout(), "")
 	wantRecords(t, "local", f.records(t), s.want(s.layout(), s.dir, ""))
 	os.Remove(s.path(s.layers[1]))
-	if err := f.Run(t.Context(), f.layers); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "layer "+s.layers[1].Digest.String()) {
+	if err := f.Run(t.Context(), f.layers, nil); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "layer "+s.layers[1].Digest.String()) {
 		t.Error(err)
 	}
 }
@@ -163,7 +163,7 @@ func TestFetchDamaged(t *testing.T) {
 	s := newSample(t, tarOf(t, "a", "aaa"))
 	s.file(t, "blobs/sha256/"+s.layers[0].Digest.Encoded(), make([]byte, s.layers[0].Size))
 	f := newFetching(t, s.archive(t), t.TempDir())
-	err := f.Run(t.Context(), f.layers)
+	err := f.Run(t.Context(), f.layers, nil)
 	if !corrupt.Is(err) || !strings.HasPrefix(err.Error(), "layer "+s.layers[0].Digest.String()+": ") || f.out.Len() > 0 {
 		t.Errorf("%v, and %s", err, f.out.String())
 	}
@@ -175,7 +175,7 @@ func TestFetchCanceled(t *testing.T) {
 	f := newFetching(t, s.archive(t), t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.Run(ctx, f.layers); !errors.Is(err, context.Canceled) || f.out.Len() > 0 {
+	if err := f.Run(ctx, f.layers, nil); !errors.Is(err, context.Canceled) || f.out.Len() > 0 {
 		t.Errorf("%v, and %s", err, f.out.String())
 	}
 }
@@ -189,13 +189,13 @@ func TestFetchBadSpool(t *testing.T) {
 		must(t, err)
 		must(t, os.RemoveAll(path))
 		must(t, os.MkdirAll(path+"/in", 0o755))
-		if err := f.Run(t.Context(), f.layers); err == nil || !strings.Contains(err.Error(), d.Digest.String()+": spool: ") {
+		if err := f.Run(t.Context(), f.layers, nil); err == nil || !strings.Contains(err.Error(), d.Digest.String()+": spool: ") {
 			t.Errorf("%s: %v", d.MediaType, err)
 		}
 	}
 	f := newFetching(t, s.layout(), "")
 	f.Out = &record.Writer{Out: full{}}
-	if err := f.Run(t.Context(), f.layers); !errors.Is(err, errFull) {
+	if err := f.Run(t.Context(), f.layers, nil); !errors.Is(err, errFull) {
 		t.Error(err)
 	}
 }

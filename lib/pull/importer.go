@@ -25,14 +25,15 @@ type Importer struct {
 	Rules    *tolerance.Rules // what is tolerated, after Finish
 	Progress *progress.Printer
 
-	repo    *repo.Repo
-	commits *committer
-	windows *blob.Windows
-	pace    pace
-	running errgroup.Group
-	notes   []*tolerance.Rules // of the layers that were begun, in order
-	ctx     context.Context    // ends with the first failure, which is its cause
-	fail    context.CancelCauseFunc
+	repo     *repo.Repo
+	commits  *committer
+	windows  *blob.Windows
+	pace     pace
+	subjects map[string]digest.Digest // of artifacts: the images to which they belong
+	running  errgroup.Group
+	notes    []*tolerance.Rules // of the layers that were begun, in order
+	ctx      context.Context    // ends with the first failure, which is its cause
+	fail     context.CancelCauseFunc
 }
 
 // Start opens the repository.
@@ -67,6 +68,9 @@ func (i *Importer) Handle(rec record.Record) error {
 		return i.Finish()
 	}
 	i.pace.arrive()
+	if rec.Kind == kindReferrer {
+		return i.referrer(rec)
+	}
 	if rec.Kind != kindLayer && rec.Kind != kindBlob {
 		if err := i.Finish(); err != nil {
 			return err
@@ -77,9 +81,10 @@ func (i *Importer) Handle(rec record.Record) error {
 		return i.Out.Write(rec)
 	}
 	rules := i.rules(rec.Kind + " " + rec.Digest)
+	pulled := i.subjects[rec.Get(keyFor)]
 	i.pace.begin()
 	i.running.Go(func() error {
-		done, err := i.layer(rec, rules)
+		done, err := i.layer(rec, pulled, rules)
 		if err != nil {
 			i.fail(fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err))
 		} else {
@@ -89,6 +94,23 @@ func (i *Importer) Handle(rec record.Record) error {
 		return nil
 	})
 	return nil
+}
+
+// referrer passes on the record of an artifact. Its blobs are leased for the image to which it
+// belongs, and come later: no layer needs to be waited for.
+func (i *Importer) referrer(rec record.Record) error {
+	a, err := ParseReferrer(rec)
+	if err == nil {
+		err = checkDocument(rec)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err)
+	}
+	if i.subjects == nil {
+		i.subjects = make(map[string]digest.Digest)
+	}
+	i.subjects[rec.Digest] = a.Subject
+	return i.Out.Write(rec)
 }
 
 // commit commits what is waiting.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/opencontainers/go-digest"
+
 	"cfs/lib/corrupt"
 	"cfs/lib/fd"
 	"cfs/lib/manifest"
@@ -16,12 +18,14 @@ import (
 	"cfs/lib/tolerance"
 )
 
-// layer stores what a record names, if it is not stored yet.
-func (i *Importer) layer(rec record.Record, rules *tolerance.Rules) (stored, error) {
+// layer stores what a record names, if it is not stored yet. pulled is the manifest that is
+// pulled, if the record is of another one.
+func (i *Importer) layer(rec record.Record, pulled digest.Digest, rules *tolerance.Rules) (stored, error) {
 	l, err := ParseLayer(rec)
 	if err != nil {
 		return stored{}, err
 	}
+	l.pulled = pulled
 	if err := i.checkType(l); err != nil {
 		return stored{}, err
 	}
@@ -52,7 +56,7 @@ func (i *Importer) present(l Layer) (stored, error) {
 	if l.Key() == "" {
 		return stored{}, errAbsent
 	}
-	id, err := oci.Stored(i.repo, l.Key(), !l.Artifact)
+	id, err := l.stored(i.repo)
 	switch {
 	case err == nil:
 		i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: orNone(l.Digest.String()), Message: "present"})

@@ -20,6 +20,10 @@ type Incoming struct {
 	Layers []Layer // in the order in which they came
 	Config *Config // nil before it came
 	Images []ErofsImage
+	// Artifacts that belong to the image, and their blobs.
+	Referrers     []Referrer
+	ReferrerBlobs []Layer
+
 	Others []record.Record // of kinds that say nothing about what is stored
 }
 
@@ -28,7 +32,13 @@ func (i *Incoming) Add(rec record.Record) error {
 	var err error
 	switch rec.Kind {
 	case kindLayer, kindBlob:
-		i.Layers, err = parsed(i.Layers, rec, ParseLayer)
+		list := &i.Layers
+		if rec.Kind == kindBlob && rec.Get(keyRole) == kindReferrer {
+			list = &i.ReferrerBlobs
+		}
+		*list, err = parsed(*list, rec, ParseLayer)
+	case kindReferrer:
+		i.Referrers, err = parsed(i.Referrers, rec, ParseReferrer)
 	case kindConfig:
 		var c Config
 		c, err = ParseConfig(rec)
@@ -103,6 +113,53 @@ func (i *Incoming) Records() []record.Record {
 	}
 	for _, image := range i.Images {
 		list = append(list, image.Record())
+	}
+	return list
+}
+
+// LinkReferrers reads the manifests of the artifacts that belong to the image m, and takes in
+// what the records claim to be stored of their blobs.
+func (i *Incoming) LinkReferrers(r *repo.Repo, m Manifest) ([]*oci.Link, error) {
+	var links []*oci.Link
+	for _, a := range i.Referrers {
+		text, err := Manifest{Blob: a.Blob}.read(r)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", kindReferrer, a.Digest, err)
+		}
+		l, err := oci.NewReferrer(a.Digest, m.Digest, text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kindReferrer, err)
+		}
+		for _, b := range i.ReferrerBlobs {
+			if _, err := verity.ParseID(b.Stream.String()); err != nil {
+				return nil, fmt.Errorf("%s: stream=: %w", b.Name(), err)
+			}
+			l.Streams[b.Key()] = b.Stream
+		}
+		if err := l.CheckLayers(r); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", kindReferrer, a.Digest, err)
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}
+
+// referrerRecords returns the records of the artifacts, now that they are stored, each before
+// those of its blobs. A blob of several has one record.
+func (i *Incoming) referrerRecords(stored []*oci.Image) (list []record.Record) {
+	blobs := make(map[oci.Key]record.Record)
+	for _, b := range i.ReferrerBlobs {
+		blobs[b.Key()] = b.Record()
+	}
+	for n, a := range i.Referrers {
+		a.store(stored[n].Manifest.ID)
+		list = append(list, a.Record())
+		for _, key := range stored[n].Keys {
+			if rec, ok := blobs[key]; ok {
+				list = append(list, rec)
+				delete(blobs, key)
+			}
+		}
 	}
 	return list
 }

@@ -36,7 +36,7 @@ const (
 	keyStatus    = "status"
 	keySubject   = "subject"
 	keyArtifact  = "artifact-type"
-	keyKind      = "kind"
+	keyRole      = "role"
 )
 
 // origin is the record that a typed one was read from: it has the keys that nobody here

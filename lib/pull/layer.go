@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,8 @@ import (
 
 	"cfs/lib/oci"
 	"cfs/lib/record"
+	"cfs/lib/repo"
+	"cfs/lib/verity"
 )
 
 // Layer is the record of a layer: of a container image, a tar, which has a diff ID, or of
@@ -16,20 +19,34 @@ import (
 type Layer struct {
 	Blob
 	Artifact bool
+	Referrer bool          // of an artifact that belongs to the image which is pulled
 	DiffID   digest.Digest // of the uncompressed tar, "" if not known
-	For      digest.Digest // the manifest that is pulled, "" if there is none
+	For      digest.Digest // the manifest that it is of, "" if there is none
+
+	pulled digest.Digest // the manifest that is pulled, if it is another one
 }
 
 // NewLayer returns the layer of a descriptor in a manifest. Without a diff ID it is one of
 // an artifact.
 func NewLayer(d v1.Descriptor, diffID, manifest digest.Digest) Layer {
 	l := Layer{Blob: describe(d), Artifact: diffID == "", DiffID: diffID, For: manifest}
-	said := l.keys()[:4]
-	if l.Artifact {
-		said = said[1:]
-	}
-	l.made(said...)
+	l.made(l.said()...)
 	return l
+}
+
+// NewReferrerBlob returns the blob of a descriptor in the manifest of an artifact that belongs
+// to an image.
+func NewReferrerBlob(d v1.Descriptor, artifact digest.Digest) Layer {
+	l := Layer{Blob: describe(d), Artifact: true, Referrer: true, For: artifact}
+	l.made(l.said()...)
+	return l
+}
+
+// said returns the keys that a manifest and its config say.
+func (l Layer) said() []record.Key {
+	return slices.DeleteFunc(l.keys()[:5], func(k record.Key) bool {
+		return k.Name == keyDiffID && l.Artifact || k.Name == keyRole && !l.Referrer
+	})
 }
 
 // ParseLayer reads the record of a layer.
@@ -42,6 +59,7 @@ func ParseLayer(rec record.Record) (Layer, error) {
 		return Layer{}, err
 	}
 	l := Layer{Blob: blob, Artifact: rec.Kind == kindBlob}
+	l.Referrer = l.Artifact && rec.Get(keyRole) == kindReferrer
 	if l.DiffID, err = parseOptional(rec, keyDiffID); err != nil {
 		return Layer{}, err
 	}
@@ -77,10 +95,33 @@ func (l Layer) Key() oci.Key {
 }
 
 // keys are in the order in which a record has them that is made here; the first is of
-// container images alone, and the first four are what a manifest and its config say.
+// container images alone, and the first five are what a manifest and its config say.
 func (l Layer) keys() []record.Key {
+	role := record.Key{Name: keyRole}
+	if l.Referrer {
+		role.Value = kindReferrer
+	}
 	return slices.Concat([]record.Key{
 		{Name: keyDiffID, Value: l.DiffID.String()}, {Name: keyMediaType, Value: l.MediaType},
-		{Name: keySize, Value: l.size()}, {Name: keyFor, Value: l.For.String()},
+		{Name: keySize, Value: l.size()}, role, {Name: keyFor, Value: l.For.String()},
 	}, l.place())
 }
+
+// streamName returns the name of the layer's stream, which has a key.
+func (l Layer) streamName() string {
+	if l.Referrer {
+		return oci.BlobName(l.Digest)
+	}
+	return oci.LayerName(l.Key())
+}
+
+// stored returns the stream of the layer in the repository, as oci.Stored does.
+func (l Layer) stored(r *repo.Repo) (verity.ID, error) {
+	if l.Referrer {
+		return oci.StoredBlob(r, l.Digest)
+	}
+	return oci.Stored(r, l.Key(), !l.Artifact)
+}
+
+// leaseFor returns the manifest in whose folder the lease of the layer stands, "" if it needs none.
+func (l Layer) leaseFor() digest.Digest { return cmp.Or(l.pulled, l.For) }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
+
 	"cfs/lib/flock"
 	"cfs/lib/oci"
 	"cfs/lib/record"
@@ -75,50 +77,85 @@ func (l *Linker) commit(m Manifest) error {
 	if err != nil {
 		return err
 	}
-	image, err := l.link(m, name)
+	image, referrers, err := l.link(m, name)
 	if err != nil {
 		return err
 	}
 	if err := oci.DropLeases(l.repo, image.Manifest.Digest); err != nil {
 		return err
 	}
-	for _, b := range []Blob{l.image.Config.Blob, m.Blob} {
+	spooled := []Blob{l.image.Config.Blob, m.Blob}
+	for _, a := range l.image.Referrers {
+		spooled = append(spooled, a.Blob)
+	}
+	for _, b := range spooled {
 		if err := b.removeSpooled(); err != nil {
 			return err
 		}
 	}
-	return l.write(image, m, name)
+	return l.write(image, referrers, m, name)
 }
 
-// link does what must not overlap with another linker.
-func (l *Linker) link(m Manifest, name string) (*oci.Image, error) {
+// link does what must not overlap with another linker: it stores the image, the artifacts that
+// belong to it, has them belong, and moves the tag.
+func (l *Linker) link(m Manifest, name string) (*oci.Image, []*oci.Image, error) {
 	release, err := l.repo.LockStreams(l.Lock)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer release()
 	link, err := l.image.Link(l.repo, m)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	artifacts, err := l.image.LinkReferrers(l.repo, m)
+	if err != nil {
+		return nil, nil, err
 	}
 	image, err := link.Write(l.repo)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	referrers, err := l.refer(artifacts, image.Manifest.Digest)
+	if err != nil {
+		return nil, nil, err
 	}
 	if name == "" {
-		return image, l.repo.SyncNames()
+		return image, referrers, l.repo.SyncNames()
 	}
-	return image, oci.SetTag(l.repo, name, image.Manifest.Digest)
+	return image, referrers, oci.SetTag(l.repo, name, image.Manifest.Digest)
+}
+
+// refer stores artifacts, and then has them belong to an image.
+func (l *Linker) refer(artifacts []*oci.Link, subject digest.Digest) (stored []*oci.Image, err error) {
+	for _, a := range artifacts {
+		image, err := a.Write(l.repo)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", kindReferrer, a.Digest, err)
+		}
+		stored = append(stored, image)
+	}
+	if len(stored) > 0 {
+		if err := l.repo.SyncNames(); err != nil {
+			return nil, err
+		}
+	}
+	for _, image := range stored {
+		if err := oci.Refer(l.repo, subject, image.Manifest.Digest); err != nil {
+			return nil, err
+		}
+	}
+	return stored, nil
 }
 
 // write writes the records that now hold, the tag before the manifest.
-func (l *Linker) write(image *oci.Image, m Manifest, name string) error {
+func (l *Linker) write(image *oci.Image, referrers []*oci.Image, m Manifest, name string) error {
 	list, err := Records(l.repo, image, append(l.image.Records(), m.Record()))
 	if err != nil {
 		return err
 	}
 	last := len(list) - 1
-	others := l.image.Others
+	others := append(l.image.referrerRecords(referrers), l.image.Others...)
 	if name != "" {
 		others = append(others, Tag{Manifest: image.Manifest.Digest, Name: name}.Record())
 	}

@@ -24,6 +24,7 @@ type Origin struct {
 	Manifest     v1.Manifest
 	ManifestJSON []byte
 	ConfigJSON   []byte
+	Referrers    []source.Referrer // after ReadReferrers
 
 	source source.Source
 	keys   []oci.Key // of the layers
@@ -103,6 +104,28 @@ func (o *Origin) Layers() ([]Layer, error) {
 		layers = append(layers, NewLayer(d, diffID, o.Descriptor.Digest))
 	}
 	return layers, nil
+}
+
+// ReadReferrers reads the artifacts of signatures that belong to the image. It returns those that
+// the source lists and does not have.
+func (o *Origin) ReadReferrers(ctx context.Context) (gone []v1.Descriptor, err error) {
+	o.Referrers, gone, err = source.Referrers(ctx, o.source, o.Descriptor.Digest)
+	return gone, err
+}
+
+// ReferrerBlobs returns each distinct blob of those artifacts, as one of the first that has it,
+// without a place where it is.
+func (o *Origin) ReferrerBlobs() (blobs []Layer) {
+	seen := make(map[digest.Digest]bool)
+	for _, a := range o.Referrers {
+		for _, d := range a.Manifest.Layers {
+			if !seen[d.Digest] {
+				seen[d.Digest] = true
+				blobs = append(blobs, NewReferrerBlob(d, a.Descriptor.Digest))
+			}
+		}
+	}
+	return blobs
 }
 
 // descriptor returns the descriptor of a layer, which says more than its record: where

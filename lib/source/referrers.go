@@ -1,10 +1,12 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -24,8 +26,8 @@ type Referrer struct {
 // maxReferrers is how many artifacts one image may have.
 const maxReferrers = 100
 
-// Referrers returns the artifacts of signatures that s has for the manifest subject, in the
-// order in which it lists them. What it lists of other types or for other images is not among
+// Referrers returns the artifacts of signatures that s has for the manifest subject, sorted by
+// digest: registries list them in any order. What it lists of other types or for other images is not among
 // them. gone are those that it lists and does not have. The error is marked as corrupt if there
 // are more, or larger ones, than are read.
 func Referrers(ctx context.Context, s Source, subject digest.Digest) (list []Referrer, gone []v1.Descriptor, err error) {
@@ -58,6 +60,7 @@ func Referrers(ctx context.Context, s Source, subject digest.Digest) (list []Ref
 			return nil, nil, corrupt.Errorf("referrers of manifest %s: more than %d artifacts of signatures, or %d bytes of manifests", subject, maxReferrers, blob.MaxJSON)
 		}
 	}
+	slices.SortFunc(list, func(a, b Referrer) int { return cmp.Compare(a.Descriptor.Digest, b.Descriptor.Digest) })
 	return list, gone, nil
 }
 

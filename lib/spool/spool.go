@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -192,8 +193,9 @@ func (s *Spool) mark(kept map[digest.Digest]bool, d v1.Descriptor) error {
 	return nil
 }
 
-// Keep lists a manifest in index.json under a name, in place of what had it.
-func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string) error {
+// Keep lists a manifest in index.json under a name, in place of what had it, and artifacts that
+// belong to it without names.
+func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string, artifacts ...v1.Descriptor) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -210,7 +212,13 @@ func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string) error {
 			list = append(list, old)
 		}
 	}
-	index.Manifests = append(list, d)
+	list = append(list, d)
+	for _, a := range artifacts {
+		if !slices.ContainsFunc(list, func(old v1.Descriptor) bool { return old.Digest == a.Digest }) {
+			list = append(list, v1.Descriptor{MediaType: a.MediaType, ArtifactType: a.ArtifactType, Digest: a.Digest, Size: a.Size})
+		}
+	}
+	index.Manifests = list
 	return s.writeJSON(v1.ImageIndexFile, index)
 }
 

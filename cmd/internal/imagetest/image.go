@@ -59,9 +59,15 @@ func Top(t testing.TB, dir string) v1.Descriptor {
 }
 
 // Manifest returns the manifest of the only image of a layout.
-func Manifest(t testing.TB, dir string) (m v1.Manifest) {
+func Manifest(t testing.TB, dir string) v1.Manifest {
 	t.Helper()
-	if err := json.Unmarshal(Blob(t, dir, Top(t, dir).Digest), &m); err != nil {
+	return ManifestOf(t, dir, Top(t, dir))
+}
+
+// ManifestOf returns the manifest of a layout that has a descriptor.
+func ManifestOf(t testing.TB, dir string, d v1.Descriptor) (m v1.Manifest) {
+	t.Helper()
+	if err := json.Unmarshal(Blob(t, dir, d.Digest), &m); err != nil {
 		t.Fatal(err)
 	}
 	return m
