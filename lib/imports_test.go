@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"mount":       {"uptime"},
 	"oci":         {"uptime", "mount", "repo", "manifest", "blob", "layer", "tarball", "splitstream", "erofs", "tree", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "objects"},
 	"lookup":      {"oci", "repo", "verity", "variant", "corrupt", "missing"},
-	"fsck":        {"repo", "oci", "manifest", "splitstream", "variant", "verity", "corrupt", "lookup", "objects"},
+	"fsck":        {"repo", "oci", "manifest", "splitstream", "variant", "verity", "terminal", "corrupt", "lookup", "objects"},
 	"gc":          {"mount", "repo", "oci", "verity", "corrupt", "objects", "built"},
 	"progress":    {"terminal"},
 	"build":       {"fd", "repo", "objects", "oci", "manifest", "boot", "scan", "dumpfile", "erofs", "tree", "variant", "tolerance", "verity", "corrupt", "lookup"},

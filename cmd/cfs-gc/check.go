@@ -7,20 +7,14 @@ import (
 	"cfs/lib/tool"
 )
 
-// check reads all of the repository, or what an image needs, and says what is damaged.
+// check reads all of the repository, or what some images need, and says what is damaged.
 func (o *options) check() error {
-	if len(o.Operands) > 1 {
-		return tool.UsageError("want one NAME, or none")
-	}
 	r, err := o.openExclusive(o.repair)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	k := fsck.Checker{Repo: r, Content: o.content}
-	if len(o.Operands) == 1 {
-		k.Image = o.Operands[0]
-	}
+	k := fsck.Checker{Repo: r, Content: o.content, Images: o.Operands}
 	report, err := k.Run()
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@
 // Usage:
 //
 //	cfs-gc [options]
-//	cfs-gc check [options] [NAME|DIGEST]
+//	cfs-gc check [options] [NAME|DIGEST]...
 //	cfs-gc info [--json] [--spool DIR] [options]
 //	cfs-gc inhibit [options] -- COMMAND [ARG]...
 //
@@ -11,7 +11,7 @@
 // until nobody else has the repository open, reads all roots to their end, and only then
 // removes the rest. What it removed, or with --dry-run would remove, it prints.
 //
-// Check reads the repository, or what one image needs, and lists what is damaged; --repair
+// Check reads the repository, or what some images need, and lists what is damaged; --repair
 // removes that, so that pulling again heals. Info describes the repository. Inhibit runs a command while no collection can
 // start.
 package main
@@ -27,13 +27,13 @@ func main() {
 	tool.Main(&cli.App{
 		Name:      "cfs-gc",
 		Usage:     "remove what nothing refers to",
-		UsageText: "cfs-gc [options]\ncfs-gc check [options] [NAME|DIGEST]\ncfs-gc info [--json] [--spool DIR] [options]\ncfs-gc inhibit [options] -- COMMAND [ARG]...",
+		UsageText: "cfs-gc [options]\ncfs-gc check [options] [NAME|DIGEST]...\ncfs-gc info [--json] [--spool DIR] [options]\ncfs-gc inhibit [options] -- COMMAND [ARG]...",
 		Description: "Keeps what tags, other refs, leases of unfinished pulls and mounts reach, and removes\nthe rest. It waits until nobody else has the repository open.\n\n" +
 			"EXAMPLES:\n   cfs-link untag NAME && cfs-gc\n   cfs-gc check --content --repair\n   cfs-gc inhibit -- rsync -a REPO/ ELSEWHERE/",
 		Flags:  o.collectFlags(),
 		Action: o.Action(o.collect),
 		Commands: []*cli.Command{
-			{Name: "check", Usage: "check that everything is whole", ArgsUsage: "[NAME|DIGEST]", Flags: o.checkFlags(), Action: o.Action(o.check)},
+			{Name: "check", Usage: "check that everything is whole", ArgsUsage: "[NAME|DIGEST]...", Flags: o.checkFlags(), Action: o.Action(o.check)},
 			{Name: "info", Usage: "describe the repository: algorithm, formats, tags, objects, leases", Flags: o.infoFlags(), Action: o.Action(o.info)},
 			{Name: "inhibit", Usage: "run a command while no collection can start", ArgsUsage: "-- COMMAND [ARG]...", Flags: o.RepoFlags(), Action: o.Action(o.inhibit)},
 		},

@@ -4,6 +4,7 @@
 //
 //	cfs-mount [options] NAME|DIGEST DIR
 //	cfs-mount [options] -o basedir=OBJECTS[,…] FILE DIR
+//	cfs-mount --list [--json] [options]
 //
 // It mounts the EROFS image of a container image, by tag or digest, or the one of an
 // fs-verity digest, with the objects of the repository below it. What is not as the image's
@@ -21,7 +22,7 @@ func main() {
 	tool.Main(&cli.App{
 		Name:      "cfs-mount",
 		Usage:     "mount an image",
-		UsageText: "cfs-mount [options] NAME|DIGEST DIR\ncfs-mount [options] -o basedir=OBJECTS[,…] FILE DIR",
+		UsageText: "cfs-mount [options] NAME|DIGEST DIR\ncfs-mount [options] -o basedir=OBJECTS[,…] FILE DIR\ncfs-mount --list [--json] [options]",
 		Description: "Mounts the EROFS image of a container image, by tag or digest, or the one of an fs-verity\ndigest, read-only unless --read-write is given. Unmount with umount(8).\n\n" +
 			"-o takes the options of mount.composefs: basedir=DIR[:DIR]..., digest=HEX, verity,\ntryverity, upperdir=DIR, workdir=DIR, idmap=FILE, ro, rw. With basedir the image is a FILE.\n\n" +
 			"EXAMPLES:\n   cfs-mount NAME /mnt\n   cfs-mount --upperdir up --workdir work --read-write NAME /mnt",

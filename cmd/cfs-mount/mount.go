@@ -36,6 +36,12 @@ func (q *request) close() {
 }
 
 func (o *options) run() error {
+	if err := o.Check(listRules); err != nil {
+		return err
+	}
+	if o.list {
+		return o.printList()
+	}
 	if len(o.Operands) != 2 {
 		return tool.UsageError("want NAME|DIGEST and DIR")
 	}

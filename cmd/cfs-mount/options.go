@@ -15,6 +15,7 @@ type options struct {
 	tool.Options
 
 	bootable, requireVerity bool
+	list                    bool            // what is mounted
 	lists                   cli.StringSlice // of options of mount.composefs
 
 	mount            mount.Options // without name and mapping
@@ -32,6 +33,8 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "workdir", Destination: &o.mount.Work, Usage: "an empty `DIR` on the file system of --upperdir"},
 		&cli.BoolFlag{Name: "read-write", Destination: &o.mount.ReadWrite, Usage: "with --upperdir: make the mount writable"},
 		&cli.StringSliceFlag{Name: "options", Aliases: []string{"o"}, Destination: &o.lists, Usage: "`OPTION`[,OPTION]... as mount.composefs has them"},
+		&cli.BoolFlag{Name: "list", Destination: &o.list, Usage: "list what is mounted, where, and the names of its images"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "with --list: write a JSON object for each mount"},
 	}, o.RepoFlags()...)
 }
 

@@ -27,11 +27,11 @@ func TestAgain(t *testing.T) {
 	if _, problems := f.check(c); problems != nil {
 		t.Errorf("not healed: %q", problems)
 	}
-	c.Image = "b"
+	c.Images = []string{"b"}
 	if report, problems := f.check(c); problems != nil || report.Objects.Total != 7 {
 		t.Errorf("of one: %+v, %q", report, problems)
 	}
-	c.Image = ""
+	c.Images = nil
 	if report, _ := f.check(c); report.Objects.Total != 14 {
 		t.Errorf("of all again: %+v", report)
 	}

@@ -263,7 +263,7 @@ func (f *fixture) wantNoBrokenNames() {
 // are nothing to it.
 func (f *fixture) wantOtherWhole() {
 	f.t.Helper()
-	report, problems := f.check(&fsck.Checker{Image: "b"})
+	report, problems := f.check(&fsck.Checker{Images: []string{"b"}})
 	counts := []fsck.Count{report.Objects, report.Streams, report.Images, report.Tags}
 	if problems != nil || !slices.Equal(counts, []fsck.Count{{Good: 7, Total: 7}, {Good: 3, Total: 3}, {Good: 1, Total: 1}, {Good: 1, Total: 1}}) {
 		f.t.Errorf("of b: %+v, %q", report, problems)
@@ -274,17 +274,17 @@ func (f *fixture) wantOtherWhole() {
 func TestOnlyOne(t *testing.T) {
 	f := newFixture(t)
 	repotest.Flip(t, f.Repo, f.file, 0)
-	report, problems := f.check(&fsck.Checker{Image: "a"})
+	report, problems := f.check(&fsck.Checker{Images: []string{"a"}})
 	repotest.WantLines(t, problems, damages[0].want...)
 	if report.Objects != (fsck.Count{Good: 6, Total: 7}) || report.Streams != (fsck.Count{Good: 2, Total: 3}) || report.Images != (fsck.Count{Total: 1}) || report.Tags != (fsck.Count{Good: 1, Total: 1}) {
 		t.Errorf("counts %+v", report)
 	}
-	c := &fsck.Checker{Repo: f.Repo, Image: "unknown"}
+	c := &fsck.Checker{Repo: f.Repo, Images: []string{"unknown"}}
 	if _, err := c.Run(); !errors.Is(err, fs.ErrNotExist) || corrupt.Is(err) {
 		t.Errorf("an unknown image: %v", err)
 	}
 	repotest.Lose(t, f.Repo, f.image.Manifest.ID)
-	c = &fsck.Checker{Repo: f.Repo, Image: "a"}
+	c = &fsck.Checker{Repo: f.Repo, Images: []string{"a"}}
 	if _, err := c.Run(); !corrupt.Is(err) || !strings.HasPrefix(err.Error(), `tag "a": `) {
 		t.Errorf("one whose manifest is missing: %v", err)
 	}

@@ -36,9 +36,9 @@ func (f *fixture) wantUntouched(c *fsck.Checker, before []string, err, want erro
 func TestFault4Starved(t *testing.T) {
 	f := newFixture(t)
 	before := repotest.List(t, f.Repo)
-	for _, image := range []string{"", "a"} {
+	for _, images := range [][]string{nil, {"a"}} {
 		for n := 0; ; n++ {
-			c := &fsck.Checker{Repo: f.Repo, Image: image, Content: true}
+			c := &fsck.Checker{Repo: f.Repo, Images: images, Content: true}
 			var report fsck.Report
 			var err error
 			repotest.Starve(t, n, func() { report, err = c.Run() })

@@ -25,15 +25,15 @@ import (
 	"cfs/lib/verity"
 )
 
-// Checker reads a whole repository, or what one image needs, and tells what of it is
+// Checker reads a whole repository, or what some images need, and tells what of it is
 // damaged.
 type Checker struct {
 	Repo    *repo.Repo
-	Content bool   // read all objects, and compare the layers with their diff IDs
-	Image   string // the operand of lookup.Image that is checked alone; "" for all
+	Content bool     // read all objects, and compare the layers with their diff IDs
+	Images  []string // the operands of lookup.Image that are checked alone; none for all
 
-	one    *oci.Image // that one
-	only   *oci.Reach // what it needs; nil for all
+	some   []*oci.Image // these
+	only   *oci.Reach   // what they need; nil for all
 	report Report
 	bad    map[verity.ID]bool // objects that are damaged or missing
 	drop   []entry            // names that must go so that pulling again heals
@@ -50,7 +50,7 @@ type entry struct {
 // not be read, which says nothing about it, and Repair does nothing. It wraps fs.ErrNotExist
 // if there is no image of that name.
 func (c *Checker) Run() (Report, error) {
-	c.one, c.only, c.failed = nil, nil, nil
+	c.some, c.only, c.failed = nil, nil, nil
 	c.report, c.bad, c.drop = Report{NoMeta: c.Repo.NoMeta}, map[verity.ID]bool{}, nil
 	for _, step := range []func() error{c.find, c.objects, c.streams, c.images, c.refs, c.tags} {
 		if err := step(); err != nil {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"cfs/lib/terminal"
 )
 
 // Problem is something in a repository that is not as it must be.
@@ -53,7 +55,7 @@ func (r Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "status: %d error(s)\n", len(r.Problems))
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintf(&b, "  - %s\n", p)
+		fmt.Fprintf(&b, "  - %s\n", terminal.Line(p.String()))
 	}
 	_, err := b.WriteTo(w)
 	return err

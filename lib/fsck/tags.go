@@ -18,31 +18,38 @@ import (
 // that it names must be there.
 const sealLabel = "containers.composefs.fsverity"
 
-// find looks up the image that is checked alone, and what it needs, as far as that can be
+// find looks up the images that are checked alone, and what they need, as far as that can be
 // read.
 func (c *Checker) find() error {
-	if c.Image == "" {
-		return nil
-	}
-	image, err := lookup.Image(c.Repo, c.Image)
-	if err != nil {
-		if _, tagged := oci.Tag(c.Repo, c.Image); tagged == nil && errors.Is(err, fs.ErrNotExist) {
-			err = corrupt.Errorf("tag %q: %w", c.Image, err) // what is missing is not the tag
+	for _, name := range c.Images {
+		image, err := lookup.Image(c.Repo, name)
+		if _, tagged := oci.Tag(c.Repo, name); tagged == nil && errors.Is(err, fs.ErrNotExist) {
+			err = corrupt.Errorf("tag %q: %w", name, err) // what is missing is not the tag
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		c.some = append(c.some, image)
 	}
-	c.one, c.only = image, oci.NewReach(c.Repo, func(error) {})
-	err = c.only.AddStream(image.Manifest.ID)
-	if corrupt.IsDamage(err) { // which the check is about to tell
+	if c.some == nil {
 		return nil
 	}
-	return err
+	c.only = oci.NewReach(c.Repo, func(error) {})
+	for _, image := range c.some {
+		err := c.only.AddStream(image.Manifest.ID)
+		if err != nil && !corrupt.IsDamage(err) { // damage the check is about to tell
+			return err
+		}
+	}
+	return nil
 }
 
-// tags checks the image of each tag, or the one that was asked for.
+// tags checks the image of each tag, or those that were asked for.
 func (c *Checker) tags() error {
-	if c.one != nil {
-		c.report.Tags.add(c.container(c.Image, c.one))
+	if c.some != nil {
+		for i, image := range c.some {
+			c.report.Tags.add(c.container(c.Images[i], image))
+		}
 		return nil
 	}
 	tags, strays, err := oci.Tags(c.Repo)

@@ -152,12 +152,33 @@ func (s *scan) pass(pid string, err error) error {
 	return err
 }
 
-// addMountinfo adds the names of images in lines as proc_pid_mountinfo(5) has them:
+// addMountinfo adds the names of images in a table as parseMountinfo reads it.
+func addMountinfo(names map[string]bool, table string) {
+	for _, p := range parseMountinfo(table) {
+		names[p.Name] = true
+	}
+}
+
+// Point is a composefs mount in the mount namespace of this process.
+type Point struct {
+	Dir      string // where it is mounted
+	Name     string // of the image, as in Mounts.Names
+	ReadOnly bool
+}
+
+// Points returns the composefs mounts that this process sees, in the order in which they
+// were made.
+func Points() ([]Point, error) {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	return parseMountinfo(string(table)), err
+}
+
+// parseMountinfo returns the composefs mounts in lines as proc_pid_mountinfo(5) has them:
 //
 //	36 35 98:0 / /mnt rw,noatime shared:1 - overlay composefs:ab12 rw,...
 //
 // with any number of optional fields before the lone dash.
-func addMountinfo(names map[string]bool, table string) {
+func parseMountinfo(table string) (points []Point) {
 	for line := range strings.Lines(table) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), " ")
 		if len(f) < 6 {
@@ -169,9 +190,10 @@ func addMountinfo(names map[string]bool, table string) {
 			continue
 		}
 		if name, ok := strings.CutPrefix(unescape(fs[1]), source); ok {
-			names[name] = true
+			points = append(points, Point{unescape(f[4]), name, slices.Contains(strings.Split(f[5], ","), "ro")})
 		}
 	}
+	return points
 }
 
 // unescape undoes the kernel's writing of space, tab, newline, backslash and # as

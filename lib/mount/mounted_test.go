@@ -33,11 +33,15 @@ func TestParseMountinfo(t *testing.T) {
 70 27 0:43 / /mnt/tmp rw,relatime - tmpfs composefs:cd34 rw
 71 27 0:44 / /mnt/older ro,relatime - overlay composefs ro
 72 27 0:45 / /mnt/fuse ro,relatime - fuse composefs:f0 ro
-73 27 0:46 / /mnt/fuse2 ro,relatime - fuse.cfs composefs:f1 ro
+73 27 0:46 / /mnt/fuse2 rw,relatime - fuse.cfs composefs:f1 ro
 74 27 0:47 / /mnt/fuse3 ro,relatime - fusectl composefs:f2 ro
 `
 	if got, want := parse(table), []string{"ab12", "f0", "f1", "refs/a b"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	points := parseMountinfo(table)
+	if len(points) != 5 || points[0] != (Point{"/mnt/one", "ab12", true}) || points[1].Dir != `/mnt/t w\o` || points[3].ReadOnly == points[4].ReadOnly {
+		t.Errorf("%+v", points)
 	}
 }
 
@@ -54,6 +58,9 @@ func FuzzParseMountinfo(f *testing.F) {
 		line := fmt.Sprintf("66 27 0:40 / %s ro - overlay composefs:%s ro\n", escape(dir), escape(name))
 		if got := parse(line); len(got) != 1 || got[0] != name {
 			t.Errorf("%q: got %q, want %q", line, got, name)
+		}
+		if got := parseMountinfo(line); got[0].Dir != dir {
+			t.Errorf("%q: mounted at %q, want %q", line, got[0].Dir, dir)
 		}
 	})
 }

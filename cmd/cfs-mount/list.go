@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"cfs/lib/mount"
+	"cfs/lib/survey"
+	"cfs/lib/terminal"
+	"cfs/lib/tool"
+)
+
+var listRules = tool.Rules{
+	{If: "list", Not: "bootable"}, {If: "list", Not: "require-verity"}, {If: "list", Not: "upperdir"},
+	{If: "list", Not: "workdir"}, {If: "list", Not: "read-write"}, {If: "list", Not: "options"}, {If: "json", Needs: []string{"list"}},
+}
+
+// printList lists the mounts that the caller sees, with the names that the repository has for
+// their images. Without a repository they have none.
+func (o *options) printList() error {
+	if len(o.Operands) > 0 {
+		return tool.UsageError("unexpected operand %q", o.Operands[0])
+	}
+	mounts, err := mount.Points()
+	if err != nil {
+		return err
+	}
+	names, failed := o.names()
+	points := make([]survey.Point, len(mounts))
+	for i, p := range mounts {
+		points[i] = survey.DescribePoint(p, names)
+	}
+	if err := o.printPoints(points); err != nil {
+		return err
+	}
+	if failed != nil {
+		return tool.Silent(tool.Status(failed))
+	}
+	return nil
+}
+
+// names returns the names of EROFS images. What keeps them from being all it warns of, and
+// returns the first of it.
+func (o *options) names() (names map[string][]string, failed error) {
+	fail := func(err error) {
+		o.Warn("names: %v", err)
+		if failed == nil {
+			failed = err
+		}
+	}
+	r, err := o.OpenRepo(false)
+	if errors.Is(err, fs.ErrNotExist) && !o.Given("repo") {
+		return nil, nil
+	}
+	if err != nil {
+		fail(err)
+		return nil, failed
+	}
+	defer r.Close()
+	names = survey.ImageNames(r, fail)
+	return names, failed
+}
+
+func (o *options) printPoints(points []survey.Point) error {
+	if !o.JSON && terminal.Is(os.Stdout) {
+		return survey.Table{}.WritePoints(os.Stdout, points)
+	}
+	for _, p := range points {
+		var err error
+		if o.JSON {
+			err = survey.WriteJSON(os.Stdout, p)
+		} else {
+			_, err = fmt.Println(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
