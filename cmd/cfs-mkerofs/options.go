@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/build"
+	"cfs/lib/oci"
 	"cfs/lib/tolerance"
 	"cfs/lib/tool"
 	"cfs/lib/variant"
@@ -104,6 +105,11 @@ func goWith(others []string, options ...string) (rules tool.Rules) {
 func (o *options) checkImage() error {
 	if err := o.Check(imageRules); err != nil {
 		return err
+	}
+	if o.ref != "" {
+		if err := oci.CheckImageRef(o.ref); err != nil {
+			return tool.UsageError("%w", err)
+		}
 	}
 	if o.ifChanged && o.output == "-" {
 		return tool.UsageError("--if-changed goes with --output FILE")

@@ -67,7 +67,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 	for _, p := range r.Problems {
 		errors = append(errors, p.String())
 	}
-	return json.NewEncoder(w).Encode(map[string]any{
+	text, err := json.Marshal(map[string]any{
 		"ok": len(errors) == 0, "has_metadata": !r.NoMeta,
 		"objects_checked": r.Objects.Total, "objects_corrupted": r.Objects.Total - r.Objects.Good,
 		"streams_checked": r.Streams.Total, "streams_corrupted": r.Streams.Total - r.Streams.Good,
@@ -75,4 +75,8 @@ func (r Report) WriteJSON(w io.Writer) error {
 		"tags_checked": r.Tags.Total, "tags_corrupted": r.Tags.Total - r.Tags.Good,
 		"errors": errors,
 	})
+	if err == nil {
+		_, err = w.Write(append(terminal.JSON(text), '\n'))
+	}
+	return err
 }

@@ -20,7 +20,7 @@ func (g Graph) WriteDOT(w io.Writer) error {
 		number[n] = i
 		label := quoteDOT.Replace(n.name())
 		if n.Notes != "" {
-			label += `\n` + quoteDOT.Replace(n.Notes)
+			label += `\n` + quoteDOT.Replace(n.notes())
 		}
 		fmt.Fprintf(out, "\tn%d [label=\"%s\"];\n", i, label)
 	}

@@ -11,7 +11,7 @@ import "cfs/lib/terminal"
 type Node struct {
 	Rank  int    // the column, from 0; one of Ranks
 	Name  string // may hold any bytes
-	Notes string // what else is known of it, in a few words
+	Notes string // what else is known of it, in a few words; as Name
 	To    []*Node
 }
 
@@ -23,6 +23,8 @@ type Graph struct{ Roots []*Node }
 
 // name is the name of a node, as text that does nothing to who shows it.
 func (n *Node) name() string { return terminal.Name(n.Name) }
+
+func (n *Node) notes() string { return terminal.Name(n.Notes) }
 
 // nodes returns all nodes, each once, in the order in which they are met.
 func (g Graph) nodes() (list []*Node) {

@@ -51,7 +51,7 @@ func (g Graph) place() placed {
 		set(n)
 	}
 	for _, n := range p.nodes {
-		chars := max(utf8.RuneCountInString(n.name()), utf8.RuneCountInString(n.Notes))
+		chars := max(utf8.RuneCountInString(n.name()), utf8.RuneCountInString(n.notes()))
 		p.width[n.Rank] = max(p.width[n.Rank], float64(chars)*character+2*margin)
 	}
 	at := float64(margin)
@@ -111,7 +111,7 @@ func (p placed) box(out io.Writer, n *Node) {
 		return
 	}
 	fmt.Fprintf(out, `<text x="%.1f" y="%.1f">%s</text>`+"\n", x+margin, y+17, escapeXML(n.name()))
-	fmt.Fprintf(out, `<text x="%.1f" y="%.1f" font-size="10" fill="#4b5563">%s</text>`+"\n", x+margin, y+32, escapeXML(n.Notes))
+	fmt.Fprintf(out, `<text x="%.1f" y="%.1f" font-size="10" fill="#4b5563">%s</text>`+"\n", x+margin, y+32, escapeXML(n.notes()))
 }
 
 func escapeXML(s string) string {

@@ -35,7 +35,7 @@ func (t *text) write(n *Node, depth int) {
 	case again:
 		line += "\t(above)"
 	case n.Notes != "":
-		line += "\t" + n.Notes
+		line += "\t" + n.notes()
 	}
 	io.WriteString(t.out, line+"\n")
 	if again {

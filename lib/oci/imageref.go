@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,17 @@ func ImageRefs(r *repo.Repo) (refs []repo.Ref, err error) {
 		}
 	}
 	return refs, err
+}
+
+// CheckImageRef returns why a name cannot be that of a new ref of an EROFS image, nil if it
+// can.
+func CheckImageRef(name string) error {
+	for _, folder := range []string{leaseFolder, mountFolder} {
+		if name == folder || strings.HasPrefix(name, folder+"/") {
+			return fmt.Errorf("%q cannot be a ref: %s is for leases", name, folder)
+		}
+	}
+	return checkText(name, "a ref")
 }
 
 // ImageRef returns the name of the EROFS image that a ref of images leads to. The error

@@ -78,8 +78,13 @@ func CheckTag(name string) error {
 	if err := CheckStoredTag(name); err != nil {
 		return err
 	}
+	return checkText(name, "a tag")
+}
+
+// checkText refuses a new name that does something to a terminal, or is no text.
+func checkText(name, what string) error {
 	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return fmt.Errorf("%q cannot be a tag: it has control characters in it, or is not UTF-8", name)
+		return fmt.Errorf("%q cannot be %s: it has control characters in it, or is not UTF-8", name, what)
 	}
 	return nil
 }

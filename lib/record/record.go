@@ -159,16 +159,21 @@ const upperHex = "0123456789ABCDEF"
 // a rune that is valid or not.
 func mustEscape(c byte, valid bool) bool { return c <= 0x20 || c == 0x7f || c == '%' || !valid }
 
+// isC1 reports whether a character is one of the second set of control characters, which are
+// as good as escape sequences to a terminal.
+func isC1(c rune) bool { return 0x80 <= c && c <= 0x9f }
+
 func escape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		c, n := utf8.DecodeRuneInString(s[i:])
-		if mustEscape(s[i], c != utf8.RuneError || n > 1) {
+		if mustEscape(s[i], c != utf8.RuneError || n > 1) || isC1(c) {
 			b.WriteString(string([]byte{'%', upperHex[s[i]>>4], upperHex[s[i]&15]}))
+			i++ // the second byte of a C1 character is none by itself
 		} else {
 			b.WriteString(s[i : i+n])
+			i += n
 		}
-		i += n
 	}
 	return b.String()
 }

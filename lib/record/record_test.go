@@ -17,6 +17,7 @@ func TestSpelling(t *testing.T) {
 		"image " + strings.Repeat("ab", 64) + " variant=plain erofs-version=1",
 		"unknown - x=%00%25%7F y= z=a=b",
 		"tag " + sum + " name=größe/%FF",
+		"tag " + sum + " name=a%C2%9B\u00a0%9B",
 		`{"kind":"layer","digest":"-","path":"a%20b\"c"}`,
 	} {
 		r, err := Parse(line)

@@ -1,16 +1,24 @@
 package survey
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"unicode/utf8"
+
+	"cfs/lib/terminal"
 )
 
 // WriteJSON writes v as a JSON object, alone on its line.
 func WriteJSON(w io.Writer, v any) error {
-	out := json.NewEncoder(w)
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
 	out.SetEscapeHTML(false)
-	return out.Encode(v)
+	if err := out.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(terminal.JSON(text.Bytes()))
+	return err
 }
 
 // Text is a string of any bytes. In JSON it is {"bytes":"<base64>"} if it is not UTF-8.

@@ -1,6 +1,8 @@
 package terminal_test
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -99,4 +101,25 @@ func TestName(t *testing.T) {
 	if got := terminal.NameFor(pty.Open(t, 80).Terminal)("\x1b"); got != `\x1b` {
 		t.Errorf("for a person: %q", got)
 	}
+}
+
+// FuzzJSON: whatever a string is, its JSON means the same and has no control characters.
+func FuzzJSON(f *testing.F) {
+	for _, seed := range []string{"", "\x7f\u009b", "\x1b\u0080\u00a0", "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		plain, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		safe := terminal.JSON(plain)
+		var want, got string
+		if err := errors.Join(json.Unmarshal(plain, &want), json.Unmarshal(safe, &got)); err != nil || got != want {
+			t.Errorf("%q becomes %q: %v", want, got, err)
+		}
+		if strings.ContainsFunc(string(safe), unicode.IsControl) {
+			t.Errorf("%q", safe)
+		}
+	})
 }
