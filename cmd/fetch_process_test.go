@@ -40,9 +40,11 @@ func TestFetchGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	records := bufio.NewReader(stdout)
-	first, err := records.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
+	var first string
+	for first == "" || strings.HasPrefix(first, "fetching ") {
+		if first, err = records.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if !strings.HasPrefix(first, "layer "+layers[1].Digest.String()+" ") {
 		t.Errorf("the first record is %s", first)

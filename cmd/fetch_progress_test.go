@@ -23,7 +23,7 @@ func TestFetchProgress(t *testing.T) {
 		f := fetchingOf(t, r, layout, "some/image:1")
 		f.code = strings.Replace(f.code, "--progress=none", "--progress="+form, 1)
 		got := f.succeeds()
-		if same := sortedLines(strings.NewReplacer(f.dir, "", f.proxy.Addr, "").Replace(got.Stdout)); records == "" {
+		if same := sortedLines(strings.NewReplacer(f.dir, "", f.proxy.Addr, "").Replace(whole(got.Stdout))); records == "" {
 			records = same
 		} else if same != records {
 			t.Errorf("%s: records\n%s\nwant\n%s", form, same, records)

@@ -131,7 +131,7 @@ func (f *fetching) outcome() outcome {
 	f.t.Helper()
 	r := f.succeeds()
 	// Paths and where it came from are another user's, and another proxy's.
-	records := strings.NewReplacer(f.dir, "HOME", f.proxy.Addr, "REGISTRY").Replace(r.Stdout)
+	records := strings.NewReplacer(f.dir, "HOME", f.proxy.Addr, "REGISTRY").Replace(whole(r.Stdout))
 	return outcome{records: sortedLines(records), spool: files(f.t, f.dir+"/spool/blobs")}
 }
 

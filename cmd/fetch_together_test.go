@@ -30,8 +30,8 @@ func TestFetchTogether(t *testing.T) {
 		}
 		f.wantRecords(r.Stdout)
 		if first == "" {
-			first = sortedLines(r.Stdout)
-		} else if got := sortedLines(r.Stdout); got != first {
+			first = sortedLines(whole(r.Stdout))
+		} else if got := sortedLines(whole(r.Stdout)); got != first {
 			t.Errorf("one printed\n%s\nanother\n%s", first, got)
 		}
 	}

@@ -3,6 +3,7 @@ package pull
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/source"
 	"cfs/lib/spool"
 )
 
@@ -47,8 +49,9 @@ func FindStored(r *repo.Repo, layers []Layer) error {
 	return nil
 }
 
-// Run writes the record of each blob as soon as it is there, the manifest's last. layers
-// are those of the origin, and blobs those of the artifacts that belong to it, which come with
+// Run writes the record of each blob as soon as it is there, the manifest's last. Before the
+// record of a layer that comes over a network there is one that says where its bytes appear.
+// layers are those of the origin, and blobs those of the artifacts that belong to it, which come with
 // their artifacts between config and manifest; one that has a stream is not fetched. An error of a source or of
 // the spool is as theirs are; what was fetched until then stays in the spool.
 func (f *Fetcher) Run(ctx context.Context, layers, blobs []Layer) error {
@@ -135,10 +138,7 @@ func (f *Fetcher) download(ctx context.Context, layers []Layer) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := f.get(ctx, l.Kind(), f.descriptor(l), &l.Blob, f.source.Open, items[n].Set); err != nil {
-				return err
-			}
-			if err := f.Out.Write(l.Record()); err != nil {
+			if err := f.layer(ctx, l, items[n].Set); err != nil {
 				return err
 			}
 			items[n].Done("fetched")
@@ -161,6 +161,32 @@ func (f *Fetcher) downloadSmall(ctx context.Context, blobs []Layer) error {
 		})
 	}
 	return group.Wait()
+}
+
+// layer gets a layer into the spool. If it comes over a network, a record says that its file
+// grows as soon as that is there: who imports it need not wait for its last byte.
+func (f *Fetcher) layer(ctx context.Context, l Layer, watch spool.Watch) error {
+	announced := l.Artifact || !source.IsRemote(f.source)
+	var failed error
+	begin := func(have int64) {
+		watch(have)
+		if !announced && have < l.Size {
+			failed = f.announce(l)
+		}
+		announced = true
+	}
+	if err := f.get(ctx, l.Kind(), f.descriptor(l), &l.Blob, f.source.Open, begin); err != nil {
+		return err
+	}
+	return errors.Join(failed, f.Out.Write(l.Record()))
+}
+
+func (f *Fetcher) announce(l Layer) error {
+	path, err := f.Spool.PartialPath(f.descriptor(l))
+	if err != nil {
+		return err
+	}
+	return f.Out.Write(l.fetching(path))
 }
 
 // get gets a blob of some kind into the spool, and notes in b where it is.

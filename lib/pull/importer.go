@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sync/errgroup"
 
 	"cfs/lib/blob"
 	"cfs/lib/progress"
@@ -15,9 +14,9 @@ import (
 	"cfs/lib/tolerance"
 )
 
-// Importer is the stage that stores layers. It commits all that came in a row together, or
-// those that have waited for some seconds. Whatever fails first ends it: layers that are on
-// their way are given up, and nothing is named any more.
+// Importer is the stage that stores layers, also while they are still fetched. It commits
+// all that came in a row together, or those that have waited for some seconds. Whatever fails
+// first ends it: layers that are on their way are given up, and nothing is named any more.
 type Importer struct {
 	Open     func() (*repo.Repo, error)
 	Out      *record.Writer
@@ -30,8 +29,9 @@ type Importer struct {
 	windows  *blob.Windows
 	pace     pace
 	subjects map[string]digest.Digest // of artifacts: the images to which they belong
-	running  errgroup.Group
-	notes    []*tolerance.Rules // of the layers that were begun, in order
+	followed followers
+	queue    *queue             // of layers whose records have come
+	notes    []*tolerance.Rules // of these layers, in order
 	ctx      context.Context    // ends with the first failure, which is its cause
 	fail     context.CancelCauseFunc
 }
@@ -42,7 +42,7 @@ func (i *Importer) Start() (err error) {
 		return err
 	}
 	i.windows = blob.NewWindows()
-	i.running.SetLimit(i.Jobs)
+	i.queue, i.followed = newQueue(i.Jobs), newFollowers(i.Jobs)
 	i.ctx, i.fail = context.WithCancelCause(context.Background())
 	i.commits = newCommitter(i.repo, i.Out)
 	i.pace.due = i.commit
@@ -56,44 +56,61 @@ func (i *Importer) Close() error {
 		return nil
 	}
 	i.fail(context.Canceled)
-	i.running.Wait()
+	i.followed.running.Wait()
+	i.queue.wait()
 	i.commit() // waits for one that has begun
 	return i.repo.Close()
 }
 
 // Handle begins to store the layer of a record; anything else it passes on, after all
-// layers that came before. It returns the first failure, also of another layer.
+// layers that came before, but for the records of layers on their way. It returns the first
+// failure, also of another layer. It never waits for a layer to be read: the record that comes
+// next may be the one which a follower waits for, or say that its bytes will never come.
 func (i *Importer) Handle(rec record.Record) error {
 	if i.ctx.Err() != nil {
 		return i.Finish()
 	}
 	i.pace.arrive()
-	if rec.Kind == kindReferrer {
-		return i.referrer(rec)
-	}
-	if rec.Kind != kindLayer && rec.Kind != kindBlob {
-		if err := i.Finish(); err != nil {
-			return err
-		}
-		if err := checkDocument(rec); err != nil {
+	switch rec.Kind {
+	case kindFetching:
+		if err := i.follow(rec); err != nil {
 			return fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err)
 		}
-		return i.Out.Write(rec)
+		return nil
+	case kindLayer, kindBlob:
+		i.begin(rec)
+		return nil
+	case kindReferrer:
+		return i.referrer(rec)
 	}
-	rules := i.rules(rec.Kind + " " + rec.Digest)
+	if err := i.Finish(); err != nil {
+		return err
+	}
+	if err := checkDocument(rec); err != nil {
+		return fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err)
+	}
+	return i.Out.Write(rec)
+}
+
+// begin begins to store the layer of a record, after those that came before it have begun.
+func (i *Importer) begin(rec record.Record) {
+	rules := i.newRules(rec.Kind + " " + rec.Digest)
+	i.notes = append(i.notes, rules)
 	pulled := i.subjects[rec.Get(keyFor)]
+	f := i.followed.take(digest.Digest(rec.Digest))
 	i.pace.begin()
-	i.running.Go(func() error {
-		done, err := i.layer(rec, pulled, rules)
+	i.queue.add(func() {
+		defer i.pace.end()
+		if i.ctx.Err() != nil {
+			return
+		}
+		done, err := i.layer(rec, pulled, f, rules)
 		if err != nil {
 			i.fail(fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err))
-		} else {
-			i.commits.add(done)
+			return
 		}
-		i.pace.end()
-		return nil
+		i.commits.add(done)
 	})
-	return nil
 }
 
 // referrer passes on the record of an artifact. Its blobs are leased for the image to which it
@@ -121,10 +138,11 @@ func (i *Importer) commit() {
 	}
 }
 
-// Finish waits until all layers that were begun are stored and committed, or given up because
-// one has failed.
+// Finish waits until all layers whose records have come are stored and committed, or given up
+// because one has failed. Others that are on their way are not followed any further.
 func (i *Importer) Finish() error {
-	i.running.Wait()
+	i.followed.dismiss()
+	i.queue.wait()
 	i.commit()
 	for _, rules := range i.notes {
 		i.Rules.Merge(rules)
@@ -133,12 +151,10 @@ func (i *Importer) Finish() error {
 	return context.Cause(i.ctx)
 }
 
-// rules returns the rules for a layer. What they collect comes together in the order in
-// which the layers were begun, whichever is read first.
-func (i *Importer) rules(layer string) *tolerance.Rules {
-	rules := &tolerance.Rules{Strict: i.Rules.IsStrict(), Where: layer}
-	i.notes = append(i.notes, rules)
-	return rules
+// newRules returns rules for one layer. What they collect comes together in the order of the
+// records, whichever layer is read first.
+func (i *Importer) newRules(layer string) *tolerance.Rules {
+	return &tolerance.Rules{Strict: i.Rules.IsStrict(), Where: layer}
 }
 
 // Import stores the layer that is read from in, and writes its record. Its name is for

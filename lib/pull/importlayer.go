@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +19,9 @@ import (
 	"cfs/lib/tolerance"
 )
 
-// layer stores what a record names, if it is not stored yet. pulled is the manifest that is
-// pulled, if the record is of another one.
-func (i *Importer) layer(rec record.Record, pulled digest.Digest, rules *tolerance.Rules) (stored, error) {
+// layer stores what a record names, if it is not stored yet, nor by f, which has followed
+// it and may be nil. pulled is the manifest that is pulled, if the record is of another one.
+func (i *Importer) layer(rec record.Record, pulled digest.Digest, f *follower, rules *tolerance.Rules) (stored, error) {
 	l, err := ParseLayer(rec)
 	if err != nil {
 		return stored{}, err
@@ -29,10 +30,14 @@ func (i *Importer) layer(rec record.Record, pulled digest.Digest, rules *toleran
 	if err := i.checkType(l); err != nil {
 		return stored{}, err
 	}
+	if done, ok := f.result(l); ok {
+		rules.Merge(f.rules)
+		return i.imported(l, done), nil
+	}
 	if done, err := i.present(l); !errors.Is(err, errAbsent) {
 		return done, err
 	}
-	f, err := fd.OpenRegular(l.Path)
+	file, err := fd.OpenRegular(l.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Another pull may have stored it meanwhile, and removed it from the spool.
 		if done, err := i.present(l); !errors.Is(err, errAbsent) {
@@ -43,8 +48,8 @@ func (i *Importer) layer(rec record.Record, pulled digest.Digest, rules *toleran
 	if err != nil {
 		return stored{}, err
 	}
-	defer f.Close()
-	return i.read(l, f, rules)
+	defer file.Close()
+	return i.read(l, file, rules)
 }
 
 // errAbsent means that the repository does not have a layer, and must read it.
@@ -84,27 +89,32 @@ func (i *Importer) checkType(l Layer) error {
 	return nil
 }
 
-// read reads a layer, stores it, and adds what it found out about it.
+// read reads a layer and stores it.
 func (i *Importer) read(l Layer, in io.Reader, rules *tolerance.Rules) (stored, error) {
-	done, err := i.store(l, in, rules)
+	done, err := i.store(i.ctx, l, in, rules)
 	if err != nil {
 		return stored{}, err
 	}
+	return i.imported(l, done), nil
+}
+
+// imported says what became of a layer, and returns it with what was found out about it.
+func (i *Importer) imported(l Layer, done oci.Imported) stored {
 	l.Digest, l.Size = done.Digest, done.Size
 	if !l.Artifact {
 		l.DiffID = done.DiffID
 	}
 	i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: l.Digest.String(), Message: fmt.Sprintf(
 		"%d new and %d present objects; %d bytes stored, %d inline", done.New, done.Present, done.NewBytes, done.Inline)})
-	return stored{Layer: l, stream: done.Stream, fresh: true}, nil
+	return stored{Layer: l, stream: done.Stream, fresh: true}
 }
 
 // store stores a blob as what it is.
-func (i *Importer) store(l Layer, in io.Reader, rules *tolerance.Rules) (oci.Imported, error) {
+func (i *Importer) store(ctx context.Context, l Layer, in io.Reader, rules *tolerance.Rules) (oci.Imported, error) {
 	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules, Windows: i.windows}
 	if l.Artifact {
-		return oci.ImportBlob(i.ctx, i.repo, in, src)
+		return oci.ImportBlob(ctx, i.repo, in, src)
 	}
 	said, _ := manifest.LayerCompression(l.MediaType)
-	return oci.ImportLayer(i.ctx, i.repo, in, said, src)
+	return oci.ImportLayer(ctx, i.repo, in, said, src)
 }

@@ -8,6 +8,7 @@ import (
 
 // The kinds of records.
 const (
+	kindFetching = "fetching" // layer whose bytes are on their way
 	kindLayer    = "layer"    // of a container image
 	kindBlob     = "blob"     // layer of an artifact
 	kindConfig   = "config"   // of either

@@ -75,6 +75,20 @@ func (l Layer) Record() record.Record {
 	return l.origin.record(l.Kind(), l.Digest.String(), l.keys())
 }
 
+// fetching returns the record of a container image's layer whose bytes are being appended to
+// the file at path.
+func (l Layer) fetching(path string) record.Record {
+	rec := l.Record().Set(keyPath, path)
+	rec.Kind = kindFetching
+	return rec
+}
+
+// parseFetching reads the record of a layer that is on its way.
+func parseFetching(rec record.Record) (Layer, error) {
+	rec.Kind = kindLayer
+	return ParseLayer(rec)
+}
+
 // Kind returns the word for what it is, of records and of messages.
 func (l Layer) Kind() string {
 	if l.Artifact {

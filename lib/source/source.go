@@ -90,6 +90,12 @@ func openRegistry(where string, o Options) (Source, error) {
 // remote is an image in a registry.
 type remote struct{ *registry.Remote }
 
+// IsRemote reports whether blobs come over a network, and may take their time.
+func IsRemote(s Source) bool {
+	_, ok := s.(remote)
+	return ok
+}
+
 func (s remote) Manifest(ctx context.Context, platform *v1.Platform) (v1.Descriptor, error) {
 	top, err := s.Remote.Manifest(ctx)
 	if err != nil {

@@ -101,6 +101,12 @@ func (s *Spool) Close() error { return s.root.Close() }
 // Path returns where a blob lies, or will.
 func (s *Spool) Path(d v1.Descriptor) (string, error) { return s.layout.Path(d.Digest) }
 
+// PartialPath returns where the bytes of a blob appear that is on its way, in their order.
+func (s *Spool) PartialPath(d v1.Descriptor) (string, error) {
+	path, err := s.Path(d)
+	return path + partialSuffix, err
+}
+
 // Kept reports whether a blob must stay after use: index.json leads to it, as it is now.
 func (s *Spool) Kept(d v1.Descriptor) bool {
 	kept, err := s.kept()
