@@ -68,3 +68,29 @@ func TestPullPlan(t *testing.T) {
 	}
 	wantJSONLines(t, f.must(code+" a --json"))
 }
+
+// TestPullCheck: with --check the manifest alone is fetched, and compared with that of the tag.
+func TestPullCheck(t *testing.T) {
+	t.Parallel()
+	f := newFetching(t, registrytest.InProcess(t), 40_000)
+	pull := strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo", 1)
+	f.must(pull + " --init --insecure 'a b'")
+	before := f.must("find $HOME/repo $HOME/spool -printf '%p %T@\n'")
+	check := func(status int, stdout, stderr, code string) {
+		t.Helper()
+		if r := f.run(code); r.Status != status || r.Stdout != stdout || !strings.Contains(r.Stderr, stderr) || stderr == "" && r.Stderr != "" {
+			t.Errorf("%s: %+v", code, r)
+		}
+	}
+	check(0, "current\n", "", pull+" --check 'a b'")
+	check(3, "", `"nope": no such tag`, pull+" --check nope")
+	check(3, "", "no such image", strings.Replace(pull, f.source, f.source+"9", 1)+" --check 'a b'")
+	check(2, "", "SOURCE", "cfs-pull --check")
+	f.registry.Push(t, randomImage(t, 5, 30_000), "some/image:1")
+	check(1, "changed\n", "", pull+" --check 'a b'")
+	if after := f.must("find $HOME/repo $HOME/spool -printf '%p %T@\n'"); after != before {
+		t.Errorf("it wrote:\n%s\nbefore\n%s", after, before)
+	}
+	f.must(pull + " 'a b'")
+	check(0, "current\n", "", pull+" --check 'a b'")
+}

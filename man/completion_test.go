@@ -65,6 +65,7 @@ func TestCompletion(t *testing.T) {
 	pull("--repo", repo, image, "web:2")
 	pull("--repo", repo, image, "$(touch${IFS}"+trap+")")
 	pull("--repo", other, image, "elsewhere")
+	cmdtest.Must(t, "", "cfs-mkerofs --image web:1 --store --ref mine --repo "+repo)
 	_, ids, _ := strings.Cut(cmdtest.Must(t, "", "cfs-link ls --repo "+repo+" | grep ^web:1"), "\t")
 	manifest, digest, _ := strings.Cut(strings.TrimSpace(ids), "\t")
 	for line, want := range map[string]string{
@@ -91,6 +92,11 @@ func TestCompletion(t *testing.T) {
 		"cfs-import --erofs-version=":           "0 1 2",
 		"cfs-import --erofs-version ":           "0 1 2",
 		"cfs-link un":                           "untag",
+		"cfs-link untag refs/":                  "refs/mine",
+		"cfs-mount refs/":                       "refs/mine",
+		"cfs-link which ":                       "",
+		"cfs-link inspect --man":                "--manifest",
+		"cfs graph web:":                        "1 2",
 		"cfs-link untag web:":                   "1 2",
 		"cfs-link --repo " + repo + " s":        "show",
 		"cfs-link untag --repo " + other + " ":  "elsewhere",
