@@ -19,6 +19,7 @@ import (
 // handed on by fmt.Errorf.
 var judges = []string{
 	"json.Unmarshal", "decode", "decodeStrictly", "Validate", // JSON and digests
+	"asn1.Unmarshal", "x509.ParseCertificates", // DER
 	"parseOctal", "parseXattr", "checkTarget", "checkFile", "checkName", "parseRef", // headers and tables
 	"parseDigest", "parseHex", "parseDialect", "regexp2.Compile", // words and patterns
 }

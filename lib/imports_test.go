@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"uptime":      {},
 	"lanes":       {},
 	"verity":      {"lanes", "fd", "corrupt"},
+	"signature":   {"verity", "corrupt"},
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
 	"manifest":    {"fd", "blob", "tolerance", "missing", "corrupt"},
