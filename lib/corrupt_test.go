@@ -129,7 +129,7 @@ func callee(call *ast.CallExpr) string {
 	case *ast.Ident:
 		return fn.Name
 	case *ast.SelectorExpr:
-		if pkg, ok := fn.X.(*ast.Ident); ok && slices.Contains([]string{"corrupt", "json", "regexp", "regexp2", "syntax", "fmt", "io", "os"}, pkg.Name) {
+		if pkg, ok := fn.X.(*ast.Ident); ok && slices.Contains([]string{"corrupt", "json", "asn1", "x509", "regexp", "regexp2", "syntax", "fmt", "io", "os"}, pkg.Name) {
 			return pkg.Name + "." + fn.Sel.Name
 		}
 		return fn.Sel.Name
