@@ -56,6 +56,7 @@ var faultedCommands = []faulted{
 	{name: "fetch", code: "cfs-fetch --spool " + besideRepo + "spool oci-archive:" + besideRepo + "archive", from: "start"},
 	{name: "show", code: "cfs-link show a", from: "start", output: true},
 	{name: "ls", code: "cfs-link ls", from: "start", output: true},
+	{name: "sizes", code: "cfs-link ls --json", from: "start", output: true},
 	{name: "why", code: "cfs-link why $(cat " + besideRepo + "layer)", from: "start", output: true},
 	{name: "cat", code: "cfs-import cat $(cat " + besideRepo + "diff-id)", from: "linked", output: true},
 	{name: "dump", code: "cfs-mkerofs dump a", from: "start", output: true},

@@ -21,6 +21,9 @@ func Match(tags []NamedManifest, pattern string) (list []NamedManifest, err erro
 			return []NamedManifest{tag}, nil
 		}
 	}
+	if _, err := matches(pattern, ""); err != nil { // also if there are no tags
+		return nil, err
+	}
 	for _, tag := range tags {
 		ok, err := matches(pattern, tag.Tag)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/internal/repotest"
 	"cfs/lib/mount"
 	"cfs/lib/oci"
@@ -84,4 +85,43 @@ func rootsOf(t *testing.T, r *repo.Repo) []survey.Root {
 		t.Fatal(err)
 	}
 	return roots
+}
+
+// TestCostsDamaged: of what needs a stream that is damaged no size is known; what is missing
+// has none, and what leads nowhere keeps nothing.
+func TestCostsDamaged(t *testing.T) {
+	r := repotest.New(t, verity.SHA512)
+	layer := repotest.AddLayer(t, r, repotest.Dir("usr"), repotest.File("usr/a", repotest.Text("a", 500)))
+	image := repotest.Pull(t, r, "a", repotest.Image{Layers: []repotest.Layer{layer}})
+	repotest.Pull(t, r, "b", repotest.Image{Layers: []repotest.Layer{repotest.AddLayer(t, r, repotest.File("b", "b"))}})
+	before := survey.Costs(r, rootsOf(t, r))
+	repotest.Lose(t, r, r.Algorithm.Sum([]byte(repotest.Text("a", 500))))
+	after := survey.Costs(r, rootsOf(t, r))
+	if after[0].Err != nil || after[0].Bytes != before[0].Bytes-500 || after[1] != before[1] {
+		t.Errorf("%+v, before a file was lost %+v", after, before)
+	}
+	repotest.Flip(t, r, layer.Stream, 0)
+	after = survey.Costs(r, rootsOf(t, r))
+	if !corrupt.Is(after[0].Err) || after[1] != before[1] {
+		t.Errorf("%+v, before a stream was damaged %+v", after, before)
+	}
+	repotest.Lose(t, r, image.Manifest.ID)
+	if after = survey.Costs(r, rootsOf(t, r)); after[0] != (survey.Cost{}) {
+		t.Errorf("%+v without the manifest", after[0])
+	}
+}
+
+// TestRootsUnread: what cannot be listed makes the list incomplete, and does not hide the rest.
+func TestRootsUnread(t *testing.T) {
+	r := repotest.New(t, verity.SHA512)
+	repotest.Pull(t, r, "a", repotest.Image{Layers: []repotest.Layer{repotest.AddLayer(t, r, repotest.File("a", "a"))}})
+	if err := r.SetRef(repo.Images, "folder/ref", "x"); err != nil {
+		t.Fatal(err)
+	}
+	repotest.Deny(t, r, "images/refs/folder", func() {
+		roots, err := survey.Roots(r, &mount.Mounts{}, func(error) {})
+		if err == nil || len(roots) != 1 || roots[0].Kind != survey.KindTag {
+			t.Errorf("%+v, %v", roots, err)
+		}
+	})
 }
