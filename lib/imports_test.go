@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"lanes":       {},
 	"verity":      {"lanes", "fd", "corrupt"},
 	"signature":   {"verity", "corrupt"},
+	"seal":        {"signature", "verity", "missing", "corrupt"},
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
 	"manifest":    {"fd", "blob", "tolerance", "missing", "corrupt"},
