@@ -10,10 +10,12 @@ import (
 	"testing"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/flushes"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
 	"cfs/cmd/internal/trap"
 	"cfs/lib/manifest"
+	"cfs/lib/record"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -272,5 +274,38 @@ func TestReferrersReference(t *testing.T) {
 	}
 	if after := list(t, h.dir+"/repo"); after != before {
 		t.Errorf("it has changed the repository (-before +after):\n%s", cmp.Diff(before, after))
+	}
+}
+
+// TestReferrersDurable: what records say of artifacts is kept by the strictest of file systems.
+func TestReferrersDurable(t *testing.T) {
+	t.Parallel()
+	s := newSigned(t, 28, nil)
+	s.sign("one", "two")
+	s.sign("three")
+	promises := func(tool string, rec record.Record) []string {
+		stored := rec.Get("stream") != "" && tool != "cfs-fetch"
+		blob := "oci-blob-" + rec.Digest
+		switch {
+		case rec.Kind == "blob" && stored && tool == "cfs-import":
+			return []string{"streams/" + blob, "streams/refs/cfs-lease/" + s.image.Digest.String() + "/" + blob}
+		case rec.Kind == "blob" && stored:
+			return []string{"streams/" + blob}
+		case rec.Kind == "referrer" && stored:
+			return []string{"streams/oci-manifest-" + rec.Digest, "streams/oci-config-" + v1.DescriptorEmptyJSON.Digest.String(),
+				"streams/refs/oci-referrers/" + s.image.Digest.String() + "/" + rec.Digest}
+		}
+		return promisedNames(tool, rec)
+	}
+	code := "cfs-pull --init --insecure --progress none --with-referrers oci:" + s.dir + ":@" + s.image.Digest.String() + " tag"
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	for _, name := range []string{"pulled", "pulled again"} {
+		m := flushes.New(repo, promises)
+		if r := modelled(t, m, repo, code, nil); r.Status != 0 || m.Saw["referrer"] < 2 || m.Saw["blob"] < 3 {
+			t.Errorf("%s: exit status %d, promises %v\n%s", name, r.Status, m.Saw, r.Stderr)
+		}
+		for _, text := range m.Wrong {
+			t.Errorf("%s: %s", name, text)
+		}
 	}
 }

@@ -90,3 +90,47 @@ func FuzzFindReferrers(f *testing.F) {
 		}
 	})
 }
+
+// TestAddToIndex: what an index does not have yet is added, once, and all else stays.
+func TestAddToIndex(t *testing.T) {
+	d := func(text string) v1.Descriptor {
+		return v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromString(text), Size: 1, Annotations: map[string]string{"a": text}}
+	}
+	text, err := AddToIndex(nil, []v1.Descriptor{d("a"), d("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := AddToIndex(text, []v1.Descriptor{d("a")}); err != nil || string(again) != string(text) {
+		t.Errorf("%s, %v", again, err)
+	}
+	more := strings.Replace(string(text), `"schemaVersion"`, `"x":{"y":1},"schemaVersion"`, 1)
+	got, err := AddToIndex([]byte(more), []v1.Descriptor{d("a"), d("b")})
+	index, parseErr := ParseIndex(got, "")
+	if err := errors.Join(err, parseErr); err != nil || len(index.Manifests) != 2 || index.Manifests[1].Annotations["a"] != "b" || !strings.Contains(string(got), `"x":{"y":1}`) {
+		t.Errorf("%s, %v", got, err)
+	}
+	for _, bad := range []string{"{", `{"manifests":{}}`, `{"manifests":[],"Manifests":[]}`, `{"layers":[]}`} {
+		if got, err := AddToIndex([]byte(bad), []v1.Descriptor{d("a")}); !corrupt.Is(err) {
+			t.Errorf("%s became %s, %v", bad, got, err)
+		}
+	}
+}
+
+// FuzzAddToIndex: an index that was added to is an index, and has what was added.
+func FuzzAddToIndex(f *testing.F) {
+	f.Add([]byte(indexSeed(`"sha256:` + strings.Repeat("0", 64) + `"`)))
+	f.Add([]byte(`{"schemaVersion":2,"manifests":null}`))
+	f.Add([]byte(`{"manifests":[{}],"x":1}`))
+	f.Add([]byte{})
+	d := v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromString("a"), Size: 1}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, err := AddToIndex(text, []v1.Descriptor{d})
+		if err != nil {
+			return
+		}
+		index, err := ParseIndex(got, "")
+		if err != nil || !slices.ContainsFunc(index.Manifests, func(e v1.Descriptor) bool { return e.Digest == d.Digest }) {
+			t.Errorf("%s became %s, %v", text, got, err)
+		}
+	})
+}

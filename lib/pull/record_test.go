@@ -31,6 +31,8 @@ func reprint(rec record.Record) (again record.Record, ok bool, err error) {
 		return reprinted(ParsePartial(rec))
 	case kindTag:
 		return reprinted(ParseTag(rec))
+	case kindReferrer:
+		return reprinted(ParseReferrer(rec))
 	case kindManifest:
 		return reprinted(ParseManifest(rec))
 	}
@@ -50,6 +52,11 @@ var lines = []string{
 	"layer " + sumA + " x=1 size=12 y= diff-id=" + sumB + " z=a=b stream=" + idC + " form=tar-split",
 	"layer " + sumA + " spooled=yes path= media-type= size= for= diff-id= stream=",
 	"blob " + sumA + " media-type=text/plain size=0 stream=" + idC,
+	"blob " + sumA + " media-type=x size=0 role=referrer for=" + sumB + " path=p spooled=1",
+	"blob " + sumA + " role=other stream=" + idC,
+	"layer " + sumA + " role=referrer stream=" + idC,
+	"referrer " + sumA + " subject=" + sumB + " artifact-type=a media-type=m size=3 source=oci:x path=p spooled=1",
+	"referrer " + sumA + " x=y stream=" + idC + " subject=" + sumB,
 	"config " + sumA + " media-type=application/x size=2 path=c spooled=1 x=y",
 	"config " + sumA + " stream=" + strings.ToUpper(idC),
 	"image " + idC + " variant=plain erofs-version=1",
@@ -105,6 +112,9 @@ func TestBadRecord(t *testing.T) {
 		"blob - stream=12":                 `stream=: "12" is no fs-verity digest`,
 		"config -":                         `digest "-" names no blob`,
 		"manifest -":                       `digest "-" names no blob`,
+		"referrer - subject=" + sumB:       `digest "-" names no blob`,
+		"referrer " + sumA:                 `subject ""`,
+		"referrer " + sumA + " subject=x":  `subject "x"`,
 		"tag " + idC:                       "no OCI digest",
 		"image -":                          "is no fs-verity digest",
 		"image " + idC:                     "variant=",
@@ -151,6 +161,10 @@ func TestNew(t *testing.T) {
 		{Layer{Blob: Blob{Path: "x", Size: -1}}, "layer - path=x"},
 		{config, "config sha256:a media-type= size=3 path=c"},
 		{manifest, "manifest sha256:a media-type=m size=3 source=oci:x stream=" + idC},
+		{NewReferrerBlob(d, "sha256:c"), "blob sha256:a media-type=m size=3 role=referrer for=sha256:c"},
+		{NewReferrer(v1.Descriptor{Digest: "sha256:a", MediaType: "m", ArtifactType: "t", Size: 3}, "sha256:b", "oci:x"),
+			"referrer sha256:a subject=sha256:b artifact-type=t media-type=m size=3 source=oci:x"},
+		{NewReferrer(d, "sha256:b", ""), "referrer sha256:a subject=sha256:b artifact-type= media-type=m size=3"},
 		{NewManifest(d, ""), "manifest sha256:a media-type=m size=3"},
 		{Tag{Manifest: "sha256:a", Name: "n"}, "tag sha256:a name=n"},
 		{Partial{What: Boot, Status: 4}, "partial - what=boot status=4"},
