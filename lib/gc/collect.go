@@ -1,7 +1,8 @@
 // Package gc removes from a repository what no root reaches.
 //
 // Roots are the refs of streams and of images, tags and leases among them, and what
-// is mounted.
+// is mounted. The ref of an artifact that belongs to an image is one while the image is
+// reached from another root.
 //
 // An error is not knowledge: what could not be listed or read is not garbage. Everything that
 // decides what goes is read before the first removal, and any error of it ends the
@@ -37,10 +38,11 @@ type Collector struct {
 	DryRun     bool
 	Warn       func(error) // strays, dangling refs and the like, which stop nothing
 
-	ages  *oci.LeaseAges
-	reach *oci.Reach
-	roots int
-	drop  []link // refs that are to go
+	ages      *oci.LeaseAges
+	reach     *oci.Reach
+	roots     int
+	referrers []repo.Ref // refs of artifacts, which are roots as their subjects are
+	drop      []link     // refs that are to go
 }
 
 // link is a name or a ref.
@@ -55,6 +57,7 @@ type Result struct {
 	Objects         int
 	Bytes           int64
 	Images, Streams int // links
+	Referrers       int // of these, artifacts of images that are gone
 	Leftovers       int // of writers that were killed
 	Hidden          int // processes of which the mounts could not be seen
 }
@@ -64,6 +67,9 @@ func (r Result) WriteText(w io.Writer) error {
 	text := fmt.Sprintf("Objects: %d removed (%d bytes)\n", r.Objects, r.Bytes)
 	if r.Images+r.Streams > 0 {
 		text += fmt.Sprintf("Pruned symlinks: %d images, %d streams\n", r.Images, r.Streams)
+	}
+	if r.Referrers > 0 {
+		text += fmt.Sprintf("Artifacts: %d of images that are gone\n", r.Referrers)
 	}
 	if r.Leftovers > 0 {
 		text += fmt.Sprintf("Leftovers: %d removed\n", r.Leftovers)
@@ -93,7 +99,7 @@ func (c *Collector) Run() (Result, error) {
 
 func (c *Collector) run() (Result, error) {
 	c.ages = oci.NewLeaseAges(c.Repo)
-	c.reach, c.roots, c.drop = oci.NewReach(c.Repo, c.Warn), 0, nil
+	c.reach, c.roots, c.referrers, c.drop = oci.NewReach(c.Repo, c.Warn), 0, nil, nil
 	for _, category := range categories {
 		if err := c.addRoots(category); err != nil {
 			return Result{}, err
@@ -106,6 +112,10 @@ func (c *Collector) run() (Result, error) {
 	if c.reach.Objects.Len() > before {
 		c.roots++
 	}
+	gone, err := c.followReferrers()
+	if err != nil {
+		return Result{}, err
+	}
 	if err := c.tellOdd(); err != nil {
 		return Result{}, err
 	}
@@ -113,7 +123,9 @@ func (c *Collector) run() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return c.carryOut(p)
+	result, err := c.carryOut(p)
+	result.Referrers = gone
+	return result, err
 }
 
 // tellOdd has the repository warn of tagged images that not all tools read alike. One that
@@ -147,6 +159,10 @@ func (c *Collector) addRoots(category repo.Category) error {
 		}
 		if ended {
 			c.drop = append(c.drop, link{category, true, ref.Name})
+			continue
+		}
+		if _, ok := oci.SubjectOf(ref); ok && category == repo.Streams {
+			c.referrers = append(c.referrers, ref)
 			continue
 		}
 		if err := c.addRoot(category, ref); err != nil {

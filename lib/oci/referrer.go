@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/objects"
 	"cfs/lib/repo"
 )
 
@@ -47,4 +49,29 @@ func Refer(r *repo.Repo, subject, artifact digest.Digest) error {
 		return fmt.Errorf("referrer %s of %s: %w", artifact, subject, err)
 	}
 	return nil
+}
+
+// SubjectOf returns the manifest to which a ref of a stream has an artifact belong; ok is
+// false for other refs.
+func SubjectOf(ref repo.Ref) (subject digest.Digest, ok bool) {
+	below, ok := strings.CutPrefix(ref.Name, referrerFolder+"/")
+	folder, _, _ := strings.Cut(below, "/")
+	return digest.Digest(unescaper.Replace(folder)), ok
+}
+
+// Referrers returns the artifacts that belong to a manifest, in the order of their digests.
+// Artifacts that are gone are among them.
+func Referrers(r *repo.Repo, subject digest.Digest) (list []digest.Digest, err error) {
+	for ref, err := range r.Refs(repo.Streams, referrerFolder+"/"+escaper.Replace(subject.String())) {
+		if objects.IsStray(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("referrers of manifest %s: %w", subject, err)
+		}
+		if kind, d, ok := ParseName(ref.Target); ok && kind == KindManifest {
+			list = append(list, d)
+		}
+	}
+	return list, nil
 }
