@@ -1,6 +1,7 @@
 // Package registry gets manifests and blobs from registries by the OCI distribution
-// protocol, from where and in the way that users have configured: registries.conf with
-// its mirrors, auth.json and credential helpers, certs.d, proxies.
+// protocol, and puts artifacts beside them, from where and in the way that users have
+// configured: registries.conf with its mirrors, auth.json and credential helpers, certs.d,
+// proxies.
 //
 // A blob comes from the byte at any offset on, and whatever interrupts it, up to a
 // budget, is taken up again where it stopped. Signatures are not verified, and
