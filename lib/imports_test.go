@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"verity":      {"lanes", "fd", "corrupt"},
 	"signature":   {"verity", "corrupt"},
 	"seal":        {"signature", "verity", "missing", "corrupt"},
+	"signed":      {"oci", "repo", "seal", "signature", "manifest", "variant", "verity", "missing", "corrupt"},
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
 	"manifest":    {"fd", "blob", "tolerance", "missing", "corrupt"},
@@ -60,7 +61,7 @@ var mayImport = map[string][]string{
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "tolerance", "verity", "corrupt", "lookup", "missing"},
 	"graph":       {"terminal"},
 	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "variant", "verity", "terminal", "corrupt"},
-	"pull":        {"fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built"},
+	"pull":        {"fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal"},
 	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 

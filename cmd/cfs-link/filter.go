@@ -13,7 +13,7 @@ import (
 // filter is the last stage of the pipe. What it makes is the tag, which it moves though
 // nobody may read its records any more.
 func (o *options) filter() error {
-	l := &pull.Linker{Open: o.OpenToWrite, Lock: o.Lock(true), Name: o.tagOf, Out: o.Records()}
+	l := &pull.Linker{Open: o.OpenToWrite, Lock: o.Lock(true), Name: o.tagOf, Out: o.Records(), Check: o.checkLink}
 	handle := func(rec record.Record) error {
 		err := l.Handle(rec)
 		if errors.Is(err, oci.ErrIncomplete) {

@@ -8,7 +8,7 @@ import (
 	"cfs/lib/tool"
 )
 
-const usage = `cfs-link [options] [--tag NAME|--no-tag] < RECORDS
+const usage = `cfs-link [options] [--tag NAME|--no-tag] [--require-signature[=image] --trust-cert FILE] < RECORDS
 cfs-link ls [--json] [--missing] [--no-trunc] [options] [PATTERN]...
 cfs-link ls --refs [options]
 cfs-link ls --shared [options] NAME|DIGEST NAME|DIGEST
@@ -18,7 +18,11 @@ cfs-link tag [options] NAME|DIGEST NEW
 cfs-link untag [options] NAME|PATTERN|refs/NAME...
 cfs-link why [--paths] [options] DIGEST...
 cfs-link which [--json] [options] PATH
-cfs-link graph [--dot|--svg] [options] [NAME|DIGEST]...`
+cfs-link graph [--dot|--svg] [options] [NAME|DIGEST]...
+cfs-link verify [--trust-cert FILE]... [options] NAME|DIGEST
+cfs-link sign --cert FILE --key FILE [options] NAME|DIGEST
+cfs-link sign --cert FILE --signature ROLE=FILE... [options] NAME|DIGEST
+cfs-link tbs [--role ROLE] [options] NAME|DIGEST`
 
 const description = `Reads the records of an image, writes its config and its manifest with references to
 all that was stored for it, and moves the tag last. Prints the records that now hold.
@@ -46,6 +50,9 @@ func main() {
 			{Name: "untag", Usage: "remove tags, or refs of EROFS images, and nothing that they keep", ArgsUsage: "NAME|PATTERN|refs/NAME...", Flags: o.RepoFlags(), Action: o.Action(o.untag)},
 			{Name: "why", Usage: "list what keeps an object, a stream or a blob: tags, refs, leases, mounts", ArgsUsage: "DIGEST...", Flags: o.whyFlags(), Action: o.Action(o.why)},
 			{Name: "which", Usage: "list the tags whose images have a path", ArgsUsage: "PATH", Flags: o.whichFlags(), Action: o.Action(o.which)},
+			{Name: "verify", Usage: "check the digests and signatures of an image", ArgsUsage: "NAME|DIGEST", Flags: o.verifyFlags(), Action: o.Action(o.verify)},
+			{Name: "sign", Usage: "sign an image, or store signatures of it", ArgsUsage: "NAME|DIGEST", Flags: o.signFlags(), Action: o.Action(o.sign)},
+			{Name: "tbs", Usage: "write the bytes that a signature is over", ArgsUsage: "NAME|DIGEST", Flags: o.tbsFlags(), Action: o.Action(o.tbs)},
 			{Name: "graph", Usage: "draw what tags lead to: manifests, configs, layers, EROFS images", ArgsUsage: "[NAME|DIGEST]...", Flags: o.graphFlags(), Action: o.Action(o.graph)},
 		},
 	})

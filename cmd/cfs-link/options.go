@@ -20,14 +20,45 @@ type options struct {
 	paths                          bool // of why
 	manifest, config               bool // of inspect
 	dot, svg                       bool // of graph
+
+	require    tool.Optional
+	trusted    cli.StringSlice // files of certificates
+	cert, key  string          // files, of sign
+	signatures cli.StringSlice // ROLE=FILE, of sign
+	role       string          // of tbs
 }
 
 func (o *options) flags() []cli.Flag {
+	o.require.Words = []string{"image"}
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "tag", Destination: &o.tag, Usage: "tag the image `NAME` (default: its source= in the manifest's record)"},
 		&cli.BoolFlag{Name: "no-tag", Destination: &o.noTag, Usage: "do not tag the image"},
+		tool.NewOptionalFlag("require-signature", "link nothing unless its merged EROFS image is signed; with =image, its manifest or config as well", &o.require),
+		o.trustFlag(),
 	}, o.common()...)
 }
+
+func (o *options) trustFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "trust-cert", Destination: &o.trusted, Usage: "trust signatures by the certificates in a `FILE`, PEM or DER; more than once for more"}
+}
+
+func (o *options) verifyFlags() []cli.Flag { return append([]cli.Flag{o.trustFlag()}, o.common()...) }
+
+func (o *options) tbsFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "role", Destination: &o.role, Value: "merged", Usage: "of `WHAT`: manifest, config, merged or merged.bootable"},
+	}, o.RepoFlags()...)
+}
+
+func (o *options) signFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "cert", Destination: &o.cert, Usage: "the certificate of the signer, a `FILE` in PEM or DER"},
+		&cli.StringFlag{Name: "key", Destination: &o.key, Usage: "the private key, a `FILE` in PEM without a passphrase"},
+		&cli.StringSliceFlag{Name: "signature", Destination: &o.signatures, Usage: "store a signature that was made elsewhere, `ROLE=FILE`; more than once for more"},
+	}, o.common()...)
+}
+
+var signRules = tool.Rules{{If: "key", Not: "signature"}}
 
 func (o *options) listFlags() []cli.Flag {
 	return append([]cli.Flag{
@@ -79,7 +110,7 @@ var listRules = tool.Rules{{If: "refs", Not: "shared"}, {If: "refs", Not: "missi
 // common are the options of all that opens the repository.
 func (o *options) common() []cli.Flag { return append(o.RepoFlags(), o.RecordFlags()...) }
 
-var rules = tool.Rules{{If: "tag", Not: "no-tag"}}
+var rules = tool.Rules{{If: "tag", Not: "no-tag"}, {If: "require-signature", Needs: []string{"trust-cert"}}, {If: "trust-cert", Needs: []string{"require-signature"}}}
 
 // check refuses what is wrong before anything is done.
 func (o *options) check() error {

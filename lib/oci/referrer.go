@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/objects"
 	"cfs/lib/repo"
+	"cfs/lib/verity"
 )
 
 // NewReferrer reads the JSON of the manifest of an artifact that belongs to the manifest
@@ -74,4 +76,30 @@ func Referrers(r *repo.Repo, subject digest.Digest) (list []digest.Digest, err e
 		}
 	}
 	return list, nil
+}
+
+// ReadBlob reads a blob of an artifact whose streams are given by digest, and compares it with
+// its digest. It must have at most max bytes.
+func ReadBlob(r *repo.Repo, streams map[Key]verity.ID, d digest.Digest, max int64) ([]byte, error) {
+	id, ok := streams[Key(d)]
+	if !ok {
+		return nil, corrupt.Errorf("blob %s: no stream of it is referred to", d)
+	}
+	s, closer, err := OpenStream(r, id)
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", d, err)
+	}
+	defer closer.Close()
+	in := joined(r, s)
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, max+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("blob %s: %w", d, err)
+	case int64(len(text)) > max:
+		return nil, corrupt.Errorf("blob %s is larger than %d bytes", d, max)
+	case d.Algorithm().FromBytes(text) != d:
+		return nil, corrupt.Errorf("blob %s: its content has another digest", d)
+	}
+	return text, nil
 }

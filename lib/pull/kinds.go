@@ -17,6 +17,8 @@ const (
 	kindTag      = "tag"      // name of a manifest
 	kindReferrer = "referrer" // artifact that belongs to an image
 	kindManifest = "manifest" // the commit
+
+	kindSignature = "signature" // digest that is claimed of an image
 )
 
 // The keys of records.
@@ -38,6 +40,10 @@ const (
 	keySubject   = "subject"
 	keyArtifact  = "artifact-type"
 	keyRole      = "role"
+	keyAlgorithm = "algorithm"
+	keyMode      = "mode"
+	keyState     = "state"
+	keySigner    = "signer"
 )
 
 // origin is the record that a typed one was read from: it has the keys that nobody here

@@ -20,6 +20,11 @@ type Linker struct {
 	Name func(Manifest) (string, error) // how to tag an image, "" for not at all
 	Out  *record.Writer
 
+	// Check is asked before anything is written whether an image may be linked, with the
+	// artifacts that come with it. It returns records to be written beside those of the
+	// image. It may be nil.
+	Check func(*repo.Repo, *oci.Link, []*oci.Link) ([]record.Record, error)
+
 	repo      *repo.Repo
 	image     Incoming
 	committed bool // a manifest has come
@@ -111,6 +116,13 @@ func (l *Linker) link(m Manifest, name string) (*oci.Image, []*oci.Image, error)
 	artifacts, err := l.image.LinkReferrers(l.repo, m)
 	if err != nil {
 		return nil, nil, err
+	}
+	if l.Check != nil {
+		checked, err := l.Check(l.repo, link, artifacts)
+		if err != nil {
+			return nil, nil, err
+		}
+		l.image.Others = append(l.image.Others, checked...)
 	}
 	image, err := link.Write(l.repo)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/oci"
 	"cfs/lib/record"
 )
 
@@ -55,4 +56,11 @@ func (r Referrer) keys() []record.Key {
 		{Name: keySubject, Value: r.Subject.String()}, {Name: keyArtifact, Value: r.ArtifactType},
 		{Name: keyMediaType, Value: r.MediaType}, {Name: keySize, Value: r.size()}, {Name: keySource, Value: r.Source},
 	}, r.place())
+}
+
+// StoredReferrer returns the artifact of a manifest in the repository, which has a subject.
+func StoredReferrer(m *oci.Manifest) Referrer {
+	r := NewReferrer(v1.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: int64(len(m.JSON)), ArtifactType: m.ArtifactType}, m.Subject.Digest, "")
+	r.Stream = m.ID
+	return r
 }

@@ -96,7 +96,7 @@ func (a Artifact) entries(alg verity.Algorithm) (list []entry, err error) {
 		if name != algorithm {
 			return nil, corrupt.Errorf("artifact %s: digests by both %s and %s", a.Digest, algorithm, name)
 		}
-		if role == layer || name != algorithmName(alg) {
+		if role == layer || name != AlgorithmName(alg) {
 			continue
 		}
 		e := entry{role: role, digest: d.Annotations[found[0]], artifact: a.Digest}

@@ -8,6 +8,8 @@
 package seal
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"cfs/lib/verity"
@@ -29,6 +31,17 @@ const (
 // roles are all of them, in the order in which an artifact has them.
 var roles = []Role{Manifest, Config, Merged, Bootable}
 
+// Roles returns the roles in the order in which an artifact has them.
+func Roles() []Role { return slices.Clone(roles) }
+
+// ParseRole reads the name of a role.
+func ParseRole(name string) (Role, error) {
+	if !slices.Contains(roles, Role(name)) {
+		return "", fmt.Errorf("role %q: want manifest, config, merged or merged.bootable", name)
+	}
+	return Role(name), nil
+}
+
 // signatureSuffix ends the key of an annotation that holds the signature over another one.
 const signatureSuffix = ".sig"
 
@@ -43,12 +56,12 @@ func (r Role) name() string {
 
 // Key returns the key of the annotation that holds a digest.
 func (r Role) Key(a verity.Algorithm) string {
-	return "composefs." + r.name() + ".fsverity-" + algorithmName(a)
+	return "composefs." + r.name() + ".fsverity-" + AlgorithmName(a)
 }
 
-// algorithmName returns how keys and records name an algorithm: sha512-12, of which 12 is the
+// AlgorithmName returns how keys and records name an algorithm: sha512-12, of which 12 is the
 // logarithm of the block size.
-func algorithmName(a verity.Algorithm) string { return strings.TrimPrefix(a.String(), "fsverity-") }
+func AlgorithmName(a verity.Algorithm) string { return strings.TrimPrefix(a.String(), "fsverity-") }
 
 // algorithms are the names that are known. Nobody makes those of blocks of 64 KiB.
 var algorithms = []string{"sha256-12", "sha512-12", "sha256-16", "sha512-16"}
