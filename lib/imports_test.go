@@ -58,6 +58,8 @@ var mayImport = map[string][]string{
 	"build":       {"fd", "repo", "objects", "oci", "manifest", "boot", "scan", "dumpfile", "erofs", "tree", "variant", "tolerance", "verity", "corrupt", "lookup"},
 	"built":       {"oci", "repo", "variant", "verity", "corrupt"},
 	"bootable":    {"repo", "oci", "boot", "dumpfile", "tree", "terminal", "variant", "verity", "corrupt", "lookup", "missing"},
+	"esp":         {"fd", "flock"},
+	"bootloader":  {"fd", "flock", "esp", "bootable", "lookup", "repo", "oci", "boot", "tree", "variant", "verity", "corrupt", "missing"},
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "tolerance", "verity", "corrupt", "lookup", "missing"},
 	"graph":       {"terminal"},
 	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "variant", "verity", "terminal", "corrupt"},

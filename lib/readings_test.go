@@ -76,6 +76,7 @@ func readers(t *testing.T) []reading {
 		{"boot.ReadUKI", samplePE(), func(f *faulty) error { return second(boot.ReadUKI(f)) }},
 		{"boot.Entries", []byte("title x\nlinux /k\n"), entries},
 		{"selinux.Relabel", []byte("SELINUXTYPE=t\n"), relabel(selinux.Relabel)},
+		{"boot.ReadRelease", []byte("ID=a\n"), release},
 		{"boot.Transform", []byte("SELINUXTYPE=t\n"), relabel(boot.Transform)},
 		{"manifest.Find", []byte("{}"), findManifest},
 		{"objects.Put", text, func(f *faulty) error { _, _, err := r.Objects.Put(f, int64(len(text))); return err }},
@@ -192,6 +193,16 @@ func entries(f *faulty) error {
 	found, err := boot.Entries(root, func(n *tree.Inode) (io.ReadCloser, error) { return f, nil })
 	if err == nil && (len(found) != 1 || found[0].File != file) {
 		return fmt.Errorf("found %v", found)
+	}
+	return err
+}
+
+func release(f *faulty) error {
+	root := tree.NewDir(0o755)
+	place(root, "etc/os-release", len(f.data))
+	found, err := boot.ReadRelease(root, func(n *tree.Inode) (io.ReadCloser, error) { return f, nil })
+	if err == nil && found.ID != "a" {
+		return fmt.Errorf("found %+v", found)
 	}
 	return err
 }

@@ -22,7 +22,10 @@ cfs-link graph [--dot|--svg] [options] [NAME|DIGEST]...
 cfs-link verify [--trust-cert FILE]... [options] NAME|DIGEST
 cfs-link sign --cert FILE --key FILE [options] NAME|DIGEST
 cfs-link sign --cert FILE --signature ROLE=FILE... [options] NAME|DIGEST
-cfs-link tbs [--role ROLE] [options] NAME|DIGEST`
+cfs-link tbs [--role ROLE] [options] NAME|DIGEST
+cfs-link boot-install [--bootdir DIR] [--cmdline ARG]... [options] NAME|DIGEST
+cfs-link boot-list [--bootdir DIR] [--check] [options]
+cfs-link boot-remove [--bootdir DIR] [--force] [options] ID...`
 
 const description = `Reads the records of an image, writes its config and its manifest with references to
 all that was stored for it, and moves the tag last. Prints the records that now hold.
@@ -54,6 +57,9 @@ func main() {
 			{Name: "sign", Usage: "sign an image, or store signatures of it", ArgsUsage: "NAME|DIGEST", Flags: o.signFlags(), Action: o.Action(o.sign)},
 			{Name: "tbs", Usage: "write the bytes that a signature is over", ArgsUsage: "NAME|DIGEST", Flags: o.tbsFlags(), Action: o.Action(o.tbs)},
 			{Name: "graph", Usage: "draw what tags lead to: manifests, configs, layers, EROFS images", ArgsUsage: "[NAME|DIGEST]...", Flags: o.graphFlags(), Action: o.Action(o.graph)},
+			{Name: "boot-install", Usage: "install the boot entry of an image into the folder of a boot loader", ArgsUsage: "NAME|DIGEST", Flags: o.bootInstallFlags(), Action: o.Action(o.bootInstall)},
+			{Name: "boot-list", Usage: "list the boot entries that name images", Flags: o.bootListFlags(), Action: o.Action(o.bootList)},
+			{Name: "boot-remove", Usage: "remove boot entries, kernels that no other needs, and the refs of the images", ArgsUsage: "ID...", Flags: o.bootRemoveFlags(), Action: o.Action(o.bootRemove)},
 		},
 	})
 }

@@ -26,6 +26,7 @@ type options struct {
 	cert, key  string          // files, of sign
 	signatures cli.StringSlice // ROLE=FILE, of sign
 	role       string          // of tbs
+	boot       bootOptions
 }
 
 func (o *options) flags() []cli.Flag {

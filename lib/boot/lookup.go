@@ -28,25 +28,32 @@ func dirAt(root *tree.Inode, path string) (*tree.Inode, error) {
 
 // checkFile returns why there is no regular file at a path.
 func checkFile(root *tree.Inode, path string) error {
+	_, err := FileAt(root, path)
+	return err
+}
+
+// FileAt returns the regular file at a path, which may have no symbolic link and no ".." in
+// it. The error says which part of the path is not there, or is something else.
+func FileAt(root *tree.Inode, path string) (*tree.Inode, error) {
 	names := components(path)
 	if len(names) == 0 || strings.HasPrefix(path, "./") || path == "." {
-		return errors.New("is no path of a file")
+		return nil, errors.New("is no path of a file")
 	}
 	n := root
 	for i, name := range names {
 		switch n = n.Lookup(name); {
 		case name == "..":
-			return errors.New("is no path of a file")
+			return nil, errors.New("is no path of a file")
 		case n == nil:
-			return fmt.Errorf("%q does not exist", name)
+			return nil, fmt.Errorf("%q does not exist", name)
 		case i < len(names)-1 && !n.IsDir():
-			return fmt.Errorf("%q is no directory", name)
+			return nil, fmt.Errorf("%q is no directory", name)
 		}
 	}
 	if !n.IsRegular() {
-		return fmt.Errorf("%q is no regular file", names[len(names)-1])
+		return nil, fmt.Errorf("%q is no regular file", names[len(names)-1])
 	}
-	return nil
+	return n, nil
 }
 
 // components returns the names in a path.

@@ -63,26 +63,26 @@ func TestUKI(t *testing.T) {
 		want UKI
 		says string
 	}{
-		"whole":                {testUKI(), UKI{"Test OS 1.0", "rw quiet"}, ""},
-		"without MZ":           {noMZ, UKI{"Test OS 1.0", "rw quiet"}, ""},
-		"no optional header":   {executable(0, part{name: ".cmdline", content: "x"}), UKI{"", "x"}, ""},
+		"whole":                {testUKI(), UKI{Label: "Test OS 1.0", Cmdline: "rw quiet", SortKey: "test", Version: "1.0"}, ""},
+		"without MZ":           {noMZ, UKI{Label: "Test OS 1.0", Cmdline: "rw quiet", SortKey: "test", Version: "1.0"}, ""},
+		"no optional header":   {executable(0, part{name: ".cmdline", content: "x"}), UKI{Label: "", Cmdline: "x"}, ""},
 		"no section":           {executable(10), UKI{}, ""},
-		"cut at VirtualSize":   {executable(0, part{".cmdline", "rw quiet", long}), UKI{"", "rw q"}, ""},
-		"raw size does not":    {executable(0, part{".cmdline", "rw", lie(16, 1<<31)}), UKI{"", "rw"}, ""},
+		"cut at VirtualSize":   {executable(0, part{".cmdline", "rw quiet", long}), UKI{Label: "", Cmdline: "rw q"}, ""},
+		"raw size does not":    {executable(0, part{".cmdline", "rw", lie(16, 1<<31)}), UKI{Label: "", Cmdline: "rw"}, ""},
 		"name with more":       {executable(0, part{name: ".osrel2", content: testRelease}), UKI{}, ""},
 		"lies about size":      {executable(0, part{".cmdline", "rw", lie(8, 1<<20)}), UKI{}, "ends before"},
 		"lies more":            {executable(0, part{".cmdline", "rw", lie(8, 1<<32-1)}), UKI{}, "at most"},
 		"lies about place":     {executable(0, part{".cmdline", "rw", lie(20, 1<<32-1)}), UKI{}, "ends before"},
-		"broken .osrel":        {executable(0, part{name: ".osrel", content: "\xff"}, part{name: ".cmdline", content: "rw"}), UKI{"", "rw"}, ".osrel is not UTF-8"},
-		"nameless":             {executable(0, part{name: ".osrel", content: "A=b"}, part{name: ".cmdline", content: "rw"}), UKI{"", "rw"}, "names no system"},
-		"broken .cmdline":      {executable(0, part{name: ".osrel", content: "ID=a"}, part{name: ".cmdline", content: "\xff"}), UKI{"a", ""}, ".cmdline is not UTF-8"},
+		"broken .osrel":        {executable(0, part{name: ".osrel", content: "\xff"}, part{name: ".cmdline", content: "rw"}), UKI{Label: "", Cmdline: "rw"}, ".osrel is not UTF-8"},
+		"nameless":             {executable(0, part{name: ".osrel", content: "A=b"}, part{name: ".cmdline", content: "rw"}), UKI{Label: "", Cmdline: "rw"}, "names no system"},
+		"broken .cmdline":      {executable(0, part{name: ".osrel", content: "ID=a"}, part{name: ".cmdline", content: "\xff"}), UKI{Label: "a", SortKey: "a"}, ".cmdline is not UTF-8"},
 		"no executable":        {[]byte("MZ-fake-uki-6.1.0-v1"), UKI{}, "no EFI executable"},
 		"no signature":         {append([]byte("MZ"), make([]byte, 1000)...), UKI{}, "no PE signature at byte 0"},
 		"a kernel of ARM":      {append([]byte("\x1f\x20\x03\xd5kernel"), bytes.Repeat([]byte{0xcc}, 1000)...), UKI{}, "no EFI executable: it does not begin with MZ"},
 		"zeros":                {make([]byte, 1000), UKI{}, "no EFI executable: it does not begin with MZ"},
 		"empty":                {nil, UKI{}, "no EFI executable"},
 		"too many sections":    {append(executable(0)[:dosSize+6], bytes.Repeat([]byte{255}, 1000)...), UKI{}, "ends before"},
-		"optional header long": {executable(0xffff, part{name: ".cmdline", content: "x"}), UKI{"", "x"}, ""},
+		"optional header long": {executable(0xffff, part{name: ".cmdline", content: "x"}), UKI{Label: "", Cmdline: "x"}, ""},
 	} {
 		got, err := ReadUKI(bytes.NewReader(c.data))
 		if got != c.want || (c.says == "") != (err == nil) {

@@ -13,6 +13,8 @@ import (
 type UKI struct {
 	Label   string // for a boot menu, from its .osrel
 	Cmdline string // of the kernel, its .cmdline
+	SortKey string // by which a boot loader sorts it, IMAGE_ID or ID of its .osrel
+	Version string // IMAGE_VERSION or VERSION_ID
 }
 
 // ReadUKI reads a unified kernel image. The error is marked as corrupt if it is none;
@@ -26,7 +28,8 @@ func ReadUKI(r io.ReaderAt) (u UKI, err error) {
 	if osrelErr != nil && !corrupt.Is(osrelErr) {
 		return UKI{}, osrelErr
 	}
-	u.Label = parseOSRelease(release).label()
+	names := parseOSRelease(release)
+	u.Label, u.SortKey, u.Version = names.label(), names.first("IMAGE_ID", "ID"), names.first("IMAGE_VERSION", "VERSION_ID")
 	if release != "" && u.Label == "" {
 		osrelErr = corrupt.Errorf(".osrel names no system")
 	}

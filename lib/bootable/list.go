@@ -46,7 +46,7 @@ func (l Lister) Entries(operand string) iter.Seq2[Entry, error] {
 			return
 		}
 		for _, e := range found {
-			d, err := l.describe(image.Config, e)
+			d, err := l.Describe(image.Config, e)
 			if err != nil {
 				err = fmt.Errorf("%s: %q: %w", operand, e.Path, err)
 			}
@@ -59,7 +59,9 @@ func (l Lister) Entries(operand string) iter.Seq2[Entry, error] {
 
 func (l Lister) open(n *tree.Inode) (io.ReadCloser, error) { return oci.OpenContent(l.Repo, n) }
 
-func (l Lister) describe(c *oci.Config, e boot.Entry) (Entry, error) {
+// Describe describes a boot entry of an image with a config. The error is about what could not
+// be read, or is damaged.
+func (l Lister) Describe(c *oci.Config, e boot.Entry) (Entry, error) {
 	d := Entry{Kind: string(e.Kind), Path: dumpfile.Escape(e.Path), Version: dumpfile.Escape(e.Version)}
 	switch e.Kind {
 	case boot.KindBLS:

@@ -19,6 +19,7 @@ const (
 	kindManifest = "manifest" // the commit
 
 	kindSignature = "signature" // digest that is claimed of an image
+	kindBoot      = "boot"      // installed boot entry
 )
 
 // The keys of records.
@@ -44,6 +45,13 @@ const (
 	keyMode      = "mode"
 	keyState     = "state"
 	keySigner    = "signer"
+	keyManifest  = "manifest"
+	keyID        = "id"
+	keyKind      = "kind"
+	keyEntry     = "entry"
+	keyCounter   = "counter"
+	keyBooted    = "booted"
+	keyProblem   = "problem"
 )
 
 // origin is the record that a typed one was read from: it has the keys that nobody here

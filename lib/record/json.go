@@ -15,7 +15,11 @@ func (r Record) JSON() string {
 	var b strings.Builder
 	b.WriteString(`{"kind":` + quote(r.Kind) + `,"digest":` + quote(r.Digest))
 	for _, k := range r.Keys {
-		b.WriteString("," + quote(k.Name) + ":" + quote(escape(k.Value)))
+		name := k.Name
+		if name == "kind" {
+			name = jsonKind
+		}
+		b.WriteString("," + quote(name) + ":" + quote(escape(k.Value)))
 	}
 	b.WriteString("}")
 	return b.String()
@@ -70,6 +74,12 @@ func (r *Record) setMember(name, value string) error {
 		plain, err := unescape(value)
 		if err != nil {
 			return err
+		}
+		switch name {
+		case "kind":
+			return errors.New("two kinds")
+		case jsonKind:
+			name = "kind"
 		}
 		r.Keys = append(r.Keys, Key{name, plain})
 	}

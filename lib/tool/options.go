@@ -160,6 +160,19 @@ func count(all ...bool) (n int) {
 	return n
 }
 
+// IsSystemRepo reports whether a path is that of the system's repository, by whatever name.
+func IsSystemRepo(path string) (bool, error) {
+	its, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	system, err := os.Stat(systemRepo)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(its, system), err
+}
+
 // RepoOption returns the option that names the repository as the command line does, as
 // words for a shell with a space behind them, "" if there was none.
 func (o *Options) RepoOption() string {

@@ -1,0 +1,283 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/trap"
+)
+
+// bootingRepo pulls a vector of boot entries, and returns the repository and the folder
+// beside it in which to install.
+func bootingRepo(t *testing.T, vector string) (repo, boot string) {
+	t.Helper()
+	layout, err := filepath.Abs("../../shared/vectors/booting/" + vector + "/layout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(layout); err != nil {
+		t.Skip("without the vectors of boot entries: ", err)
+	}
+	dir := cmdtest.Scratch(t)
+	repo = filepath.Join(dir, "repo")
+	shell(t, repo, "cfs-pull --init --insecure --progress none --bootable oci:"+layout+" t") // may fail, by what is tested
+	return repo, filepath.Join(dir, "boot")
+}
+
+var longDigest = regexp.MustCompile(`[0-9a-f]{128}`)
+var kernelFolder = regexp.MustCompile(`composefs-[0-9a-f]{32}`)
+
+// installed returns the texts of all entries and the names of all other files, with digests
+// as D and folders of kernels as K.
+func installed(t *testing.T, boot string) string {
+	t.Helper()
+	out := must(t, "", "cd "+cmdtest.Quote(boot)+" 2>/dev/null || exit 0; find . -type f ! -path './loader/*' | sort; cat loader/entries/*.conf 2>/dev/null; true")
+	return kernelFolder.ReplaceAllString(longDigest.ReplaceAllString(out, "D"), "K")
+}
+
+const ourKarg = "composefs.digest=?v1-sha512-12:D"
+
+// TestBootInstallVectors: what is installed of each image that the reference was tried with.
+func TestBootInstallVectors(t *testing.T) {
+	t.Parallel()
+	kernel := func(args string) string {
+		return "./K/initramfs.img\n./K/vmlinuz\n# File created by cfs-link\ntitle ID\nversion 6.1.0\nsort-key composefs\nlinux /K/vmlinuz\ninitrd /K/initramfs.img\noptions " + ourKarg + args + "\n"
+	}
+	for _, c := range []struct {
+		vector, args string
+		status       int
+		want         string
+	}{
+		{"vmlinuz", "", 0, kernel("")},
+		{"vmlinuz", "--cmdline root=UUID=x --cmdline ro", 0, kernel(" root=UUID=x ro")},
+		{"vmlinuz", "--cmdline 'a=\"b c\"' --require-verity", 0, strings.Replace(kernel(` a="b c"`), "?", "", 1)},
+		{"vmlinuz", "--cmdline composefs=x", 2, ""}, {"vmlinuz", "--cmdline ''", 2, ""}, {"vmlinuz", "--cmdline 'a\nlinux /evil'", 2, ""},
+		{"vmlinuz", "--cmdline 'rw quiet'", 2, ""}, {"vmlinuz", "--insecure --require-verity", 2, ""}, {"vmlinuz", "--tries 0", 2, ""},
+		{"vmlinuz", "--entry-id a/b", 2, ""}, {"vmlinuz", "--entry-id ../esc", 2, ""}, {"vmlinuz", "--entry-id ''", 2, ""}, {"vmlinuz", "--entry-id a+3", 2, ""},
+		{"vmlinuz", "--entry-id .a", 2, ""}, {"vmlinuz", "--entry-id a.", 2, ""}, {"vmlinuz", "--entry /none", 3, ""},
+		{"vmlinuz-noinitrd", "", 1, ""},
+		{"bls", "", 0, "./K/initrd-1\n./K/vmlinuz-1\ntitle T\nlinux /K/vmlinuz-1\ninitrd /K/initrd-1\noptions " + ourKarg + " root=UUID=1 quiet\n"},
+		{"bls-blanks", "", 0, "./K/vmlinuz-1\nlinux /K/vmlinuz-1\noptions " + ourKarg + " q\n"},
+		{"bls-devicetree", "", 0, "./K/d.dtb\n./K/vmlinuz-1\nlinux /K/vmlinuz-1\ndevicetree /K/d.dtb\noptions " + ourKarg + " q\n"},
+		{"bls-old-karg", "", 0, "./K/vmlinuz-1\nlinux /K/vmlinuz-1\noptions " + ourKarg + " ro\n"},
+		{"bls-quotes", "--cmdline root=d", 0, "./K/vmlinuz-1\nlinux /K/vmlinuz-1\noptions " + ourKarg + " a=\"b root=c\" ro root=d\n"},
+		{"bls-two-options", "", 0, "./K/vmlinuz-1\noptions " + ourKarg + " one two root=x\nlinux /K/vmlinuz-1\n"},
+		{"bls-no-options", "", 0, "./K/vmlinuz-1\ntitle T\nlinux /K/vmlinuz-1\n# c\n\nfoo bar\noptions " + ourKarg + "\n"},
+		{"bls-efi", "", 4, ""}, {"bls-uki", "", 4, ""}, {"bls-efi", "--cmdline a", 2, ""}, {"bls-missing", "", 3, ""}, {"none", "", 1, ""},
+		{"uki", "", 0, "./EFI/Linux/ID.efi\n"}, {"uki", "--tries 3", 0, "./EFI/Linux/ID+3.efi\n"}, {"uki", "--cmdline a", 2, ""},
+		{"uki-addon-first", "", 0, "./EFI/Linux/ID.efi\n"}, {"uki-insecure", "", 0, "./EFI/Linux/ID.efi\n"},
+		{"uki-wrong", "", 4, ""}, {"uki-no-karg", "", 4, ""}, {"uki-modules", "", 4, ""}, {"uki-upper-case", "", 0, kernel("")},
+	} {
+		t.Run(c.vector+" "+c.args, func(t *testing.T) {
+			t.Parallel()
+			repo, boot := bootingRepo(t, c.vector)
+			args := c.args
+			if !strings.Contains(args, "--entry-id") {
+				args += " --entry-id ID"
+			}
+			r := shell(t, repo, "cfs-link boot-install --state none --bootdir "+boot+" "+args+" t")
+			if r.Status != c.status {
+				t.Fatalf("status %d, want %d: %s", r.Status, c.status, r.Stderr)
+			}
+			if got := installed(t, boot); got != c.want {
+				t.Errorf("installed\n%s\nwant\n%s", got, c.want)
+			}
+			if _, err := os.Stat(boot); c.status != 0 && err == nil {
+				t.Error("a refusal has made the boot folder")
+			}
+		})
+	}
+}
+
+// everything lists a folder with all by which a change shows.
+func everything(t *testing.T, dir string) string {
+	t.Helper()
+	return must(t, "", "find "+cmdtest.Quote(dir)+" -printf '%P %y %m %i %s %T@ %l\\n' | sort")
+}
+
+// TestBootInstall: installed, again, listed, collected around, removed.
+func TestBootInstall(t *testing.T) {
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	install := "cfs-link boot-install --state state --bootdir " + boot + " "
+	dry := must(t, repo, "cd "+filepath.Dir(repo)+" && "+install+"--dry-run t")
+	if n := strings.Count(dry, "write "); n != 3 {
+		t.Errorf("dry run:\n%s", dry)
+	}
+	if _, err := os.Stat(boot); err == nil {
+		t.Error("a dry run has made the boot folder")
+	}
+	record := must(t, repo, "cd "+filepath.Dir(repo)+" && "+install+"t")
+	rec := parseRecord(t, strings.TrimSuffix(record, "\n"))
+	if rec.Kind != "boot" || rec.Get("name") != "t" || rec.Get("kind") != "kernel" || rec.Get("id") != "composefs-"+rec.Digest[:16] || !strings.HasPrefix(rec.Get("manifest"), "sha256:") {
+		t.Errorf("record %s", record)
+	}
+	for _, name := range []string{boot + "/" + rec.Get("entry"), repo + "/images/refs/boot/" + rec.Get("id") + "/" + rec.Digest,
+		filepath.Dir(repo) + "/state/deploy/" + rec.Digest + "/etc/upper", filepath.Dir(repo) + "/state/deploy/" + rec.Digest + "/var"} {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	before := everything(t, boot)
+	if again := must(t, repo, "cd "+filepath.Dir(repo)+" && "+install+"t"); again != record || everything(t, boot) != before {
+		t.Errorf("again: %s", again)
+	}
+	must(t, repo, "cfs-link untag t && cfs-gc --keep 0 && cfs-gc check")
+	if why := must(t, repo, "cfs-link why "+rec.Digest); why != "@ref\timages/refs/boot/"+rec.Get("id")+"/"+rec.Digest+"\n" {
+		t.Errorf("why: %s", why)
+	}
+	if list := must(t, repo, "cfs-link boot-list --check --bootdir "+boot); !strings.HasPrefix(list, "boot "+rec.Digest+" id="+rec.Get("id")) {
+		t.Errorf("list: %s", list)
+	}
+	must(t, "", "rm "+boot+"/composefs-*/vmlinuz")
+	if r := shell(t, repo, "cfs-link boot-list --json --check --bootdir "+boot); r.Status != 4 || !strings.Contains(r.Stdout, `"entry-kind":"bls","entry":`) || !strings.Contains(r.Stdout, "vmlinuz") {
+		t.Errorf("a file is missing: %+v", r)
+	}
+	must(t, repo, "cfs-link boot-remove --bootdir "+boot+" "+rec.Get("id"))
+	if got := installed(t, boot); got != "" {
+		t.Errorf("left: %s", got)
+	}
+	wantError(t, shell(t, repo, "cfs-link boot-remove --bootdir "+boot+" "+rec.Get("id")), 3, "no boot entry")
+	must(t, repo, "cfs-gc --keep 0 --allow-empty")
+	if left := must(t, "", "find "+repo+"/objects "+repo+"/images -type f -o -type l"); left != "" {
+		t.Errorf("not collected:\n%s", left)
+	}
+}
+
+// TestBootInstallOthers: what others have put there is not replaced, also where a file
+// system folds case; kernels are shared, and go with the last entry.
+func TestBootInstallOthers(t *testing.T) {
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	install := "cfs-link boot-install --state none --bootdir " + boot + " --entry-id "
+	must(t, "", "mkdir -p "+boot+"/loader/entries && echo title mine >"+boot+"/loader/entries/Mine+1.conf")
+	before := everything(t, boot)
+	wantError(t, shell(t, repo, install+"mine t"), 1, "not of this repository")
+	if everything(t, boot) != before {
+		t.Error("a refusal has changed something")
+	}
+	must(t, repo, install+"a t && "+install+"b --tries 2 --cmdline x=1 t")
+	must(t, "", "cd "+boot+"/loader/entries && mv b+2.conf b+1-1.conf")
+	must(t, repo, install+"b --tries 2 --cmdline x=1 t") // as the loader has left it
+	must(t, repo, install+"A --cmdline y=2 t")           // is a for vfat
+	if got := must(t, "", "cd "+boot+" && ls loader/entries composefs-*"); !strings.Contains(got, "initramfs.img\nvmlinuz\n") || !strings.Contains(got, "Mine+1.conf\na.conf\nb+1-1.conf\n") || strings.Count(got, "vmlinuz") != 1 {
+		t.Errorf("there are\n%s", got)
+	}
+	must(t, repo, "cfs-link boot-remove --bootdir "+boot+" b && ls "+boot+"/composefs-*/vmlinuz && cfs-link boot-list --check --bootdir "+boot)
+	must(t, "", "printf 'title \\377\\n' >"+boot+"/loader/entries/odd.conf")
+	wantError(t, shell(t, repo, "cfs-link boot-remove --bootdir "+boot+" a"), 1, "could not be read")
+	must(t, "", "ls "+boot+"/composefs-*/vmlinuz")
+}
+
+// TestBootInstallTogether: of two at once none is lost.
+func TestBootInstallTogether(t *testing.T) {
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	install := "cfs-link boot-install --state none --bootdir " + boot + " --entry-id "
+	must(t, repo, install+"a t & p=$!; "+install+"b t && wait $p && cfs-link boot-list --check --bootdir "+boot)
+	if got := must(t, "", "cd "+boot+" && ls loader/entries"); got != "a.conf\nb.conf\n" {
+		t.Error(got)
+	}
+	wantError(t, shell(t, repo, "flock "+boot+"/loader "+install+"c --no-wait t"), 5, "locked")
+}
+
+// TestKillBootInstall kills an installation that replaces an entry, and a removal, before
+// each call by which they change something. An entry that is there has its files, its image
+// and its ref; the same again ends as if nothing had happened.
+func TestKillBootInstall(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
+	template, _ := bootingRepo(t, "vmlinuz")
+	top := filepath.Dir(template)
+	must(t, template, "cfs-link boot-install --state none --bootdir "+top+"/boot --entry-id a t")
+	for _, c := range []struct{ name, code string }{
+		{"install", "cfs-link boot-install --state none --bootdir ${COMPOSEFS_REPO%/*}/boot --entry-id b --tries 3 t"},
+		{"replace", "cfs-link boot-install --state none --bootdir ${COMPOSEFS_REPO%/*}/boot --entry-id a --cmdline x=1 t"},
+		{"remove", "cfs-link boot-remove --bootdir ${COMPOSEFS_REPO%/*}/boot a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			fresh := func() string {
+				dir := cmdtest.Scratch(t)
+				must(t, "", "cp -a "+top+"/repo "+top+"/boot "+dir)
+				return dir + "/repo"
+			}
+			end := fresh()
+			calls := 0
+			trapped(t, end, c.code, trap.Count(&calls))
+			want := installed(t, filepath.Dir(end)+"/boot")
+			for _, n := range cmdtest.Sample(calls, 12) {
+				repo := fresh()
+				boot := filepath.Dir(repo) + "/boot"
+				trapped(t, repo, c.code, trap.From(n, trap.Kill))
+				for line := range strings.Lines(must(t, repo, "cfs-link boot-list --bootdir "+boot)) {
+					if rec := parseRecord(t, strings.TrimSuffix(line, "\n")); rec.Get("entry") != "" && rec.Get("problem") != "" {
+						t.Errorf("killed before call %d: %s", n, line)
+					}
+				}
+				if r := shell(t, repo, c.code); r.Status != 0 && (c.name != "remove" || r.Status != 3) {
+					t.Errorf("again after call %d: %+v", n, r)
+				}
+				if got := installed(t, boot); got != want {
+					t.Errorf("killed before call %d, and again:\n%s\nwant\n%s", n, got, want)
+				}
+				if left := must(t, "", "find "+boot+" -name '.cfs-boot-*'"); left != "" && c.name != "remove" {
+					t.Errorf("left over: %s", left)
+				}
+			}
+		})
+	}
+}
+
+// TestBootInstallFull: a file system without room is left as it is, also one that cannot be
+// written; and on a vfat, where names fold, all is as elsewhere.
+func TestBootInstallFull(t *testing.T) {
+	cmdtest.Slow(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount file systems")
+	}
+	repo, boot := bootingRepo(t, "vmlinuz")
+	install := "cfs-link boot-install --state none --bootdir " + boot + " --entry-id "
+	var skipped []string
+	mounted := func(code, test string, check func()) {
+		t.Helper()
+		must(t, "", "mkdir -p "+boot)
+		if r := shell(t, "", code); r.Status != 0 {
+			skipped = append(skipped, test+": "+r.Stderr)
+			return
+		}
+		defer unix.Unmount(boot, unix.MNT_DETACH)
+		check()
+	}
+	mounted("mount -t tmpfs -o size=32k none "+boot+" && head -c 20480 /dev/zero >"+boot+"/fill", "full", func() {
+		before := everything(t, boot)
+		wantError(t, shell(t, repo, install+"a t"), 1, "no space left", "are needed")
+		if everything(t, boot) != before {
+			t.Error("something has changed")
+		}
+	})
+	mounted("mount -t tmpfs -o ro none "+boot, "read-only", func() {
+		wantError(t, shell(t, repo, install+"a t"), 1, "read-only")
+	})
+	disk := filepath.Dir(boot) + "/disk"
+	mounted("truncate -s 40M "+disk+" && mkfs.vfat -F 32 "+disk+" && mount -o loop "+disk+" "+boot, "vfat", func() {
+		must(t, repo, install+"a t && "+install+"B --tries 3 t && "+install+"b --cmdline x=1 t && cfs-link boot-list --check --bootdir "+boot)
+		if got := must(t, "", "ls "+boot+"/loader/entries"); strings.Count(got, "\n") != 2 {
+			t.Error(got)
+		}
+		must(t, repo, fmt.Sprintf("cfs-link boot-remove --bootdir %s A b", boot))
+		if got := installed(t, boot); got != "" {
+			t.Errorf("left: %s", got)
+		}
+	})
+	if skipped != nil {
+		t.Skip("cannot be mounted here: ", skipped)
+	}
+}

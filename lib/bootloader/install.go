@@ -1,0 +1,274 @@
+package bootloader
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"cfs/lib/boot"
+	"cfs/lib/esp"
+	"cfs/lib/oci"
+)
+
+// Install says what is to be installed.
+type Install struct {
+	Target
+	Operand   string   // tag or digest of a container image, or digest of its boot image
+	ID        string   // "" for one made of the name of the system and the digest
+	Entry     string   // path in the image, "" for the first
+	Args      []string // further arguments of the kernel
+	Insecure  bool     // boot the image without fs-verity too; does not matter for a UKI
+	Tries     int      // how often a boot is tried, 0 for no counting
+	SharedVar bool     // one /var for all
+}
+
+// Plan is what an installation does.
+type Plan struct {
+	Install
+	Result Installed
+	files  []esp.File // that are read by the entry, or nil
+	entry  esp.File
+}
+
+// Plan reads the image and makes what is to be written. Nothing is changed.
+func (i Install) Plan() (*Plan, error) {
+	s, err := openSource(i.Repo, i.Operand)
+	if err != nil {
+		return nil, err
+	}
+	e, others, err := s.choose(i.Entry)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Install: i}
+	p.Result.Name, p.Result.Manifest = s.tag(), s.image.Manifest.Digest.String()
+	p.Result.Entry = Entry{Kind: e.Kind}
+	switch e.Kind {
+	case boot.KindUKI:
+		err = p.planUKI(s, e)
+	case boot.KindBLS:
+		err = p.planBLS(s, e)
+	default:
+		err = p.planKernel(s, e)
+	}
+	if err != nil && len(others) > 0 {
+		err = fmt.Errorf("%w; --entry chooses another one: %s", err, strings.Join(others, ", "))
+	}
+	if err == nil {
+		err = p.checkPaths()
+	}
+	return p, err
+}
+
+func (p *Plan) checkPaths() error {
+	for _, f := range append(slices.Clone(p.files), p.entry) {
+		if err := esp.CheckPath(f.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setID sets the ID of the entry, of whose files the argument is known.
+func (p *Plan) setID(s *source, k boot.Karg) (boot.Release, error) {
+	release, err := boot.ReadRelease(s.root, s.open)
+	if err != nil {
+		return release, fmt.Errorf("%s: %w", s.operand, err)
+	}
+	p.Result.Image, p.Result.ID = k.ID, p.ID
+	if p.ID == "" {
+		p.Result.ID = idOf(release.ID, k.ID)
+	}
+	return release, nil
+}
+
+// counter returns what counts tries in the name of a new entry.
+func (p *Plan) counter() string {
+	if p.Tries == 0 {
+		return ""
+	}
+	return fmt.Sprintf("+%d", p.Tries)
+}
+
+// setEntry sets the file that is the entry, under the name of one that is new.
+func (p *Plan) setEntry(kind boot.Kind, file esp.File) {
+	file.Path = entriesDir + "/" + p.Result.ID + p.counter() + ".conf"
+	if kind == boot.KindUKI {
+		file.Path = imagesDir + "/" + p.Result.ID + p.counter() + ".efi"
+	}
+	p.entry, p.Result.Path, p.Result.Counter = file, file.Path, p.counter()
+}
+
+// Prepare compares the plan with what the folder has, and returns what there is to do. The
+// error is about what is in the way, or that there is no room.
+func (p *Plan) Prepare() (actions []Action, scan *Scan, err error) {
+	if scan, err = Read(p.Folder, p.Repo.Algorithm); err != nil {
+		return nil, nil, err
+	}
+	p.setEntry(p.kindOfFile(), p.entry)
+	old := scan.find(p.Result.ID)
+	if err := p.adopt(old); err != nil {
+		return nil, nil, err
+	}
+	var write []esp.File
+	for _, f := range append(slices.Clone(p.files), p.entry) {
+		same, err := p.Folder.Has(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		do := "keep"
+		if !same {
+			do, write = "write", append(write, f)
+		}
+		actions = append(actions, Action{do, f.Path, f.Size})
+	}
+	for _, e := range old {
+		if e.Path != p.entry.Path {
+			actions = append(actions, Action{"remove", e.Path, 0})
+		}
+	}
+	return actions, scan, p.Folder.CheckSpace(write)
+}
+
+func (p *Plan) kindOfFile() boot.Kind {
+	if path.Dir(p.entry.Path) == imagesDir {
+		return boot.KindUKI
+	}
+	return boot.KindBLS
+}
+
+// adopt takes the name of the entry with that ID which is there already, if it has the same
+// content, and refuses to replace one that is not ours. Boot loaders change the counter in
+// it, and vfat keeps the case in which it was made.
+func (p *Plan) adopt(old []Entry) error {
+	for _, e := range old {
+		f := p.entry
+		f.Path = e.Path
+		same := false
+		var err error
+		if path.Ext(e.Path) == path.Ext(p.entry.Path) {
+			same, err = p.Folder.Has(f)
+		}
+		if err != nil {
+			return err
+		}
+		if same {
+			p.entry.Path, p.Result.Path, p.Result.ID, p.Result.Counter = e.Path, e.Path, e.ID, e.Counter
+			return nil
+		}
+	}
+	for _, e := range old {
+		ours, err := p.isOurs(e)
+		if err != nil {
+			return err
+		}
+		if !ours {
+			return fmt.Errorf("%s/%s is there already, and not of this repository: --entry-id chooses another ID, cfs-link boot-remove removes it", p.Folder.Path, e.Path)
+		}
+		if e.ID != p.Result.ID {
+			p.Result.ID = e.ID
+			p.setEntry(p.kindOfFile(), p.entry)
+		}
+	}
+	return nil
+}
+
+func (p *Plan) isOurs(e Entry) (bool, error) {
+	for _, image := range e.Images {
+		if ours, err := hasRef(p.Repo, e.ID, image); ours || err != nil {
+			return ours, err
+		}
+	}
+	return false, nil
+}
+
+// Run installs the plan, durably. It may be killed and run again.
+func (p *Plan) Run() error {
+	if _, _, err := p.Prepare(); err != nil { // nothing is changed before this is fine
+		return err
+	}
+	if err := p.Folder.Begin(p.Lock); err != nil {
+		return err
+	}
+	_, before, err := p.Prepare()
+	if err != nil {
+		return err
+	}
+	p.warn(before.Warnings)
+	p.warn(before.Broken)
+	for _, f := range p.files {
+		if err := p.writeIfOther(f); err != nil {
+			return err
+		}
+	}
+	if err := p.Folder.Sync(); err != nil {
+		return err
+	}
+	if err := p.keep(); err != nil {
+		return err
+	}
+	if err := p.writeIfOther(p.entry); err != nil {
+		return err
+	}
+	if err := p.Folder.Sync(); err != nil {
+		return err
+	}
+	return p.dropOld(before)
+}
+
+// keep makes what has to be there before the entry is: the state, and the ref.
+func (p *Plan) keep() error {
+	if p.State != "" {
+		if err := MakeState(p.State, p.Result.Image, p.SharedVar); err != nil {
+			return err
+		}
+	}
+	return oci.NameImage(p.Repo, refOf(p.Result.ID, p.Result.Image), p.Result.Image)
+}
+
+func (p *Plan) writeIfOther(f esp.File) error {
+	same, err := p.Folder.Has(f)
+	if same || err != nil {
+		return err
+	}
+	return p.Folder.Write(f)
+}
+
+// dropOld removes other files of the entry, as those with another counter, then the refs of
+// the images that it has named. A ref of the ID that nothing here has named belongs to
+// another boot folder.
+func (p *Plan) dropOld(before *Scan) error {
+	id := p.Result.ID
+	old := before.find(id)
+	for _, e := range old {
+		if e.Path == p.entry.Path || esp.Fold(e.Path) == esp.Fold(p.entry.Path) {
+			continue
+		}
+		if err := p.Folder.Remove(e.Path); err != nil {
+			return err
+		}
+	}
+	after, err := Read(p.Folder, p.Repo.Algorithm)
+	if err != nil {
+		return err
+	}
+	kept, err := refs(p.Repo)
+	if err != nil {
+		return err
+	}
+	for _, image := range kept[id] {
+		named := func(e Entry) bool { return slices.Contains(e.Images, image) }
+		switch {
+		case image == p.Result.Image || after.Names(image):
+		case slices.ContainsFunc(old, named):
+			err = dropRef(p.Repo, id, image)
+		default:
+			p.Warn(fmt.Errorf("images/refs/%s: no entry here names that image: the ref stays, as it may belong to another boot folder", refOf(id, image)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
