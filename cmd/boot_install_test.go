@@ -281,3 +281,19 @@ func TestBootInstallFull(t *testing.T) {
 		t.Skip("cannot be mounted here: ", skipped)
 	}
 }
+
+// TestSealing: the argument for a UKI that boots elsewhere, and the check of one.
+func TestSealing(t *testing.T) {
+	t.Parallel()
+	repo, _ := bootingRepo(t, "uki")
+	loose, strict := must(t, repo, "cfs-mkerofs karg t"), must(t, repo, "cfs-mkerofs karg --require-verity t")
+	if strict != strings.Replace(loose, "=?", "=", 1) || strict == loose {
+		t.Errorf("%s and %s", loose, strict)
+	}
+	must(t, repo, "cfs-mkerofs boot-entries --check t")
+	wrong, _ := bootingRepo(t, "uki-wrong")
+	if r := shell(t, wrong, "cfs-mkerofs boot-entries --check t"); r.Status != 4 || r.Stdout != must(t, wrong, "cfs-mkerofs boot-entries t") {
+		t.Errorf("%+v", r)
+	}
+	wantError(t, shell(t, repo, "cfs-mkerofs karg --insecure --require-verity t"), 2, "exclude each other")
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cfs/lib/boot"
 	"cfs/lib/bootable"
 	"cfs/lib/tool"
 )
@@ -16,7 +17,7 @@ const bootEntriesHelp = "The entries are those of the Boot Loader Specification,
 	"it is said whether it is the boot image of NAME; if not, which command explains why."
 
 func (o *options) bootEntriesFlags() []cli.Flag {
-	return []cli.Flag{&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write the entries as JSON objects, one a line"}}
+	return []cli.Flag{&cli.BoolFlag{Name: "check", Destination: &o.checkSeal, Usage: "exit with status 4 if a unified kernel image does not name the boot image"}, &cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write the entries as JSON objects, one a line"}}
 }
 
 // bootEntries lists what can be booted in a container image.
@@ -32,6 +33,7 @@ func (o *options) bootEntries() error {
 	out := bufio.NewWriter(os.Stdout)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
+	sealed := true
 	for e, err := range (bootable.Lister{Repo: r, RepoOption: o.RepoOption()}).Entries(o.Operands[0]) {
 		switch {
 		case err != nil:
@@ -43,6 +45,11 @@ func (o *options) bootEntries() error {
 		if err != nil {
 			return err
 		}
+		sealed = sealed && (e.Kind != string(boot.KindUKI) || e.BootImage != "")
 	}
-	return out.Flush()
+	err = out.Flush()
+	if err == nil && o.checkSeal && !sealed {
+		return tool.Silent(tool.Corrupt)
+	}
+	return err
 }

@@ -24,6 +24,7 @@ const kargHelp = "Of a container image it is the argument for its boot image, of
 func (o *options) kargFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "let the image boot without fs-verity, whatever the repository is"},
+		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "insist on fs-verity, whatever the repository is: for a UKI that is built elsewhere"},
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.version, Usage: "of a container image or a tree, take the boot image of format `V`: 0, 1 or 2"},
 		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "of a container image or a tree, take the boot image with the xattrs of `MODE`"},
 		&cli.StringFlag{Name: "tree", Destination: &o.tree.Path, Usage: "make the argument for the directory `DIR`"},
@@ -33,7 +34,7 @@ func (o *options) kargFlags() []cli.Flag {
 }
 
 var (
-	kargRules      = slices.Concat(goWith([]string{"tree"}, "hash", "no-propagate-usr-to-root"), tool.Rules{{If: "xattrs", Not: "no-propagate-usr-to-root"}})
+	kargRules      = slices.Concat(goWith([]string{"tree"}, "hash", "no-propagate-usr-to-root"), tool.Rules{{If: "xattrs", Not: "no-propagate-usr-to-root"}, {If: "insecure", Not: "require-verity"}})
 	kargImageRules = tool.Rules{ // of an operand that is an EROFS image already
 		{If: "erofs-version", Needs: []string{}, Say: "--erofs-version goes with a container image"},
 		{If: "xattrs", Needs: []string{}, Say: "--xattrs goes with a container image"},
@@ -53,7 +54,7 @@ func (o *options) karg() error {
 	if err != nil {
 		return err
 	}
-	k.Insecure = k.Insecure || o.insecure
+	k.Insecure = (k.Insecure || o.insecure) && !o.requireVerity
 	_, err = fmt.Println(k)
 	return err
 }

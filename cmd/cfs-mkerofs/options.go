@@ -16,6 +16,8 @@ import (
 
 // options are what the command line says.
 type options struct {
+	requireVerity bool // of karg
+	checkSeal     bool // of boot-entries
 	tool.Options
 
 	dumpfile, oci, image, output, ref  string
