@@ -179,3 +179,24 @@ func TestSealingUsage(t *testing.T) {
 		}
 	}
 }
+
+// TestShowSigned: the records of a stored image with signatures are those of a pull, and link it
+// again.
+func TestShowSigned(t *testing.T) {
+	t.Parallel()
+	vectors := sealing(t)
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	must(t, repo, "cfs-pull --init --insecure --progress none --with-referrers oci:"+sealingCase(t, vectors, "artifact-full")+":base base")
+	shown := must(t, repo, "cfs-link show base")
+	if strings.Count(shown, "\nreferrer ") != 1 || strings.Count(shown, " role=referrer ") != 3 {
+		t.Errorf("%s", shown)
+	}
+	files := filesOf(t, repo)
+	trust := " --require-signature --trust-cert " + vectors + "/TEST-cert.pem"
+	if again := must(t, repo, "cfs-link show base | cfs-mkerofs | cfs-link --tag base"+trust); !strings.Contains(again, "role=merged algorithm=sha512-12 mode=artifact state=verified") {
+		t.Errorf("%s", again)
+	}
+	if after := filesOf(t, repo); strings.Join(after, "\n") != strings.Join(files, "\n") {
+		t.Error("linking again has changed the repository")
+	}
+}

@@ -23,14 +23,8 @@ import (
 // wanted returns what must be signed, by the options.
 func (o *options) wanted() (w seal.Wanted, err error) {
 	w = seal.Wanted{Role: seal.Merged, Image: o.require.Value == "image"}
-	for _, path := range o.trusted.Value() {
-		list, err := readCertificates(path)
-		if err != nil {
-			return w, err
-		}
-		w.Trusted = append(w.Trusted, list...)
-	}
-	return w, nil
+	w.Trusted, err = signed.ReadCertificates(o.trusted.Value()...)
+	return w, err
 }
 
 // readFile reads a file that an option names. That it is missing is not that an image or a
@@ -41,18 +35,6 @@ func readFile(path string) ([]byte, error) {
 		err = errors.New(err.Error())
 	}
 	return text, err
-}
-
-func readCertificates(path string) ([]*x509.Certificate, error) {
-	text, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	list, err := signature.ParseCertificates(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return list, nil
 }
 
 // checkLink refuses an image that is not what it claims to be or, if that is asked for, not signed.
@@ -163,7 +145,7 @@ func (o *options) sign() error {
 	if err != nil {
 		return err
 	}
-	certs, err := readCertificates(o.cert)
+	certs, err := signed.ReadCertificates(o.cert)
 	if err != nil {
 		return err
 	}

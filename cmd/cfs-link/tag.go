@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"cfs/lib/lookup"
@@ -24,7 +25,11 @@ func (o *options) show() error {
 			if err != nil {
 				return err
 			}
-			list = append(list, records...)
+			artifacts, err := pull.StoredReferrers(r, image)
+			if err != nil {
+				return err
+			}
+			list = slices.Concat(list, records[:len(records)-1], artifacts, records[len(records)-1:])
 		}
 		out := o.Records()
 		for _, rec := range list {

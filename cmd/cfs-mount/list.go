@@ -12,9 +12,10 @@ import (
 	"cfs/lib/tool"
 )
 
-var listRules = tool.Rules{
+var rules = tool.Rules{
+	{If: "require-signature", Needs: []string{"trust-cert"}}, {If: "trust-cert", Needs: []string{"require-signature"}},
 	{If: "list", Not: "bootable"}, {If: "list", Not: "require-verity"}, {If: "list", Not: "upperdir"},
-	{If: "list", Not: "workdir"}, {If: "list", Not: "read-write"}, {If: "list", Not: "options"}, {If: "json", Needs: []string{"list"}},
+	{If: "list", Not: "workdir"}, {If: "list", Not: "read-write"}, {If: "list", Not: "options"}, {If: "list", Not: "require-signature"}, {If: "json", Needs: []string{"list"}},
 }
 
 // printList lists the mounts that the caller sees, with the names that the repository has for

@@ -36,7 +36,7 @@ func (q *request) close() {
 }
 
 func (o *options) run() error {
-	if err := o.Check(listRules); err != nil {
+	if err := o.Check(rules); err != nil {
 		return err
 	}
 	if o.list {
@@ -82,6 +82,9 @@ func (o *options) openStored(q *request, name string) error {
 	}
 	id, err := o.find(r, name)
 	if err != nil {
+		return err
+	}
+	if err := o.checkSignature(r, name, id); err != nil {
 		return err
 	}
 	if _, err := oci.OpenEROFS(r, id); err != nil {

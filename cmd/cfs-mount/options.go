@@ -15,6 +15,8 @@ type options struct {
 	tool.Options
 
 	bootable, requireVerity bool
+	require                 tool.Optional   // of signatures
+	trusted                 cli.StringSlice // files of certificates
 	list                    bool            // what is mounted
 	lists                   cli.StringSlice // of options of mount.composefs
 
@@ -26,9 +28,12 @@ type options struct {
 }
 
 func (o *options) flags() []cli.Flag {
+	o.require.Words = []string{"image"}
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "bootable", Destination: &o.bootable, Usage: "mount the boot image of a container image, not the plain one"},
 		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "fail if the repository is not protected by fs-verity"},
+		tool.NewOptionalFlag("require-signature", "fail if the EROFS image is not signed; with =image, if its manifest or config is not either", &o.require),
+		&cli.StringSliceFlag{Name: "trust-cert", Destination: &o.trusted, Usage: "trust signatures by the certificates in a `FILE`, PEM or DER; more than once for more"},
 		&cli.StringFlag{Name: "upperdir", Destination: &o.mount.Upper, Usage: "what is written goes to `DIR`"},
 		&cli.StringFlag{Name: "workdir", Destination: &o.mount.Work, Usage: "an empty `DIR` on the file system of --upperdir"},
 		&cli.BoolFlag{Name: "read-write", Destination: &o.mount.ReadWrite, Usage: "with --upperdir: make the mount writable"},

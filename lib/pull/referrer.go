@@ -1,14 +1,18 @@
 package pull
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/record"
+	"cfs/lib/repo"
 )
 
 // Referrer is the record of an artifact that belongs to an image, its subject. It comes before
@@ -63,4 +67,32 @@ func StoredReferrer(m *oci.Manifest) Referrer {
 	r := NewReferrer(v1.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: int64(len(m.JSON)), ArtifactType: m.ArtifactType}, m.Subject.Digest, "")
 	r.Stream = m.ID
 	return r
+}
+
+// StoredReferrers returns the records of the artifacts that belong to an image, each before those of
+// its blobs, a blob of several once. One that is gone has no record.
+func StoredReferrers(r *repo.Repo, image *oci.Image) (list []record.Record, err error) {
+	artifacts, err := oci.Referrers(r, image.Manifest.Digest)
+	if err != nil {
+		return nil, err
+	}
+	said := make(map[digest.Digest]bool)
+	for _, d := range artifacts {
+		m, err := oci.OpenManifest(r, d)
+		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) || err == nil && m.Subject == nil {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", kindReferrer, d, err)
+		}
+		list = append(list, StoredReferrer(m).Record())
+		for _, l := range m.Layers {
+			if b := NewReferrerBlob(l, d); !said[l.Digest] {
+				said[l.Digest] = true
+				b.Stream = m.Streams[oci.Key(l.Digest)]
+				list = append(list, b.Record())
+			}
+		}
+	}
+	return list, nil
 }
