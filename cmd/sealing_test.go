@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cfs/cmd/cmdtest"
 )
 
@@ -199,4 +201,81 @@ func TestShowSigned(t *testing.T) {
 	if after := filesOf(t, repo); strings.Join(after, "\n") != strings.Join(files, "\n") {
 		t.Error("linking again has changed the repository")
 	}
+}
+
+// TestSeal: an image that we seal or sign in its manifest verifies; its config and all else that the
+// manifest holds stay; doing it again changes nothing; and the digests are those of another program.
+func TestSeal(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
+	vectors := sealing(t)
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	must(t, repo, "cfs-pull --init --insecure --progress none oci:"+sealingCase(t, vectors, "plain")+":base base")
+	config, old := must(t, repo, "cfs-link inspect --config base"), must(t, repo, "cfs-link inspect --manifest base")
+	files := filesOf(t, repo)
+	said := must(t, repo, "cfs-link seal --dry-run --config base")
+	want, err := os.ReadFile(vectors + "/../images/base/sealing.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(said) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !strings.Contains(string(want), `"`+key+`": "`+value+`"`) {
+			t.Errorf("annotation %s", line)
+		}
+	}
+	if after := filesOf(t, repo); strings.Count(said, "\n") != 2 || strings.Join(after, "\n") != strings.Join(files, "\n") {
+		t.Errorf("a dry run has changed the repository, or prints %s", said)
+	}
+	must(t, repo, "cfs-link seal base")
+	if r := shell(t, repo, "cfs-link verify base"); r.Status != 0 || strings.Count(r.Stdout, " mode=inline state=digest") != 1 {
+		t.Errorf("sealed: %+v", r)
+	}
+	sign := "cfs-link sign --inline --config base --cert " + vectors + "/TEST-cert.pem --key " + vectors + "/TEST-key.pem"
+	first := must(t, repo, sign)
+	files = filesOf(t, repo)
+	if again := must(t, repo, sign); again != first || strings.Join(filesOf(t, repo), "\n") != strings.Join(files, "\n") {
+		t.Errorf("signed again:\n%s%s", first, again)
+	}
+	must(t, repo, "cfs-link show base | cfs-mkerofs | cfs-link --tag base --require-signature=image --trust-cert "+vectors+"/TEST-cert.pem && cfs-gc check --content")
+	if now := must(t, repo, "cfs-link inspect --config base"); now != config {
+		t.Errorf("the config has changed: %s", now)
+	}
+	var was, is map[string]any
+	for text, m := range map[string]*map[string]any{old: &was, must(t, repo, "cfs-link inspect --manifest base"): &is} {
+		if err := json.Unmarshal([]byte(text), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delete(is, "annotations")
+	delete(was, "annotations")
+	delete(is["config"].(map[string]any), "annotations")
+	if diff := cmp.Diff(was, is); diff != "" {
+		t.Errorf("the manifest has changed: %s", diff)
+	}
+}
+
+// TestExportSignatures: artifacts go into a layout that has the image, once, and come from there.
+func TestExportSignatures(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
+	vectors := sealing(t)
+	repo, layout := filepath.Join(cmdtest.Scratch(t), "repo"), sealingCase(t, vectors, "plain")
+	must(t, repo, "cfs-pull --init --insecure --progress none oci:"+layout+":base base")
+	if r := shell(t, repo, "cfs-link export-signatures base "+layout); r.Status != 3 {
+		t.Errorf("none there: exit status %d: %s", r.Status, r.Stderr)
+	}
+	must(t, repo, "cfs-link sign base --cert "+vectors+"/TEST-cert.pem --key "+vectors+"/TEST-key.pem")
+	empty := cmdtest.Scratch(t)
+	must(t, "", "cp "+layout+"/oci-layout "+empty+` && echo '{"schemaVersion":2,"manifests":[]}' >`+empty+"/index.json")
+	if r := shell(t, repo, "cfs-link export-signatures base "+empty); r.Status != 3 || len(filesOf(t, empty)) != 2 {
+		t.Errorf("image not there: exit status %d: %s", r.Status, r.Stderr)
+	}
+	first := must(t, repo, "cfs-link export-signatures base "+layout)
+	files := filesOf(t, layout)
+	if again := must(t, repo, "cfs-link export-signatures base "+layout); again != first || strings.Join(filesOf(t, layout), "\n") != strings.Join(files, "\n") {
+		t.Errorf("exported again: %s", again)
+	}
+	other := filepath.Join(cmdtest.Scratch(t), "repo")
+	must(t, other, "cfs-pull --init --insecure --progress none --require-signature --trust-cert "+vectors+"/TEST-cert.pem oci:"+layout+":base base")
 }

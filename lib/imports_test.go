@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"verity":      {"lanes", "fd", "corrupt"},
 	"signature":   {"verity", "corrupt"},
 	"seal":        {"signature", "verity", "missing", "corrupt"},
-	"signed":      {"oci", "repo", "seal", "signature", "manifest", "variant", "verity", "missing", "corrupt"},
+	"signed":      {"oci", "repo", "spool", "seal", "signature", "manifest", "variant", "verity", "missing", "corrupt"},
 	"record":      {"verity"},
 	"blob":        {"corrupt"},
 	"manifest":    {"fd", "blob", "tolerance", "missing", "corrupt"},

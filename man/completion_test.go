@@ -98,7 +98,7 @@ func TestCompletion(t *testing.T) {
 		"cfs-link inspect --man":                "--manifest",
 		"cfs graph web:":                        "1 2",
 		"cfs-link untag web:":                   "1 2",
-		"cfs-link --repo " + repo + " s":        "show sign",
+		"cfs-link --repo " + repo + " s":        "seal show sign",
 		"cfs-link untag --repo " + other + " ":  "elsewhere",
 		"cfs-link untag --repo=" + other + " ":  "elsewhere",
 		"cfs-mount web:1":                       "1",

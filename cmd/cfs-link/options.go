@@ -25,6 +25,8 @@ type options struct {
 	trusted    cli.StringSlice // files of certificates
 	cert, key  string          // files, of sign
 	signatures cli.StringSlice // ROLE=FILE, of sign
+	inlined    bool            // of sign: in the manifest
+	dryRun     bool            // of seal
 	role       string          // of tbs
 	boot       bootOptions
 }
@@ -55,11 +57,26 @@ func (o *options) signFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "cert", Destination: &o.cert, Usage: "the certificate of the signer, a `FILE` in PEM or DER"},
 		&cli.StringFlag{Name: "key", Destination: &o.key, Usage: "the private key, a `FILE` in PEM without a passphrase"},
+		&cli.BoolFlag{Name: "inline", Destination: &o.inlined, Usage: "sign in the annotations of a new manifest, and move the tag to it"},
+		o.sealConfigFlag(),
 		&cli.StringSliceFlag{Name: "signature", Destination: &o.signatures, Usage: "store a signature that was made elsewhere, `ROLE=FILE`; more than once for more"},
 	}, o.common()...)
 }
 
-var signRules = tool.Rules{{If: "key", Not: "signature"}}
+var signRules = tool.Rules{
+	{If: "key", Not: "signature"}, {If: "inline", Needs: []string{"key"}}, {If: "inline", Not: "signature"}, {If: "config", Needs: []string{"inline"}},
+}
+
+func (o *options) sealFlags() []cli.Flag {
+	return append([]cli.Flag{
+		o.sealConfigFlag(),
+		&cli.BoolFlag{Name: "dry-run", Destination: &o.dryRun, Usage: "print the annotations, and write nothing"},
+	}, o.common()...)
+}
+
+func (o *options) sealConfigFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "write the digest of the config as well"}
+}
 
 func (o *options) listFlags() []cli.Flag {
 	return append([]cli.Flag{

@@ -141,6 +141,9 @@ func (o *options) sign() error {
 	case o.key == "" && len(o.signatures.Value()) == 0:
 		return tool.UsageError("want --key FILE or --signature ROLE=FILE")
 	}
+	if o.inlined {
+		return o.signInline()
+	}
 	given, err := readSignatures(o.signatures.Value())
 	if err != nil {
 		return err
@@ -163,8 +166,32 @@ func (o *options) sign() error {
 	})
 }
 
+// signInline signs an image in the annotations of a new manifest.
+func (o *options) signInline() error {
+	certs, err := signed.ReadCertificates(o.cert)
+	if err != nil {
+		return err
+	}
+	signer, err := o.signer(certs[0])
+	if err != nil {
+		return err
+	}
+	return o.withImage(o.OpenToWrite, func(r *repo.Repo, image *signed.Image) error {
+		return o.inline(r, image, certs[0], signer)
+	})
+}
+
 // signatureOf signs by the key that the options name.
 func (o *options) signatureOf(r *repo.Repo, image *signed.Image, cert *x509.Certificate) (map[seal.Role][]byte, error) {
+	signer, err := o.signer(cert)
+	if err != nil {
+		return nil, err
+	}
+	return image.Sign(r, signer)
+}
+
+// signer returns who signs by the key that the options name.
+func (o *options) signer(cert *x509.Certificate) (*signature.Signer, error) {
 	text, err := readFile(o.key)
 	if err != nil {
 		return nil, err
@@ -177,7 +204,7 @@ func (o *options) signatureOf(r *repo.Repo, image *signed.Image, cert *x509.Cert
 	if err != nil {
 		return nil, fmt.Errorf("%s and %s: %w", o.key, o.cert, err)
 	}
-	return image.Sign(r, signer)
+	return signer, nil
 }
 
 // readSignatures reads the files that --signature ROLE=FILE names.

@@ -236,7 +236,7 @@ func FuzzVerify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, key, value, text string, blob []byte, mediaType string) {
 		i := Image{Algorithm: verity.SHA512, IDs: map[Role]verity.ID{Merged: id}}
-		i.Manifest.Annotations = map[string]string{key: value, key + signatureSuffix: text}
+		i.Manifest.Annotations = map[string]string{key: value, key + SignatureSuffix: text}
 		i.Artifacts = []Artifact{{Manifest: v1.Manifest{Layers: []v1.Descriptor{{MediaType: mediaType, Annotations: map[string]string{key: value}}}}, Blobs: [][]byte{blob}}}
 		_, _, err := i.Verify(Wanted{Role: Merged})
 		if err == nil && (key != Merged.Key(verity.SHA512) || value != id.String()) {

@@ -52,7 +52,7 @@ func inline(m v1.Manifest, a verity.Algorithm) (list []entry) {
 			continue
 		}
 		e := entry{role: r, digest: d}
-		if text, ok := annotations[r.Key(a)+signatureSuffix]; ok {
+		if text, ok := annotations[r.Key(a)+SignatureSuffix]; ok {
 			e.blob, e.broken = decode(text)
 		}
 		list = append(list, e)

@@ -42,8 +42,8 @@ func ParseRole(name string) (Role, error) {
 	return Role(name), nil
 }
 
-// signatureSuffix ends the key of an annotation that holds the signature over another one.
-const signatureSuffix = ".sig"
+// SignatureSuffix ends the key of an annotation that holds the signature over another one.
+const SignatureSuffix = ".sig"
 
 // name returns how keys of annotations name a role.
 func (r Role) name() string {

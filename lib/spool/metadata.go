@@ -78,13 +78,18 @@ func (s *Spool) cure(name string, err error) error {
 	return fmt.Errorf("%w; if no other tool uses this layout, remove %s: it is made anew", err, filepath.Join(s.dir, name))
 }
 
-// writeJSON writes a file of the layout durably, under the lock: it has its name only when
-// its content is on disk. What a killed process leaves has a fixed name, which is reused.
+// writeJSON is writeFile for a value.
 func (s *Spool) writeJSON(name string, content any) error {
 	text, err := json.Marshal(content)
 	if err != nil {
 		return err
 	}
+	return s.writeFile(name, text)
+}
+
+// writeFile writes a file of the layout durably, under the lock: it has its name only when
+// its content is on disk. What a killed process leaves has a fixed name, which is reused.
+func (s *Spool) writeFile(name string, text []byte) error {
 	f, err := s.openOwn(name + partialSuffix)
 	if err != nil {
 		return err

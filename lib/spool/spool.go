@@ -11,6 +11,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -142,15 +143,20 @@ func (s *Spool) Whole(d v1.Descriptor) bool {
 	return err == nil && s.size(name) == d.Size
 }
 
-// index reads index.json.
-func (s *Spool) index() (v1.Index, error) {
-	var index v1.Index
+// indexText reads index.json.
+func (s *Spool) indexText() ([]byte, error) {
 	f, err := s.root.OpenRegular(v1.ImageIndexFile)
 	if err != nil {
-		return index, err
+		return nil, err
 	}
 	defer f.Close()
-	text, err := blob.ReadJSON(f, v1.ImageIndexFile)
+	return blob.ReadJSON(f, v1.ImageIndexFile)
+}
+
+// index is indexText, parsed.
+func (s *Spool) index() (v1.Index, error) {
+	var index v1.Index
+	text, err := s.indexText()
 	if err != nil {
 		return index, err
 	}
@@ -226,6 +232,35 @@ func (s *Spool) Keep(ctx context.Context, d v1.Descriptor, name string, artifact
 	}
 	index.Manifests = list
 	return s.writeJSON(v1.ImageIndexFile, index)
+}
+
+// Leads reports whether index.json leads to a manifest that is there.
+func (s *Spool) Leads(d digest.Digest) (bool, error) {
+	kept, err := s.kept()
+	if err != nil || !kept[d] {
+		return false, err
+	}
+	name, err := manifest.BlobName(d)
+	return err == nil && s.size(name) >= 0, err
+}
+
+// List adds manifests to index.json, as they are described, unless it has them. All else that
+// it holds stays.
+func (s *Spool) List(ctx context.Context, list []v1.Descriptor) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	text, err := s.indexText()
+	if err != nil {
+		return err
+	}
+	added, err := manifest.AddToIndex(text, list)
+	if err != nil || bytes.Equal(added, text) {
+		return err
+	}
+	return s.writeFile(v1.ImageIndexFile, added)
 }
 
 // lock keeps others from writing files of the layout.
