@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"cfs/lib/corrupt"
 )
@@ -22,12 +23,12 @@ func blsLine(line string) (key, value string) {
 	return line[:end], strings.TrimLeft(line[end:], " \t")
 }
 
-// CheckLines returns an error if loaders may read other lines than there are: at a NUL the
-// text ends for them, and at a carriage return a line does.
+// CheckLines returns an error if loaders may read other lines or keys than there are: at a NUL the
+// text ends for them, at a carriage return a line may, and a form feed is a blank for some.
 func (b BLS) CheckLines() error {
 	for i, line := range b.lines {
-		if strings.ContainsAny(strings.TrimSuffix(line, "\r"), "\x00\r") {
-			return corrupt.Errorf("line %d has a NUL or a carriage return in it", i+1)
+		if strings.ContainsFunc(strings.TrimSuffix(line, "\r"), func(c rune) bool { return c != '\t' && unicode.IsControl(c) }) {
+			return corrupt.Errorf("line %d has a NUL, a carriage return or another control character in it", i+1)
 		}
 	}
 	return nil

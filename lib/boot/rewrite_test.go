@@ -38,7 +38,7 @@ func TestRewrite(t *testing.T) {
 
 // TestCheckLines: what a loader may take for another line is refused.
 func TestCheckLines(t *testing.T) {
-	for text, fine := range map[string]bool{testEntry: true, "title a\roptions composefs=x\n": false, "title a\x00\nlinux /k\n": false} {
+	for text, fine := range map[string]bool{testEntry: true, "title a\roptions composefs=x\n": false, "title a\x00\nlinux /k\n": false, "options\f x\n": false, "title\ta\n": true} {
 		if err := parseBLS(t, text).CheckLines(); (err == nil) != fine {
 			t.Errorf("%q: %v", text, err)
 		}
