@@ -193,6 +193,12 @@ func TestShowSigned(t *testing.T) {
 	if strings.Count(shown, "\nreferrer ") != 1 || strings.Count(shown, " role=referrer ") != 3 {
 		t.Errorf("%s", shown)
 	}
+	if list := must(t, repo, "cfs-link ls --json"); !strings.Contains(list, `"sealed":true,"signed":3,`) {
+		t.Errorf("listed as %s", list)
+	}
+	if list := must(t, repo, "cfs-link ls"); strings.Count(list, "\t") != 2 {
+		t.Errorf("listed for programs as %s", list)
+	}
 	files := filesOf(t, repo)
 	trust := " --require-signature --trust-cert " + vectors + "/TEST-cert.pem"
 	if again := must(t, repo, "cfs-link show base | cfs-mkerofs | cfs-link --tag base"+trust); !strings.Contains(again, "role=merged algorithm=sha512-12 mode=artifact state=verified") {

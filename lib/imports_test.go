@@ -62,7 +62,7 @@ var mayImport = map[string][]string{
 	"bootloader":  {"fd", "flock", "esp", "bootable", "lookup", "repo", "oci", "boot", "tree", "variant", "verity", "corrupt", "missing"},
 	"inspect":     {"repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "tolerance", "verity", "corrupt", "lookup", "missing"},
 	"graph":       {"terminal"},
-	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "variant", "verity", "terminal", "corrupt"},
+	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "signed", "variant", "verity", "terminal", "corrupt"},
 	"pull":        {"fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal"},
 	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }

@@ -9,6 +9,8 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/repo"
 	"cfs/lib/seal"
+	"cfs/lib/variant"
+	"cfs/lib/verity"
 )
 
 // CheckClaims compares the digests that are claimed of an image with what is stored, and looks at
@@ -39,4 +41,22 @@ func (i *Image) claims(r *repo.Repo) (bool, error) {
 	}
 	list, err := oci.Referrers(r, i.Digest)
 	return len(list) > 0, err
+}
+
+// Summary says what is claimed of an image, as seal.Image.Summary does.
+func (i *Image) Summary(r *repo.Repo) (sealed bool, signatures int, err error) {
+	claims, err := i.claims(r)
+	if err != nil || !claims {
+		return false, 0, err
+	}
+	artifacts, _, err := i.artifacts(r)
+	if err != nil {
+		return false, 0, err
+	}
+	s := seal.Image{Manifest: i.Manifest, Artifacts: artifacts, Algorithm: r.Algorithm, IDs: map[seal.Role]verity.ID{}}
+	if id, ok := i.Images[variant.Variant{Format: variant.V1}]; ok {
+		s.IDs[seal.Merged] = id
+	}
+	sealed, signatures = s.Summary()
+	return sealed, signatures, nil
 }

@@ -3,6 +3,7 @@ package survey
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,10 +22,19 @@ type Table struct {
 // WriteTags writes a line for each tag: name, manifest, EROFS image, age and sizes.
 func (t Table) WriteTags(w io.Writer, tags []Tag) error {
 	out := columns(w)
-	fmt.Fprintln(out, "NAME\tMANIFEST\tIMAGE\tAGE\tSIZE\tUNIQUE") // Flush returns its error
+	some := slices.ContainsFunc(tags, func(t Tag) bool { return t.Sealed || t.Signed > 0 })
+	header := "NAME\tMANIFEST\tIMAGE\tAGE\tSIZE\tUNIQUE"
+	if some {
+		header += "\tSIGNED"
+	}
+	fmt.Fprintln(out, header) // Flush returns its error
 	for _, tag := range tags {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Name(string(tag.Name)), t.digest(tag.Manifest), t.digest(tag.imageWord()),
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s", terminal.Name(string(tag.Name)), t.digest(tag.Manifest), t.digest(tag.imageWord()),
 			Age(tag.Created, t.Now), sizeOrNot(tag.Size), sizeOrNot(tag.Unique))
+		if some {
+			fmt.Fprint(out, "\t", tag.signedWord())
+		}
+		fmt.Fprintln(out)
 	}
 	return out.Flush()
 }

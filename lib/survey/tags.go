@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
+	"cfs/lib/signed"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
 )
@@ -23,6 +26,8 @@ type Tag struct {
 	Layers       int    `json:"layers"`
 	Image        string `json:"image"` // EROFS, in the default format; "" if there is none
 	Boot         string `json:"boot"`
+	Sealed       bool   `json:"sealed,omitempty"` // the digest of its EROFS image of format 1 is claimed somewhere
+	Signed       int    `json:"signed,omitempty"` // signatures that there are, which nobody has verified
 	Created      string `json:"created"`          // as the config says, of RFC 3339; "" if it does not
 	Size         *int64 `json:"size,omitempty"`   // of all objects that it keeps, in bytes; nil if that is not known
 	Unique       *int64 `json:"unique,omitempty"` // of those that nothing else keeps
@@ -51,7 +56,22 @@ func DescribeTag(r *repo.Repo, tag oci.NamedManifest) (Tag, error) {
 	if t.Image, err = erofs(false); err == nil {
 		t.Boot, err = erofs(true)
 	}
+	if err == nil {
+		err = t.addSignatures(r, image)
+	}
 	return t, err
+}
+
+// addSignatures tells what is claimed of the image, and looks at no signature.
+func (t *Tag) addSignatures(r *repo.Repo, image *oci.Image) error {
+	stored, err := signed.Stored(r, image)
+	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
+		return nil // an EROFS image is lost, which the line says
+	}
+	if err == nil {
+		t.Sealed, t.Signed, err = stored.Summary(r)
+	}
+	return err
 }
 
 // namedImage returns an EROFS image as text, "" if there is none or it has no name.
@@ -84,4 +104,15 @@ func (t Tag) imageWord() string {
 		return "-"
 	}
 	return t.Image
+}
+
+// signedWord returns how many signatures there are, for people.
+func (t Tag) signedWord() string {
+	switch {
+	case t.Signed > 0:
+		return strconv.Itoa(t.Signed)
+	case t.Sealed:
+		return "sealed"
+	}
+	return "-"
 }
