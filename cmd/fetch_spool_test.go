@@ -57,7 +57,7 @@ func TestSpoolAfterPull(t *testing.T) {
 func TestKeptRecords(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, registrytest.InProcess(t), 10_000)
-	if got := f.must(f.code + " --keep-spool"); strings.Contains(got, "spooled=") || strings.Count(got, " path=") != 3 {
+	if got := whole(f.must(f.code + " --keep-spool")); strings.Contains(got, "spooled=") || strings.Count(got, " path=") != 3 {
 		t.Errorf("records:\n%s", got)
 	}
 	f.wantSpool()
@@ -109,7 +109,7 @@ func TestLayersInRepository(t *testing.T) {
 	r.Push(t, more, "image:more")
 	f := fetchingOf(t, r, base, "image:base")
 	f.must(strings.Replace(f.code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
-	got := f.must(strings.Replace(f.code, "image:base", "image:more", 1))
+	got := whole(f.must(strings.Replace(f.code, "image:base", "image:more", 1)))
 	all := imagetest.Manifest(t, more)
 	for i, l := range all.Layers {
 		times := f.proxy.Of(l.Digest.String()).Requests
@@ -156,11 +156,11 @@ func TestDefaultSpool(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t, registrytest.InProcess(t), 1000)
 	code := strings.Replace(f.code, "--spool=$HOME/spool", "", 1)
-	if got := f.must(code); strings.Count(got, " path="+f.dir+"/.cache/") != 3 {
+	if got := whole(f.must(code)); strings.Count(got, " path="+f.dir+"/.cache/") != 3 {
 		t.Errorf("records:\n%s\nwant paths below %s/.cache", got, f.dir)
 	}
 	f.setenv("XDG_CACHE_HOME", f.dir+"/mine")
-	if got := f.must(code); strings.Count(got, " path="+f.dir+"/mine/") != 3 {
+	if got := whole(f.must(code)); strings.Count(got, " path="+f.dir+"/mine/") != 3 {
 		t.Errorf("records:\n%s\nwant paths below %s/mine", got, f.dir)
 	}
 	f.must(strings.Replace(code, "cfs-fetch", "cfs-pull --init --insecure", 1) + " " + tagName)
