@@ -19,7 +19,9 @@ import (
 // systems, networks and limits give.
 func errnosOf(kind faultrun.Kind) []unix.Errno {
 	switch kind.Name {
-	case "openat", "mkdirat", "linkat", "symlinkat", "renameat", "renameat2":
+	case "openat":
+		return []unix.Errno{unix.EIO, unix.ENOMEM, unix.EMFILE, unix.EACCES, unix.ENOSPC, unix.EINTR, unix.EDQUOT, unix.ESTALE, unix.EUCLEAN}
+	case "mkdirat", "linkat", "symlinkat", "renameat", "renameat2":
 		return []unix.Errno{unix.EIO, unix.ENOMEM, unix.EMFILE, unix.EACCES, unix.ENOSPC, unix.EINTR, unix.EDQUOT, unix.ESTALE}
 	case "unlinkat", "fchmod", "fchmodat2", "ftruncate", "ioctl", "flock":
 		return []unix.Errno{unix.EIO, unix.ENOMEM, unix.EACCES, unix.EINTR, unix.EDQUOT, unix.ESTALE}
@@ -266,10 +268,10 @@ func (s *faultSeries) again(dir string, complain func(string, ...any)) {
 	}
 }
 
-// isRefused reports whether a fault is content that the disk does not give again and again:
-// that is damage.
+// isRefused reports whether a fault is content that the disk does not give again and again, or a
+// file that the file system calls damaged: that is damage.
 func isRefused(f faultrun.Fault) bool {
-	return f.Stays && f.Errno == unix.EIO && (f.Kind.Name == "read" || f.Kind.Name == "pread64")
+	return f.Stays && (f.Errno == unix.EIO && (f.Kind.Name == "read" || f.Kind.Name == "pread64") || f.Errno == unix.EUCLEAN && f.Kind.Name == "openat")
 }
 
 // checkStatus: nothing crashes or hangs, failures say why, and only bytes that were judged

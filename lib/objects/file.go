@@ -19,7 +19,8 @@ var ErrNotRegular = fd.ErrNotRegular
 
 // File is an object that is open for reading.
 //
-// A read that is refused, as by a bad sector or by fs-verity, is tried once more. If it is
+// A read that is refused, as by a bad sector or by fs-verity, is tried once more, and so is an open
+// that is refused because the file system or fs-verity finds its own data about the file wrong. If it is
 // refused again the error is one of corrupt.Unreadable: the object is damaged, though
 // nobody has seen its bytes. All other errors say nothing about the object.
 type File struct {
@@ -42,14 +43,13 @@ func (s *Store) Open(id verity.ID) (*File, error) {
 
 func (s *Store) open(id verity.ID) (*File, error) {
 	f := &File{id: id}
-	err := s.use(s.folder(id), func(dir int) error {
-		n, err := unix.Openat(dir, base(id), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-		if err == nil {
-			f.file = os.NewFile(uintptr(n), s.root.Name()+"/"+s.path(id))
-		}
-		return err
-	})
+	err := s.openFile(f)
+	if isUnclean(err) {
+		err = s.openFile(f)
+	}
 	switch {
+	case isUnclean(err):
+		return nil, corrupt.Unreadable(err)
 	case err == unix.ELOOP, err == unix.ENXIO: // a link, a socket
 		return nil, corrupt.Errorf("%w", ErrNotRegular)
 	case err != nil:
@@ -63,6 +63,21 @@ func (s *Store) open(id verity.ID) (*File, error) {
 	}
 	return f, nil
 }
+
+func (s *Store) openFile(f *File) error {
+	return s.use(s.folder(f.id), func(dir int) error {
+		n, err := unix.Openat(dir, base(f.id), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if err == nil {
+			f.file = os.NewFile(uintptr(n), s.root.Name()+"/"+s.path(f.id))
+		}
+		return err
+	})
+}
+
+// isUnclean reports whether an error of an open is how the kernel says that a file is damaged: a
+// power cut can leave one that fs-verity protects without the digests that belong to it (Linux,
+// fs/verity/open.c and fs/ext4/verity.c).
+func isUnclean(err error) bool { return err == unix.EUCLEAN || err == unix.EBADMSG }
 
 // absent returns the error for an object that the kernel does not find: one that has a
 // file in the place of its folder is missing as well.

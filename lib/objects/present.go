@@ -29,7 +29,7 @@ func (s *Store) present(id verity.ID, size int64) (presence, error) {
 		return s.foundRight(id)
 	}
 	f, err := s.Open(id)
-	if corrupt.Is(err) {
+	if corrupt.Is(err) || corrupt.IsUnreadable(err) {
 		return wrong, nil
 	}
 	if err != nil {

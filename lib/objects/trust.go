@@ -64,7 +64,7 @@ func (s *Store) foundRight(id verity.ID) (presence, error) {
 	case err == nil:
 		s.marks.sound.Store(id, nil)
 		return right, nil
-	case corrupt.Is(err):
+	case corrupt.Is(err), corrupt.IsUnreadable(err):
 		return wrong, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return missing, nil
