@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/missing"
 	"cfs/lib/oci"
@@ -138,9 +139,12 @@ func (i *Image) mediaType() string {
 
 // storeBlob stores a blob of an artifact, and names it.
 func storeBlob(r *repo.Repo, blob []byte, d digest.Digest) (verity.ID, error) {
-	if id, err := oci.StoredBlob(r, d); err == nil {
+	switch id, err := oci.StoredBlob(r, d); {
+	case err == nil:
 		r.FoundName(repo.Streams)
 		return id, nil
+	case !corrupt.OrMissing(err):
+		return verity.ID{}, err
 	}
 	done, err := oci.ImportBlob(context.Background(), r, bytes.NewReader(blob), oci.Source{Digest: d, Size: int64(len(blob))})
 	if err != nil {
