@@ -27,16 +27,6 @@ func (o *options) wanted() (w seal.Wanted, err error) {
 	return w, err
 }
 
-// readFile reads a file that an option names. That it is missing is not that an image or a
-// signature is.
-func readFile(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		err = errors.New(err.Error())
-	}
-	return text, err
-}
-
 // checkLink refuses an image that is not what it claims to be or, if that is asked for, not signed.
 // It returns the records of its signatures.
 func (o *options) checkLink(r *repo.Repo, l *oci.Link, artifacts []*oci.Link) (list []record.Record, err error) {
@@ -192,7 +182,7 @@ func (o *options) signatureOf(r *repo.Repo, image *signed.Image, cert *x509.Cert
 
 // signer returns who signs by the key that the options name.
 func (o *options) signer(cert *x509.Certificate) (*signature.Signer, error) {
-	text, err := readFile(o.key)
+	text, err := signed.ReadFile(o.key)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +209,7 @@ func readSignatures(list []string) (map[seal.Role][]byte, error) {
 		if blobs[role] != nil {
 			return nil, tool.UsageError("--signature: %s twice", role)
 		}
-		if blobs[role], err = readFile(path); err != nil {
+		if blobs[role], err = signed.ReadFile(path); err != nil {
 			return nil, err
 		}
 	}

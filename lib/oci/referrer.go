@@ -78,6 +78,27 @@ func Referrers(r *repo.Repo, subject digest.Digest) (list []digest.Digest, err e
 	return list, nil
 }
 
+// OpenReferrers opens the artifacts that belong to a manifest, in the order of their digests. gone
+// are those that are not there any more.
+func OpenReferrers(r *repo.Repo, subject digest.Digest) (list []*Manifest, gone []digest.Digest, err error) {
+	digests, err := Referrers(r, subject)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range digests {
+		m, err := OpenManifest(r, d)
+		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
+			gone = append(gone, d)
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("referrer %s: %w", d, err)
+		}
+		list = append(list, m)
+	}
+	return list, gone, nil
+}
+
 // ReadBlob reads a blob of an artifact whose streams are given by digest, and compares it with
 // its digest. It must have at most max bytes.
 func ReadBlob(r *repo.Repo, streams map[Key]verity.ID, d digest.Digest, max int64) ([]byte, error) {

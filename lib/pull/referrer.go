@@ -1,15 +1,12 @@
 package pull
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cfs/lib/corrupt"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -72,22 +69,18 @@ func StoredReferrer(m *oci.Manifest) Referrer {
 // StoredReferrers returns the records of the artifacts that belong to an image, each before those of
 // its blobs, a blob of several once. One that is gone has no record.
 func StoredReferrers(r *repo.Repo, image *oci.Image) (list []record.Record, err error) {
-	artifacts, err := oci.Referrers(r, image.Manifest.Digest)
+	artifacts, _, err := oci.OpenReferrers(r, image.Manifest.Digest)
 	if err != nil {
 		return nil, err
 	}
 	said := make(map[digest.Digest]bool)
-	for _, d := range artifacts {
-		m, err := oci.OpenManifest(r, d)
-		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) || err == nil && m.Subject == nil {
+	for _, m := range artifacts {
+		if m.Subject == nil {
 			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", kindReferrer, d, err)
 		}
 		list = append(list, StoredReferrer(m).Record())
 		for _, l := range m.Layers {
-			if b := NewReferrerBlob(l, d); !said[l.Digest] {
+			if b := NewReferrerBlob(l, m.Digest); !said[l.Digest] {
 				said[l.Digest] = true
 				b.Stream = m.Streams[oci.Key(l.Digest)]
 				list = append(list, b.Record())

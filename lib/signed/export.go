@@ -3,15 +3,12 @@ package signed
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/missing"
 	"cfs/lib/oci"
@@ -54,18 +51,11 @@ func Export(r *repo.Repo, subject digest.Digest, dir string) ([]*oci.Manifest, e
 
 // signatureArtifacts opens the artifacts of signatures that belong to a manifest.
 func signatureArtifacts(r *repo.Repo, subject digest.Digest) (list []*oci.Manifest, err error) {
-	stored, err := oci.Referrers(r, subject)
+	stored, _, err := oci.OpenReferrers(r, subject)
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range stored {
-		m, err := oci.OpenManifest(r, d)
-		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
-			continue // gone
-		}
-		if err != nil {
-			return nil, fmt.Errorf("artifact %s: %w", d, err)
-		}
+	for _, m := range stored {
 		if manifest.IsSignatures(m.Manifest) && m.Subject.Digest == subject {
 			list = append(list, m)
 		}

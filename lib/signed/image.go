@@ -4,14 +4,11 @@
 package signed
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -98,23 +95,20 @@ func (i *Image) artifacts(r *repo.Repo) (list []seal.Artifact, warnings []string
 			return nil, nil, err
 		}
 	}
-	stored, err := oci.Referrers(r, i.Digest)
+	stored, gone, err := oci.OpenReferrers(r, i.Digest)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, d := range stored {
-		if seen[d] {
-			continue
-		}
-		m, err := oci.OpenManifest(r, d)
-		if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
+	for _, d := range gone {
+		if !seen[d] {
 			warnings = append(warnings, fmt.Sprintf("artifact %s is gone from the repository", d))
+		}
+	}
+	for _, m := range stored {
+		if seen[m.Digest] {
 			continue
 		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("artifact %s: %w", d, err)
-		}
-		if list, err = i.add(list, r, d, m.Manifest, m.Streams); err != nil {
+		if list, err = i.add(list, r, m.Digest, m.Manifest, m.Streams); err != nil {
 			return nil, nil, err
 		}
 	}
