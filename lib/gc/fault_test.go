@@ -81,7 +81,9 @@ func TestFault1Starved(t *testing.T) {
 		c := collector(t, r)
 		repotest.Starve(t, n, func() { result, err = c.Run() })
 		if err == nil {
-			if n < 3 || result.Objects == 0 {
+			// A stream is closed before those are opened that it refers to: a folder and a file at
+			// once are all that is needed, if no two folders happen to be listed at the same time.
+			if n < 2 || result.Objects == 0 {
 				t.Errorf("with %d descriptors: removed %+v", n, result)
 			}
 			break
