@@ -2,11 +2,16 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 
+	"cfs/lib/bootloader"
+	"cfs/lib/esp"
 	"cfs/lib/gc"
 	"cfs/lib/mount"
 	"cfs/lib/repo"
+	"cfs/lib/terminal"
 	"cfs/lib/tool"
 )
 
@@ -24,7 +29,11 @@ func (o *options) collect() error {
 	if err != nil {
 		return err
 	}
-	k := gc.Collector{Repo: r, Mounts: *mounted, DropMounts: o.dropMounts, Keep: o.keep, AllowEmpty: o.allowEmpty, DryRun: o.dryRun,
+	named, err := o.bootRoots(r)
+	if err != nil {
+		return err
+	}
+	k := gc.Collector{Repo: r, Mounts: *mounted, Named: named, DropMounts: o.dropMounts, Keep: o.keep, AllowEmpty: o.allowEmpty, DryRun: o.dryRun,
 		Warn: func(err error) { o.Warn("warning: %v", err) }}
 	result, err := k.Run()
 	if errors.Is(err, gc.ErrNoRoots) {
@@ -38,7 +47,50 @@ func (o *options) collect() error {
 			return err
 		}
 	}
-	return result.WriteText(os.Stdout)
+	if err := result.WriteText(os.Stdout); err != nil {
+		return err
+	}
+	for _, ref := range k.Kept() {
+		if _, err := fmt.Println("Kept: " + terminal.Name(ref)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bootRoots returns the images that entries in the folders of boot loaders name, whoever
+// installed them. A folder or an entry that cannot be read may name any image.
+func (o *options) bootRoots(r *repo.Repo) (named []gc.Named, err error) {
+	for _, dir := range o.bootdirs.Value() {
+		scan, err := readBoot(dir, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, odd := range scan.Warnings {
+			o.Warn("warning: %s/%s", terminal.Name(dir), terminal.Line(odd.Error()))
+		}
+		if len(scan.Broken) > 0 {
+			return nil, fmt.Errorf("%s: it cannot be told which images boot, nothing was removed: %s", dir, errors.Join(scan.Broken...)) // not the repository is damaged
+		}
+		for _, e := range scan.Entries {
+			for _, image := range e.Images {
+				named = append(named, gc.Named{Image: image, By: dir + "/" + e.Path})
+			}
+		}
+	}
+	return named, nil
+}
+
+func readBoot(dir string, r *repo.Repo) (*bootloader.Scan, error) {
+	folder, err := esp.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	if folder.Missing() {
+		return nil, fmt.Errorf("boot folder %s: %w", dir, fs.ErrNotExist)
+	}
+	return bootloader.Read(folder, r.Algorithm)
 }
 
 // openExclusive opens the repository, with an exclusive lock if something is to be removed.

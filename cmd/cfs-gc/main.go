@@ -2,7 +2,7 @@
 //
 // Usage:
 //
-//	cfs-gc [options]
+//	cfs-gc [--bootdir DIR]... [options]
 //	cfs-gc check [options] [NAME|DIGEST]...
 //	cfs-gc info [--json] [--spool DIR] [options]
 //	cfs-gc inhibit [options] -- COMMAND [ARG]...

@@ -14,6 +14,7 @@ type options struct {
 
 	dryRun, allowEmpty, dropMounts bool // of a collection
 	keep                           time.Duration
+	bootdirs                       cli.StringSlice
 
 	content, repair bool // of a check
 
@@ -25,6 +26,7 @@ func (o *options) collectFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &o.dryRun, Usage: "only say what would go"},
 		&cli.DurationFlag{Name: "keep", Destination: &o.keep, Value: 24 * time.Hour, Usage: "keep leases of unfinished pulls up to this `AGE`"},
 		&cli.BoolFlag{Name: "drop-mount-leases", Destination: &o.dropMounts, Usage: "drop leases of mounts that are not seen, though they may be there"},
+		&cli.StringSliceFlag{Name: "bootdir", Destination: &o.bootdirs, Usage: "keep the images that boot entries below `DIR` name; may be repeated"},
 		&cli.BoolFlag{Name: "allow-empty", Destination: &o.allowEmpty, Usage: "remove everything if there are no roots"},
 	}, o.RepoFlags()...)
 }

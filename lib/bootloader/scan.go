@@ -24,6 +24,7 @@ import (
 // Where entries are below a boot folder.
 const (
 	entriesDir = "loader/entries"
+	stagedDir  = "loader/entries.staged" // of bootc, which makes it entriesDir at shutdown
 	imagesDir  = "EFI/Linux"
 )
 
@@ -71,15 +72,9 @@ func (s *Scan) find(id string) (found []Entry) {
 // error is one of the machine: nothing is known then.
 func Read(f *esp.Folder, a verity.Algorithm) (*Scan, error) {
 	s := &scanner{folder: f, algorithm: a}
-	list, err := f.List(entriesDir)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range list {
-		if strings.EqualFold(path.Ext(e.Name()), ".conf") {
-			if err := s.entry(entriesDir + "/" + e.Name()); err != nil {
-				return nil, err
-			}
+	for _, dir := range []string{entriesDir, stagedDir} {
+		if err := s.entries(dir); err != nil {
+			return nil, err
 		}
 	}
 	if err := s.images(imagesDir, 0); err != nil {
@@ -93,6 +88,22 @@ type scanner struct {
 	folder    *esp.Folder
 	algorithm verity.Algorithm
 	found     Scan
+}
+
+// entries reads the BLS entries in a folder.
+func (s *scanner) entries(dir string) error {
+	list, err := s.folder.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if strings.EqualFold(path.Ext(e.Name()), ".conf") {
+			if err := s.entry(dir + "/" + e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // entry reads a BLS entry.
@@ -115,29 +126,23 @@ func (s *scanner) entry(name string) error {
 	e := newEntry(boot.KindBLS, name)
 	e.sortKey, e.version = b.Value("sort-key"), b.Value("version")
 	for _, file := range b.Paths() {
-		e.Files = append(e.Files, strings.TrimLeft(path.Clean("/"+file), "/"))
+		e.Files = append(e.Files, below(file))
 	}
-	cmdline := b.Options()
-	if len(b.Images()) > 0 {
-		e.Over = cmdline != ""
-		if cmdline == "" {
-			if cmdline, err = s.started(b.Images()); err != nil {
-				return err
-			}
+	e.Over = len(b.Images()) > 0 && b.Options() != ""
+	cmdlines := []string{b.Options()}
+	for _, image := range b.Images() { // with Secure Boot its own line counts, whatever the options
+		u, err := s.uki(below(image))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
+		cmdlines = append(cmdlines, u.Cmdline)
 	}
-	s.add(e, cmdline)
+	s.add(e, cmdlines...)
 	return nil
 }
 
-// started returns the command line of the UKI that an entry starts, "" if it has none.
-func (s *scanner) started(paths []string) (string, error) {
-	u, err := s.uki(strings.TrimLeft(path.Clean("/"+paths[len(paths)-1]), "/"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return u.Cmdline, err
-}
+// below returns a path of an entry as one below the boot folder.
+func below(name string) string { return strings.TrimLeft(path.Clean("/"+name), "/") }
 
 // isOfMachine reports whether an error is none about what a file holds or is.
 func isOfMachine(err error) bool {
@@ -145,13 +150,17 @@ func isOfMachine(err error) bool {
 	return ok && !errors.Is(err, fd.ErrNotRegular) && !errors.Is(err, unix.ELOOP)
 }
 
-func (s *scanner) add(e Entry, cmdline string) {
-	kargs, err := boot.Kargs(cmdline, s.algorithm)
-	if err != nil {
-		s.found.Warnings = append(s.found.Warnings, fmt.Errorf("%s: %w", e.Path, err))
-	}
-	for _, k := range kargs {
-		e.Images = append(e.Images, k.ID)
+func (s *scanner) add(e Entry, cmdlines ...string) {
+	for _, cmdline := range cmdlines {
+		kargs, err := boot.Kargs(cmdline, s.algorithm)
+		if err != nil {
+			s.found.Warnings = append(s.found.Warnings, fmt.Errorf("%s: %w", e.Path, err))
+		}
+		for _, k := range kargs {
+			if !slices.Contains(e.Images, k.ID) {
+				e.Images = append(e.Images, k.ID)
+			}
+		}
 	}
 	s.found.Entries = append(s.found.Entries, e)
 }

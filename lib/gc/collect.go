@@ -1,7 +1,7 @@
 // Package gc removes from a repository what no root reaches.
 //
-// Roots are the refs of streams and of images, tags and leases among them, and what
-// is mounted. The ref of an artifact that belongs to an image is one while the image is
+// Roots are the refs of streams and of images, tags and leases among them, what is mounted,
+// and what the caller names. The ref of an artifact that belongs to an image is one while the image is
 // reached from another root.
 //
 // An error is not knowledge: what could not be listed or read is not garbage. Everything that
@@ -22,6 +22,7 @@ import (
 	"cfs/lib/objects"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
+	"cfs/lib/verity"
 )
 
 // ErrNoRoots means that nothing at all would be kept.
@@ -32,6 +33,7 @@ var ErrNoRoots = errors.New("nothing is tagged, referred to, leased or mounted: 
 type Collector struct {
 	Repo       *repo.Repo
 	Mounts     mount.Mounts  // what is mounted
+	Named      []Named       // images that are named elsewhere
 	Keep       time.Duration // how old leases of pulls get
 	DropMounts bool          // also leases of mounts that may be there, but are not seen
 	AllowEmpty bool          // also if there are no roots
@@ -43,7 +45,19 @@ type Collector struct {
 	roots     int
 	referrers []repo.Ref // refs of artifacts, which are roots as their subjects are
 	drop      []link     // refs that are to go
+	kept      []string   // refs of images that nothing else keeps
 }
+
+// Named is an EROFS image that is named outside of the repository, as by an entry of a boot
+// loader.
+type Named struct {
+	Image verity.ID
+	By    string // what names it, for people
+}
+
+// Kept returns the refs of EROFS images, such as "images/refs/boot/ID/DIGEST", that kept
+// something in the last Run which no stream keeps.
+func (c *Collector) Kept() []string { return c.kept }
 
 // link is a name or a ref.
 type link struct {
@@ -81,8 +95,9 @@ func (r Result) WriteText(w io.Writer) error {
 	return err
 }
 
-// categories are those of names and refs.
-var categories = []repo.Category{repo.Images, repo.Streams}
+// categories are those of names and refs. Streams come first: so it is known which refs of
+// images keep what no tag does.
+var categories = []repo.Category{repo.Streams, repo.Images}
 
 // Run collects. If anything that it reads cannot be read to its end it removes nothing. The
 // error is marked as corrupt if a root is damaged, or something that a root needs is
@@ -99,11 +114,14 @@ func (c *Collector) Run() (Result, error) {
 
 func (c *Collector) run() (Result, error) {
 	c.ages = oci.NewLeaseAges(c.Repo)
-	c.reach, c.roots, c.referrers, c.drop = oci.NewReach(c.Repo, c.Warn), 0, nil, nil
+	c.reach, c.roots, c.referrers, c.drop, c.kept = oci.NewReach(c.Repo, c.Warn), 0, nil, nil, nil
 	for _, category := range categories {
 		if err := c.addRoots(category); err != nil {
 			return Result{}, err
 		}
+	}
+	if err := c.addNamed(); err != nil {
+		return Result{}, err
 	}
 	before := c.reach.Objects.Len()
 	if err := c.reach.AddMounted(c.Mounts.Names); err != nil {
@@ -189,10 +207,14 @@ func (c *Collector) hasEnded(category repo.Category, ref repo.Ref) (bool, error)
 // addRoot follows a ref. One that leads nowhere is no root, unless it is a link of a kind
 // that nobody makes: that may stand in the place of a folder of refs.
 func (c *Collector) addRoot(category repo.Category, ref repo.Ref) error {
+	before := c.reach.Objects.Len()
 	err := c.reach.AddName(category, ref.Target)
 	switch {
 	case err == nil:
 		c.roots++
+		if _, mounted := oci.MountOf(ref); category == repo.Images && !mounted && !oci.IsLease(ref) && c.reach.Objects.Len() > before {
+			c.kept = append(c.kept, "images/refs/"+ref.Name)
+		}
 		return nil
 	case c.Repo.Dangles(category, ref.Target):
 		if ref.Odd != nil {
@@ -207,4 +229,20 @@ func (c *Collector) addRoot(category repo.Category, ref repo.Ref) error {
 		err = corrupt.Errorf("%w", err) // what is missing is needed
 	}
 	return err
+}
+
+// addNamed follows the images that are named elsewhere. Of one that is not here it warns.
+func (c *Collector) addNamed() error {
+	for _, n := range c.Named {
+		err := c.reach.AddName(repo.Images, n.Image.String())
+		switch {
+		case err == nil:
+			c.roots++
+		case c.Repo.Dangles(repo.Images, n.Image.String()):
+			c.Warn(fmt.Errorf("%s names the image %s, which the repository does not have", n.By, n.Image))
+		default:
+			return fmt.Errorf("%s names an image that cannot be read to its end, nothing was removed: %w", n.By, err)
+		}
+	}
+	return nil
 }

@@ -102,16 +102,16 @@ func TestStrays(t *testing.T) {
 		t.Errorf("removed %+v, want %+v", result, want)
 	}
 	repotest.WantLines(t, warnings,
-		"images/refs/dangling leads nowhere: "+zeros+" is missing",
-		"images/refs/folder/stray is neither a symbolic link nor a directory",
 		"streams/refs/lost leads nowhere: lost is missing",
 		"streams/refs/oci/dangling leads nowhere: oci-manifest-sha256:00 is missing",
 		"streams/refs/stray is neither a symbolic link nor a directory",
+		"images/refs/dangling leads nowhere: "+zeros+" is missing",
+		"images/refs/folder/stray is neither a symbolic link nor a directory",
 		"objects/00/"+zeros+" is no object",
 		"objects/00/stray is no object",
-		"images/stray is no symbolic link",
 		`streams/elsewhere: "/etc/passwd" is no object of the repository`,
-		"streams/stray is no symbolic link")
+		"streams/stray is no symbolic link",
+		"images/stray is no symbolic link")
 	left := repotest.List(t, r)
 	for _, name := range []string{"stray 5", "objects/00/stray 5", "streams/stray 5", "images/refs/folder/stray 5", "streams/elsewhere -> /etc/passwd"} {
 		if !slices.Contains(left, name) {
