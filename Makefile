@@ -16,6 +16,8 @@
 
 TOOLS := cfs-fetch cfs-import cfs-mkerofs cfs-link cfs-gc cfs-mount
 SCRIPTS := cfs cfs-pull
+# For an initramfs, into $(PREFIX)/lib/cfs.
+INITRAMFS := dracut/module-setup.sh dracut/cfs-setup-root.service initramfs-tools/hook initramfs-tools/init-bottom
 COMPAT := mkcomposefs composefs-info composefs-dump
 PREFIX ?= /usr/local
 SBINDIR ?= /sbin
@@ -86,13 +88,18 @@ install:
 	install -m 644 scripts/completion.zsh $(ROOT)/share/zsh/site-functions/_cfs
 	install -m 644 $(UNITS:%=packaging/%) $(ROOT)/lib/systemd/system
 	install -m 644 $(DOCS) $(ROOT)/share/doc/cfs
+	install -d $(ROOT)/lib/cfs/dracut $(ROOT)/lib/cfs/initramfs-tools
+	install -m 755 scripts/cfs-setup-root scripts/cfs-initramfs $(ROOT)/lib/cfs
+	for file in $(INITRAMFS); do sed 's|/usr/local/lib/cfs|$(PREFIX)/lib/cfs|' scripts/initramfs/$$file >$(ROOT)/lib/cfs/$$file && \
+		chmod 755 $(ROOT)/lib/cfs/$$file || exit; done
+	chmod 644 $(ROOT)/lib/cfs/dracut/cfs-setup-root.service
 
 uninstall:
 	rm -f $(TOOLS:%=$(ROOT)/bin/%) $(SCRIPTS:%=$(ROOT)/bin/%)
 	rm -f $(PAGES1:%=$(ROOT)/share/man/man1/%.1) $(ROOT)/share/man/man5/cfs-records.5
 	for tool in $(TOOLS) $(SCRIPTS); do rm -f $(ROOT)/$(BASH)/$$tool $(ROOT)/share/fish/vendor_completions.d/$$tool.fish || exit; done
 	rm -f $(ROOT)/share/zsh/site-functions/_cfs $(UNITS:%=$(ROOT)/lib/systemd/system/%)
-	rm -rf $(ROOT)/share/cfs $(ROOT)/share/doc/cfs
+	rm -rf $(ROOT)/share/cfs $(ROOT)/share/doc/cfs $(ROOT)/lib/cfs
 
 # mount(8) looks for helpers in /sbin, wherever PREFIX is.
 HELPER = $(DESTDIR)$(SBINDIR)/mount.composefs

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -74,4 +75,22 @@ func TestMountAsNobody(t *testing.T) {
 	base := cmdtest.Scratch(t)
 	must(t, base+"/repo", p.code+" && chmod 755 "+base+" $COMPOSEFS_REPO && mkdir "+base+"/dir")
 	wantError(t, shellAsNobody(t, base+"/repo", "cfs-mount "+tagName+" "+base+"/dir"), 1, "operation not permitted", "hint: ", "root")
+}
+
+// TestMountInsecure: what a "?" in a kernel argument asks for is mounted without fs-verity too,
+// but never with another content. scripts/boot-vm has the rest, where there is fs-verity.
+func TestMountInsecure(t *testing.T) {
+	needComposefs(t)
+	repo := filepath.Join(cmdtest.Scratch(t), "repo")
+	p := pulledInto(t, repo, imagetest.SmallLayers(t), "--insecure")
+	image := p.digest(t, "image")
+	dir := mounted(t, repo, "--insecure "+image)
+	unmount(t, dir)
+	for _, other := range []string{"--require-verity", "-o ro", "--require-signature --trust-cert /x", "--list"} {
+		wantError(t, shell(t, repo, "cfs-mount --insecure "+other+" "+image+" "+dir), 2, "--insecure")
+	}
+	if err := flipByte(filepath.Join(repo, "images", image), 1030); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, shell(t, repo, "cfs-mount --insecure "+image+" "+dir), 4, "another digest")
 }

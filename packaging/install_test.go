@@ -71,6 +71,7 @@ func TestInstall(t *testing.T) {
 		"/usr/share/man/man1/composefs-dump.1", "/usr/share/man/man8/mount.composefs.8",
 		"/usr/share/bash-completion/completions/cfs-link", "/usr/share/zsh/site-functions/_cfs",
 		"/usr/share/fish/vendor_completions.d/cfs-pull.fish", "/usr/share/cfs/complete",
+		"/usr/lib/cfs/cfs-setup-root", "/usr/lib/cfs/cfs-initramfs", "/usr/lib/cfs/dracut/cfs-setup-root.service", "/usr/lib/cfs/initramfs-tools/init-bottom",
 		"/usr/lib/systemd/system/cfs-gc.timer", "/usr/lib/systemd/system/cfs-pull@.service", "/usr/share/doc/cfs/LICENSE",
 	} {
 		if !slices.Contains(got, want) {
@@ -80,6 +81,9 @@ func TestInstall(t *testing.T) {
 	code := "cd usr/bin && ./cfs --version && ./mkcomposefs --version && ./cfs __complete ./cfs-link unt"
 	if r := cmdtest.Shell(t, root, code); r.Status != 0 || !strings.Contains(r.Stdout, "\nuntag\t") {
 		t.Errorf("%+v", r)
+	}
+	if r := cmdtest.Shell(t, root, "cat usr/lib/cfs/*/*"); strings.Contains(r.Stdout, "/usr/local/") || !strings.Contains(r.Stdout, "LIB=${CFS_LIB:-/usr/lib/cfs}\n") {
+		t.Errorf("the hooks look elsewhere for cfs-setup-root: %s", r.Stdout)
 	}
 	if r := install(t, variables, "uninstall", "uninstall-compat"); r.Status != 0 {
 		t.Fatalf("%+v", r)

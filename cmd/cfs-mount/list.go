@@ -15,7 +15,8 @@ import (
 var rules = tool.Rules{
 	{If: "require-signature", Needs: []string{"trust-cert"}}, {If: "trust-cert", Needs: []string{"require-signature"}},
 	{If: "list", Not: "bootable"}, {If: "list", Not: "require-verity"}, {If: "list", Not: "upperdir"},
-	{If: "list", Not: "workdir"}, {If: "list", Not: "read-write"}, {If: "list", Not: "options"}, {If: "list", Not: "require-signature"}, {If: "json", Needs: []string{"list"}},
+	{If: "list", Not: "workdir"}, {If: "list", Not: "read-write"}, {If: "list", Not: "options"}, {If: "list", Not: "require-signature"}, {If: "list", Not: "insecure"},
+	{If: "insecure", Not: "require-verity"}, {If: "insecure", Not: "require-signature"}, {If: "insecure", Not: "options"}, {If: "json", Needs: []string{"list"}},
 }
 
 // printList lists the mounts that the caller sees, with the names that the repository has for

@@ -80,6 +80,11 @@ func (o *options) openStored(q *request, name string) error {
 	if o.requireVerity && !r.Secure {
 		return fmt.Errorf("repository %s is not protected by fs-verity", r.Path)
 	}
+	if o.insecure {
+		if err := r.Loosen(); err != nil {
+			return err
+		}
+	}
 	id, err := o.find(r, name)
 	if err != nil {
 		return err
@@ -95,6 +100,11 @@ func (o *options) openStored(q *request, name string) error {
 		return err
 	}
 	q.image = image.File()
+	if o.insecure {
+		if q.Verity, err = isProtected(q.image, id); err != nil {
+			return err
+		}
+	}
 	objects, err := r.Objects.Dir()
 	if err != nil {
 		return err
@@ -103,6 +113,21 @@ func (o *options) openStored(q *request, name string) error {
 	q.Name, q.Verity = id.String(), q.Verity || r.Secure
 	q.Lease = func(m mount.ID) func() { return o.lease(r, m, id) }
 	return nil
+}
+
+// isProtected reports whether the kernel vouches for an image: then it is to do so for the objects
+// too, whatever the repository says of itself.
+func isProtected(image *os.File, id verity.ID) (bool, error) {
+	got, err := verity.Measure(image)
+	switch {
+	case errors.Is(err, verity.ErrNotEnabled), errors.Is(err, verity.ErrUnsupported):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("EROFS image %s: %w", id, err)
+	case got != id:
+		return false, corrupt.Errorf("EROFS image %s: the kernel measures %s", id, got)
+	}
+	return true, nil
 }
 
 // lease keeps the image from collectors that do not see the mount. It returns how to end

@@ -14,11 +14,11 @@ import (
 type options struct {
 	tool.Options
 
-	bootable, requireVerity bool
-	require                 tool.Optional   // of signatures
-	trusted                 cli.StringSlice // files of certificates
-	list                    bool            // what is mounted
-	lists                   cli.StringSlice // of options of mount.composefs
+	bootable, requireVerity, insecure bool
+	require                           tool.Optional   // of signatures
+	trusted                           cli.StringSlice // files of certificates
+	list                              bool            // what is mounted
+	lists                             cli.StringSlice // of options of mount.composefs
 
 	mount            mount.Options // without name and mapping
 	readOnly         bool
@@ -32,6 +32,7 @@ func (o *options) flags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "bootable", Destination: &o.bootable, Usage: "mount the boot image of a container image, not the plain one"},
 		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "fail if the repository is not protected by fs-verity"},
+		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "mount the image though fs-verity does not protect it, and with fs-verity if it does, as a kernel argument with a \"?\" asks for"},
 		tool.NewOptionalFlag("require-signature", "fail if the EROFS image is not signed; with =image, if its manifest or config is not either", &o.require),
 		&cli.StringSliceFlag{Name: "trust-cert", Destination: &o.trusted, Usage: "trust signatures by the certificates in a `FILE`, PEM or DER; more than once for more"},
 		&cli.StringFlag{Name: "upperdir", Destination: &o.mount.Upper, Usage: "what is written goes to `DIR`"},

@@ -363,3 +363,12 @@ func TestMounted(t *testing.T) {
 		t.Errorf("a name in a mount point was taken for a source: %q", found)
 	}
 }
+
+// TestWithoutTmp: an initramfs has no /tmp.
+func TestWithoutTmp(t *testing.T) {
+	needMounts(t)
+	s := newStore(t, verity.SHA256)
+	root := sampleTree(s)
+	t.Setenv("TMPDIR", t.TempDir()+"/none")
+	compare(t, mounted(t, s.image(root), s.open(), Options{}, ways{attach: true}), root)
+}

@@ -21,7 +21,10 @@ func mountOverlay(image *os.File, objects []*os.File, o Options, w ways) (*os.Fi
 	}
 	dir, err := os.MkdirTemp("", "composefs-")
 	if err != nil {
-		return nil, fmt.Errorf("mount point for the image: %w", err)
+		var second error // an initramfs has a /run, but mostly no /tmp
+		if dir, second = os.MkdirTemp("/run", "composefs-"); second != nil {
+			return nil, fmt.Errorf("mount point for the image: %w", errors.Join(err, second))
+		}
 	}
 	defer os.Remove(dir) // at worst an empty directory stays
 	at, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)

@@ -91,6 +91,18 @@ func (r *Repo) store() (*objects.Store, error) {
 	})
 }
 
+// Loosen has a secure repository read like an insecure one: objects are opened though fs-verity
+// does not protect them, and nothing measures them. It is for one who only reads.
+func (r *Repo) Loosen() error {
+	loose, err := objects.Open(r.root, objectsDir, objects.Config{Algorithm: r.Algorithm, Name: "repository " + r.Path})
+	if err != nil {
+		return fmt.Errorf("repository %s: %w", r.Path, err)
+	}
+	old := r.Objects
+	r.Objects, r.Secure = loose, false
+	return old.Close()
+}
+
 // Close releases the lock.
 func (r *Repo) Close() error {
 	var err error

@@ -1,0 +1,163 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cfs/cmd/cmdtest"
+)
+
+// bootVM is a virtual machine whose root file system is an image v1 or v2, made by our tools.
+type bootVM struct {
+	*testing.T
+	script, tools, work string
+}
+
+// newBootVM skips the test where there can be none.
+func newBootVM(t *testing.T) bootVM {
+	t.Helper()
+	vm := bootVM{t, cmdtest.Root(t) + "/scripts/boot-vm", cmdtest.Tools(t), cmdtest.Scratch(t)}
+	if r := shell(t, "", "XDG_CACHE_HOME=${XDG_CACHE_HOME:-"+os.TempDir()+"} "+vm.script+" --stop prepare"); r.Status != 0 {
+		t.Skip("SKIPPED: no machine to boot: ", r.Stderr)
+	}
+	return vm
+}
+
+// boot boots the machine, and runs sh code in it as root, with our tools; without code it is
+// the self-test of boot-vm.
+func (vm bootVM) boot(options, code string) result {
+	vm.Helper()
+	command := ""
+	if code != "" {
+		command = " -- sh -ec " + cmdtest.Quote("export PATH=/run/test/share/tools:$PATH COMPOSEFS_REPO=/sysroot/composefs\n"+code)
+	}
+	share := vm.work + "/share"
+	must(vm.T, "", "mkdir -p "+share+" && cp -ru "+vm.tools+" "+share+"/tools")
+	return shell(vm.T, "", fmt.Sprintf("XDG_CACHE_HOME=${XDG_CACHE_HOME:-%s} %s --tools %s --work %s --share %s %s%s", os.TempDir(), vm.script, vm.tools, vm.work, share, options, command))
+}
+
+// works is boot for what has to succeed; it returns what was printed.
+func (vm bootVM) works(options, code string) string {
+	vm.Helper()
+	r := vm.boot(options, code)
+	if r.Status != 0 {
+		vm.Fatalf("%s: exit status %d\n%s%s", options, r.Status, r.Stdout, r.Stderr)
+	}
+	return r.Stdout
+}
+
+// digest returns the boot image of a version.
+func (vm bootVM) digest(version string) string {
+	vm.Helper()
+	karg, err := os.ReadFile(vm.work + "/karg." + version)
+	if err != nil {
+		vm.Fatal(err)
+	}
+	line := strings.TrimSpace(string(karg))
+	return line[strings.LastIndexByte(line, ':')+1:]
+}
+
+// rootStart is where the root partition begins on the disk of boot-vm, in bytes.
+const rootStart = (1 + 96) << 20
+
+// flip changes a byte of a file of the root partition, below its file system.
+func (vm bootVM) flip(name string, at int) {
+	vm.Helper()
+	out := must(vm.T, "", fmt.Sprintf("PATH=$PATH:/usr/sbin:/sbin; debugfs -R 'blocks %s' '%s/disk?offset=%d' 2>/dev/null", name, vm.work, rootStart))
+	var block int64
+	if _, err := fmt.Sscan(out, &block); err != nil {
+		vm.Fatalf("blocks of %s: %q", name, out)
+	}
+	f, err := os.OpenFile(vm.work+"/disk", os.O_RDWR, 0)
+	if err != nil {
+		vm.Fatal(err)
+	}
+	defer f.Close()
+	where := rootStart + block*4096 + int64(at)
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, where); err != nil {
+		vm.Fatal(err)
+	}
+	b[0] ^= 1
+	if _, err := f.WriteAt(b, where); err != nil {
+		vm.Fatal(err)
+	}
+}
+
+// TestBoot boots images that boot-install has installed, in all three ways: an update is booted,
+// rolled back, the old one removed and collected. What is damaged is not booted, or not read.
+func TestBoot(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
+	vm := newBootVM(t)
+
+	if out := vm.works("--mode uki --default ''", ""); !strings.Contains(out, "version v2,") {
+		t.Errorf("the newest version is not booted:\n%s", out)
+	}
+	v1, v2 := vm.digest("v1"), vm.digest("v2")
+	if out := vm.works("--mode bls --entry v1", rolledBack); !strings.Contains(out, "booted v1\nsource composefs:"+v1+"\n") {
+		t.Errorf("rolled back:\n%s", out)
+	}
+	out := vm.works("--entry v2", removeOld)
+	if strings.Contains(out, v1) || !strings.Contains(out, v2) {
+		t.Errorf("v1 is still there:\n%s", out)
+	}
+	object := strings.TrimSpace(out[strings.LastIndexByte(strings.TrimSpace(out), '\n')+1:])
+	vm.flip("/composefs/objects/"+object, 5000)
+	vm.works("--mode bls --default ''", bootedLast)
+	vm.flip("/composefs/objects/"+v2[:2]+"/"+v2[2:], 1030)
+	if r := vm.boot("--entry v2", "true"); r.Status != 125 || !strings.Contains(r.Stderr, "cannot mount the image "+v2) {
+		t.Errorf("a damaged image is booted: %+v", r)
+	}
+	os.RemoveAll(filepath.Join(vm.work, "share"))
+}
+
+const (
+	// rolledBack: what is booted has the digest of the kernel line; an image without fs-verity is
+	// mounted with --insecure alone.
+	rolledBack = `
+echo booted $(cat /usr/lib/boot-vm-version)
+echo source $(sed -n 's|^\([^ ]*\) / .*verity=require.*|\1|p' /proc/mounts)
+id=$(sed 's/.*composefs.digest=[^:]*:\([0-9a-f]*\).*/\1/' /proc/cmdline)
+f=$(readlink -f /sysroot/composefs/images/$id)
+[ "$(cfs-mkerofs measure $f)" = $id ]
+mkdir /run/m
+cfs-mount --insecure $id /run/m && grep ' /run/m .*verity=require' /proc/mounts >/dev/null && umount /run/m
+mv $f $f.kept && cp $f.kept $f
+! cfs-mount $id /run/m 2>/dev/null
+cfs-mount --insecure $id /run/m && ! grep ' /run/m .*verity=require' /proc/mounts && umount /run/m
+mv $f.kept $f
+`
+	esp = `mkdir -p /run/esp && mount -t vfat $(findfs LABEL=ESP) /run/esp
+`
+	// removeOld: what is booted cannot be removed; v1 goes with its entries.
+	removeOld = esp + `
+cfs-link boot-list --check --bootdir /run/esp >/dev/null
+! cfs-link boot-remove --bootdir /run/esp boot-vm-v2 2>/dev/null
+cfs-link untag v1
+cfs-gc --keep 0 >/dev/null
+cfs-link boot-list --check --bootdir /run/esp >/dev/null
+cfs-link boot-remove --bootdir /run/esp --state boot-vm-v1 bls-v1
+cfs-gc --keep 0 --bootdir /run/esp >/dev/null
+cfs-gc check >/dev/null
+cfs-link boot-list --check --bootdir /run/esp
+ls /run/esp/loader/entries /run/esp/EFI/Linux /sysroot/composefs/images /sysroot/state/deploy
+umount /run/esp
+cfs-mkerofs dump $(sed 's/.*composefs.digest=[^:]*:\([0-9a-f]*\).*/\1/' /proc/cmdline) | awk '$1 == "/usr/share/boot-vm-data" { print $9 }'
+`
+	// bootedLast: v2 is booted, from what is left, and a file of it with a byte that has changed is
+	// read as far as it has not.
+	bootedLast = esp + `
+[ "$(cat /usr/lib/boot-vm-version)" = v2 ]
+grep -q booted=1 <<END
+$(cfs-link boot-list --check --bootdir /run/esp)
+END
+[ "$(ls /run/esp/loader/entries /run/esp/EFI/Linux | grep -c v1)" = 0 ]
+umount /run/esp
+[ "$(dd if=/usr/share/boot-vm-data bs=4096 count=1 2>/dev/null | wc -c)" = 4096 ]
+if cat /usr/share/boot-vm-data >/dev/null 2>&1; then exit 1; fi
+`
+)
