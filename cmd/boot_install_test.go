@@ -297,3 +297,41 @@ func TestSealing(t *testing.T) {
 	}
 	wantError(t, shell(t, repo, "cfs-mkerofs karg --insecure --require-verity t"), 2, "exclude each other")
 }
+
+// TestBooted: what the running kernel was told to boot is listed as booted, and removed only by
+// force.
+func TestBooted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to tell another kernel command line")
+	}
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	must(t, repo, "cfs-link boot-install --state none --bootdir "+boot+" --entry-id a t && cfs-link boot-install --state none --bootdir "+boot+" --entry-id b --cmdline x=1 t")
+	booted := func(code string) string {
+		return "cfs-mkerofs karg t >" + boot + ".cmdline && unshare -m --propagation private sh -ec " + cmdtest.Quote("mount --bind "+boot+".cmdline /proc/cmdline; "+code)
+	}
+	if r := shell(t, repo, booted("true")); r.Status != 0 {
+		t.Skip("SKIPPED: nothing can be mounted: ", r.Stderr)
+	}
+	if out := must(t, repo, booted("cfs-link boot-list --check --bootdir "+boot)); strings.Count(out, " booted=1") != 2 {
+		t.Errorf("listed:\n%s", out)
+	}
+	before := everything(t, boot)
+	wantError(t, shell(t, repo, booted("cfs-link boot-remove --bootdir "+boot+" a")), 1, "a is booted", "--force")
+	if everything(t, boot) != before {
+		t.Error("a refusal has changed something")
+	}
+	must(t, repo, booted("cfs-link boot-remove --force --bootdir "+boot+" a")+" && cfs-link boot-list --check --bootdir "+boot)
+}
+
+// TestBootListOdd: an entry with a path that no file can have is listed with its problem.
+func TestBootListOdd(t *testing.T) {
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	karg := strings.TrimSpace(must(t, repo, "cfs-mkerofs karg t"))
+	must(t, "", "mkdir -p "+boot+"/loader/entries && printf 'efi\\nlinux\\n  options  "+karg+"\\r\\ninitrd\t/"+strings.Repeat("a", 300)+"\\n' >"+boot+"/loader/entries/x.conf")
+	r := shell(t, repo, "cfs-link boot-list --check --bootdir "+boot)
+	if r.Status != 4 || !strings.Contains(r.Stdout, "no%20file%20aaa") || strings.Count(r.Stdout, "\n") != 1 {
+		t.Errorf("%+v", r)
+	}
+}

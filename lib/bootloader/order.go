@@ -46,32 +46,65 @@ func (e Entry) isUsedUp() bool {
 	return e.Counter != "" && strings.Trim(left, "0") == ""
 }
 
-// compareVersions compares numbers in texts by their value, as the UAPI version format
-// specification does for what is no "~", "^" or "-".
+// compareVersions compares versions as the UAPI version format specification does, and with
+// it boot loaders: numbers by their value, "~" before the end of a text, and that before "-",
+// "^", "." and all else.
 func compareVersions(a, b string) int {
-	for a != "" && b != "" {
-		wordA, restA := versionPart(a)
-		wordB, restB := versionPart(b)
-		order := cmp.Compare(wordA, wordB)
-		if isDigit(wordA[0]) && isDigit(wordB[0]) {
-			wordA, wordB = strings.TrimLeft(wordA, "0"), strings.TrimLeft(wordB, "0")
-			order = cmp.Or(cmp.Compare(len(wordA), len(wordB)), cmp.Compare(wordA, wordB))
+	for {
+		a, b = strings.TrimLeftFunc(a, isNoPart), strings.TrimLeftFunc(b, isNoPart)
+		rankA, rankB := rank(a), rank(b)
+		switch {
+		case rankA != rankB:
+			return cmp.Compare(rankA, rankB)
+		case a == "":
+			return 0
+		case rankA < rankOfWord:
+			a, b = a[1:], b[1:]
+			continue
 		}
-		if order != 0 {
+		of, compare := isLetter, strings.Compare
+		if isDigit(rune(a[0])) || isDigit(rune(b[0])) {
+			of, compare = isDigit, compareNumbers
+		}
+		wordA, wordB := prefix(a, of), prefix(b, of)
+		if order := compare(wordA, wordB); order != 0 {
 			return order
 		}
-		a, b = restA, restB
+		a, b = a[len(wordA):], b[len(wordB):]
 	}
-	return cmp.Compare(len(a), len(b))
 }
 
-// versionPart splits off the digits, or what is no digit, that a text begins with.
-func versionPart(s string) (part, rest string) {
-	end := 1
-	for end < len(s) && isDigit(s[end]) == isDigit(s[0]) {
-		end++
+// rankOfWord is the rank of a letter or a digit.
+const rankOfWord = 5
+
+// rank returns the place of what a text begins with.
+func rank(s string) int {
+	if s == "" {
+		return 1
 	}
-	return s[:end], s[end:]
+	switch s[0] {
+	case '~':
+		return 0
+	case '-':
+		return 2
+	case '^':
+		return 3
+	case '.':
+		return 4
+	}
+	return rankOfWord
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+func compareNumbers(a, b string) int {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+// prefix returns what a text begins with of some characters.
+func prefix(s string, of func(rune) bool) string {
+	return s[:len(s)-len(strings.TrimLeftFunc(s, of))]
+}
+
+func isDigit(c rune) bool  { return '0' <= c && c <= '9' }
+func isLetter(c rune) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+func isNoPart(c rune) bool { return !isDigit(c) && !isLetter(c) && !strings.ContainsRune("~-^.", c) }

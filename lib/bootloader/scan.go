@@ -126,7 +126,9 @@ func (s *scanner) entry(name string) error {
 	e := newEntry(boot.KindBLS, name)
 	e.sortKey, e.version = b.Value("sort-key"), b.Value("version")
 	for _, file := range b.Paths() {
-		e.Files = append(e.Files, below(file))
+		if file = below(file); file != "" {
+			e.Files = append(e.Files, file)
+		}
 	}
 	e.Over = len(b.Images()) > 0 && b.Options() != ""
 	cmdlines := []string{b.Options()}

@@ -182,3 +182,23 @@ func TestCheckName(t *testing.T) {
 		t.Error("paths")
 	}
 }
+
+// TestOpenImpossible: at a path that no file can have there is none.
+func TestOpenImpossible(t *testing.T) {
+	f := begin(t, t.TempDir())
+	write(t, f, "file", "x")
+	for _, name := range []string{"", "a\x00b", "file/x", strings.Repeat("a", 256), strings.Repeat("a/", 3000) + "b"} {
+		if file, err := f.Open(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%.40q: %v, %v", name, file, err)
+		}
+	}
+}
+
+// TestHasInTheWay: what stands in the place of a folder is an error before anything is written.
+func TestHasInTheWay(t *testing.T) {
+	f := begin(t, t.TempDir())
+	write(t, f, "file", "x")
+	if same, err := f.Has(Text("file/x", nil)); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, %v", same, err)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -149,13 +150,22 @@ func (f *Folder) List(name string) ([]os.DirEntry, error) {
 	return list, f.errorf(err)
 }
 
-// Open opens a regular file. The error wraps fs.ErrNotExist if there is none.
+// Open opens a regular file. The error wraps fs.ErrNotExist if there is none, or there can be
+// none at such a path, as one that an entry has.
 func (f *Folder) Open(name string) (*os.File, error) {
 	if f.root == nil {
 		return nil, f.errorf(&fs.PathError{Op: "openat", Path: name, Err: fs.ErrNotExist})
 	}
 	file, err := f.root.OpenRegular(name)
+	if isImpossible(err) {
+		err = &fs.PathError{Op: "openat", Path: name, Err: fs.ErrNotExist}
+	}
 	return file, f.errorf(err)
+}
+
+// isImpossible reports whether an error is that no file can have a name, on this file system.
+func isImpossible(err error) bool {
+	return slices.ContainsFunc([]error{fs.ErrInvalid, unix.EINVAL, unix.ENAMETOOLONG, unix.ENOTDIR}, func(is error) bool { return errors.Is(err, is) })
 }
 
 // Read returns the content of a regular file of at most so many bytes.

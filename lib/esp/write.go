@@ -41,12 +41,12 @@ func (f *Folder) Has(file File) (same bool, err error) {
 	if f.root == nil {
 		return false, nil
 	}
-	old, err := f.Open(file.Path)
+	old, err := f.root.OpenRegular(file.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, f.errorf(err)
 	}
 	defer old.Close()
 	if st, err := old.Stat(); err != nil || st.Size() != file.Size {
