@@ -101,7 +101,7 @@ func TestBoot(t *testing.T) {
 	if out := vm.works("--mode bls --entry v1", rolledBack); !strings.Contains(out, "booted v1\nsource composefs:"+v1+"\n") {
 		t.Errorf("rolled back:\n%s", out)
 	}
-	out := vm.works("--entry v2", removeOld)
+	out := vm.works("--entry v2", fullPartition+removeOld)
 	if strings.Contains(out, v1) || !strings.Contains(out, v2) {
 		t.Errorf("v1 is still there:\n%s", out)
 	}
@@ -114,6 +114,55 @@ func TestBoot(t *testing.T) {
 	}
 	os.RemoveAll(filepath.Join(vm.work, "share"))
 }
+
+// TestBootInitramfs boots with the initramfs that dracut and initramfs-tools make with our hooks.
+func TestBootInitramfs(t *testing.T) {
+	if !cmdtest.Long() {
+		t.Skip("only in a long test")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root, to mount over /lib/modules")
+	}
+	vm := newBootVM(t)
+	must(t, "", "mkdir -p "+vm.work+"/prefix/bin "+vm.work+"/prefix/lib/cfs && cp "+vm.tools+"/cfs-mount "+vm.work+"/prefix/bin && "+
+		"cp -r "+filepath.Dir(vm.script)+"/cfs-setup-root "+filepath.Dir(vm.script)+"/initramfs/. "+vm.work+"/prefix/lib/cfs")
+	for program, code := range map[string]string{"dracut": dracut, "mkinitramfs": initramfsTools} {
+		if r := shell(t, "", "command -v "+program); r.Status != 0 {
+			t.Logf("SKIPPED: no %s", program)
+			continue
+		}
+		image := vm.work + "/" + program + ".img"
+		must(t, "", "IMAGE="+image+" CACHE=${XDG_CACHE_HOME:-"+os.TempDir()+"}/boot-vm CFS_LIB="+vm.work+"/prefix/lib/cfs unshare -m --propagation private sh -ec "+cmdtest.Quote(kernelFiles+code))
+		vm.works("--initrd "+image, "")
+	}
+}
+
+const (
+	// kernelFiles puts the kernel of boot-vm where the programs look for it.
+	kernelFiles = `
+kernel=$(cat $CACHE/kver)
+mkdir -p /lib/modules /boot
+mount -t tmpfs tmpfs /lib/modules
+mount -t tmpfs tmpfs /boot
+cp -a $CACHE/modules /lib/modules/$kernel
+echo CONFIG_RD_GZIP=y >/boot/config-$kernel
+`
+	dracut = `
+mkdir /boot/m /boot/m/upper /boot/m/work
+mount -t overlay -o lowerdir=/usr/lib/dracut/modules.d,upperdir=/boot/m/upper,workdir=/boot/m/work overlay /usr/lib/dracut/modules.d
+cp -r $CFS_LIB/dracut /usr/lib/dracut/modules.d/90cfs
+dracut --force --no-hostonly --add cfs --add-drivers "virtio_blk virtio_pci ext4" --omit "network plymouth" --gzip --kver $kernel $IMAGE >/dev/null 2>&1
+`
+	initramfsTools = `
+cp -r /etc/initramfs-tools /boot/conf
+mkdir -p /boot/conf/hooks /boot/conf/scripts/init-bottom
+cp $CFS_LIB/initramfs-tools/hook /boot/conf/hooks/cfs
+cp $CFS_LIB/initramfs-tools/init-bottom /boot/conf/scripts/init-bottom/cfs
+sed -i 's/^MODULES=.*/MODULES=list/; s/^COMPRESS=.*/COMPRESS=gzip/' /boot/conf/initramfs.conf
+printf 'virtio_blk\nvirtio_pci\next4\n' >/boot/conf/modules
+mkinitramfs -d /boot/conf -o $IMAGE $kernel
+`
+)
 
 const (
 	// rolledBack: what is booted has the digest of the kernel line; an image without fs-verity is
@@ -132,6 +181,19 @@ cfs-mount --insecure $id /run/m && ! grep ' /run/m .*verity=require' /proc/mount
 mv $f.kept $f
 `
 	esp = `mkdir -p /run/esp && mount -t vfat $(findfs LABEL=ESP) /run/esp
+`
+	// fullPartition: a vfat without room is left as it is, and names that it folds are one.
+	fullPartition = esp + `
+listed() { find /run/esp ! -name fill | sort | xargs ls -ldn; }
+dd if=/dev/zero of=/run/esp/fill bs=1M >/dev/null 2>&1 || true
+listed >/run/before
+if cfs-link boot-install --bootdir /run/esp --state none --entry-id full v2 2>/run/says; then exit 1; fi
+grep -q 'bytes are needed' /run/says
+listed | cmp - /run/before
+rm /run/esp/fill
+cfs-link boot-install --bootdir /run/esp --state none --entry-id BOOT-vm-v2 v2 | grep -q 'id=boot-vm-v2 '
+[ $(ls /run/esp/EFI/Linux | wc -l) = 2 ]
+umount /run/esp
 `
 	// removeOld: what is booted cannot be removed; v1 goes with its entries.
 	removeOld = esp + `
