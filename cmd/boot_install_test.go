@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/trap"
 )
 
@@ -333,5 +334,74 @@ func TestBootListOdd(t *testing.T) {
 	r := shell(t, repo, "cfs-link boot-list --check --bootdir "+boot)
 	if r.Status != 4 || !strings.Contains(r.Stdout, "no%20file%20aaa") || strings.Count(r.Stdout, "\n") != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestBootInstallSigned: with --require-signature nothing is installed of which the boot image is
+// not signed by whom is trusted.
+func TestBootInstallSigned(t *testing.T) {
+	t.Parallel()
+	keys := sealing(t)
+	repo, boot := bootingRepo(t, "vmlinuz")
+	install := func(cert string) result {
+		return shell(t, repo, "cfs-link boot-install --state none --bootdir "+boot+" --entry-id a --require-signature --trust-cert "+keys+"/"+cert+"-cert.pem t")
+	}
+	wantError(t, install("TEST"), 3, "sign")
+	must(t, repo, "cfs-link sign t --cert "+keys+"/TEST-cert.pem --key "+keys+"/TEST-key.pem")
+	wantError(t, install("TEST-other"), 3, "sign")
+	wantError(t, install("none"), 1, "none-cert.pem")
+	wantError(t, shell(t, repo, "cfs-link boot-install --state none --bootdir "+boot+" --require-signature t"), 2, "--trust-cert")
+	if _, err := os.Stat(boot); err == nil {
+		t.Error("a refusal has made the boot folder")
+	}
+	if r := install("TEST"); r.Status != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestBootInstallHostile: what an image can have for entries, kernels and names of itself. What
+// is refused changes nothing.
+func TestBootInstallHostile(t *testing.T) {
+	t.Parallel()
+	k := fileLine("/boot/k", "kernel")
+	entry := func(text string) string { return k + fileLine("/boot/loader/entries/x.conf", text) }
+	module := func(version, release string) string {
+		return fileLine("/boot/x", "") + fileLine("/usr/lib/os-release", release) + fileLine("/usr/lib/modules/"+version+"/vmlinuz", "k") + fileLine("/usr/lib/modules/"+version+"/initramfs.img", "i")
+	}
+	for name, c := range map[string]struct {
+		dump   string
+		status int
+		says   string // in the error, or in what is installed
+	}{
+		"dotdot":        {entry("linux /boot/../boot/k\n"), 3, "no boot image"},
+		"carriage":      {entry("linux /boot/k\noptions a\r\n"), 0, "options D a\n"},
+		"return inside": {entry("linux /boot/k\ntitle a\roptions evil\n"), 4, "line 2"},
+		"NUL":           {entry("linux /boot/k\noptions a\x00b\n"), 4, "line 2"},
+		"tabs":          {entry("\tlinux\t/boot/k\n"), 0, "K/k"},
+		"a link":        {k + "/boot/l 1 120777 1 0 0 0 0.0 k - -\n" + fileLine("/boot/loader/entries/x.conf", "linux /boot/l\n"), 3, "no boot image"},
+		"missing":       {entry("linux /boot/none\n"), 3, "no boot image"},
+		"odd name":      {fileLine("/boot/a:b", "kernel") + fileLine("/boot/loader/entries/x.conf", "linux /boot/a:b\n"), 1, "a:b"},
+		"same names":    {k + fileLine("/usr/k", "another") + fileLine("/usr/K", "third") + fileLine("/boot/loader/entries/x.conf", "linux /boot/k\ninitrd /usr/k\ninitrd /usr/K\n"), 0, "initrd /K/k-1\ninitrd /K/K-2\n"},
+		"evil system":   {module("6.1", "ID=\"../../x\"\nPRETTY_NAME=\"a\x1b[31m\x07\"\nVERSION_ID=\"1\t2\"\n"), 0, "title a?[31m?\nversion 1?2-6.1\nsort-key ../../x\n"},
+		"evil kernel":   {module("6.1\\x20evil", "ID=x\n"), 1, "6.1 evil"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := cmdtest.Scratch(t)
+			repo, boot := dir+"/repo", dir+"/boot"
+			pullLayers(t, repo, "t", imagetest.DumpLayers(t, fileLine("/sysroot/x", "")+fileLine("/usr/x", "")+c.dump)...)
+			shell(t, repo, "cfs-link show t | cfs-mkerofs --bootable | cfs-link --tag t") // fails where the reference refuses too
+			r := shell(t, repo, "cfs-link boot-install --state none --bootdir "+boot+" t")
+			got := strings.ReplaceAll(installed(t, boot), ourKarg, "D")
+			if c.status == 0 && (r.Status != 0 || !strings.Contains(got, c.says)) {
+				t.Errorf("%+v, installed\n%q", r, got)
+			}
+			if c.status != 0 {
+				wantError(t, r, c.status, c.says)
+				if got != "" {
+					t.Errorf("installed\n%s", got)
+				}
+			}
+		})
 	}
 }

@@ -14,11 +14,16 @@ import (
 	"cfs/lib/bootable"
 	"cfs/lib/bootloader"
 	"cfs/lib/esp"
+	"cfs/lib/lookup"
+	"cfs/lib/missing"
 	"cfs/lib/pull"
 	"cfs/lib/repo"
+	"cfs/lib/seal"
+	"cfs/lib/signed"
 	"cfs/lib/survey"
 	"cfs/lib/terminal"
 	"cfs/lib/tool"
+	"cfs/lib/verity"
 )
 
 // bootOptions are the options of the commands about boot entries.
@@ -52,6 +57,8 @@ func (o *options) bootInstallFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "require-verity", Destination: &b.requireVerity, Usage: "boot the image only with fs-verity (default: as the repository does)"},
 		&cli.IntFlag{Name: "tries", Destination: &b.tries, Usage: "have the boot loader try a new entry `N` times"},
 		&cli.StringFlag{Name: "state", Destination: &b.state, Usage: "make the state folders below `DIR`, or none (default: beside the repository if that is the system's)"},
+		tool.NewOptionalFlag("require-signature", "install nothing unless the boot image is signed; with =image, the manifest or config as well", &o.require),
+		o.trustFlag(),
 		&cli.BoolFlag{Name: "shared-var", Destination: &b.sharedVar, Usage: "have one /var for all images, as bootc does"},
 		o.dryRunFlag(),
 	}, o.common()...)
@@ -72,7 +79,8 @@ func (o *options) bootRemoveFlags() []cli.Flag {
 	}, o.RepoFlags()...)
 }
 
-var bootRules = tool.Rules{{If: "insecure", Not: "require-verity"}}
+var bootRules = tool.Rules{{If: "insecure", Not: "require-verity"},
+	{If: "require-signature", Needs: []string{"trust-cert"}}, {If: "trust-cert", Needs: []string{"require-signature"}}}
 
 // checkBoot refuses what is wrong before anything is looked at.
 func (o *options) checkBoot() error {
@@ -121,9 +129,43 @@ func (o *options) bootInstall() error {
 			case err != nil:
 				return err
 			}
+			if err := o.checkSigned(r, plan.Result.Image); err != nil {
+				return err
+			}
 			return o.runInstall(plan)
 		})
 	})
+}
+
+// checkSigned refuses a boot image that is not signed, if that is asked for.
+func (o *options) checkSigned(r *repo.Repo, image verity.ID) error {
+	if o.require.Value == "" {
+		return nil
+	}
+	w, err := o.wanted()
+	if err != nil {
+		return err
+	}
+	w.Role = seal.Bootable
+	found, err := lookup.Container(r, o.Operands[0])
+	if err != nil {
+		return err
+	}
+	stored, err := signed.Stored(r, found)
+	if err != nil {
+		return err
+	}
+	list, warnings, err := stored.Verify(r, w)
+	o.warnAll(warnings)
+	if err != nil {
+		return unsignedHint(err)
+	}
+	for _, s := range list {
+		if s.Role == w.Role && s.State == seal.Verified && s.ID == image {
+			return nil
+		}
+	}
+	return missing.Errorf("boot image %s is not the one of format 1, which is signed", image)
 }
 
 func (o *options) runInstall(p *bootloader.Plan) error {
