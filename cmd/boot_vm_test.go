@@ -115,6 +115,18 @@ func TestBoot(t *testing.T) {
 	os.RemoveAll(filepath.Join(vm.work, "share"))
 }
 
+// TestBootKills kills installations on the vfat of the partition, and boots what they have left.
+// systemd-boot counts the tries of a new entry, and that does not make it another one.
+func TestBootKills(t *testing.T) {
+	if !cmdtest.Long() {
+		t.Skip("only in a long test")
+	}
+	vm := newBootVM(t)
+	vm.works("--timeout 3600", "kills=50\n"+killInstalls)
+	vm.works("--mode uki --default 't+*'", countedTry)
+	vm.works("--mode uki --default ''", "")
+}
+
 // TestBootInitramfs boots with the initramfs that dracut and initramfs-tools make with our hooks.
 func TestBootInitramfs(t *testing.T) {
 	if !cmdtest.Long() {
@@ -193,6 +205,32 @@ listed | cmp - /run/before
 rm /run/esp/fill
 cfs-link boot-install --bootdir /run/esp --state none --entry-id BOOT-vm-v2 v2 | grep -q 'id=boot-vm-v2 '
 [ $(ls /run/esp/EFI/Linux | wc -l) = 2 ]
+umount /run/esp
+`
+	// killInstalls kills one installation after the other; an entry that is there is whole.
+	killInstalls = esp + `
+install() { cfs-link boot-install --bootdir /run/esp --state none "$@" v2; }
+for i in $(seq $kills); do
+	install --entry-id k >/dev/null 2>&1 &
+	usleep $((i * 1500000 / kills))
+	kill -9 $! 2>/dev/null || true
+	wait $! 2>/dev/null || true
+	if cfs-link boot-list --bootdir /run/esp | grep ' entry=.* problem='; then exit 1; fi
+	[ $((i % 2)) = 0 ] || continue
+	install --entry-id k >/dev/null
+	cfs-link boot-list --check --bootdir /run/esp >/dev/null
+	cfs-link boot-remove --force --bootdir /run/esp k
+done
+cfs-link boot-remove --force --bootdir /run/esp k 2>/dev/null || true
+install --entry-id t --tries 3 >/dev/null
+cfs-link boot-list --check --bootdir /run/esp >/dev/null
+umount /run/esp
+`
+	// countedTry: the loader has renamed the entry; installing it again leaves it so.
+	countedTry = esp + `
+[ -e /run/esp/EFI/Linux/t+2-1.efi ]
+cfs-link boot-install --bootdir /run/esp --state none --entry-id t --tries 3 v2 | grep -q 'entry=EFI/Linux/t%2B2-1.efi\|entry=EFI/Linux/t+2-1.efi'
+[ "$(ls /run/esp/EFI/Linux | grep -c ^t)" = 1 ]
 umount /run/esp
 `
 	// removeOld: what is booted cannot be removed; v1 goes with its entries.
