@@ -177,6 +177,56 @@ func TestBootInstallOthers(t *testing.T) {
 	must(t, "", "ls "+boot+"/composefs-*/vmlinuz")
 }
 
+// TestBootInstallForeignTwin: a file of others with the ID of our entry is not removed with it.
+func TestBootInstallForeignTwin(t *testing.T) {
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	install := "cfs-link boot-install --state none --bootdir " + boot + " --entry-id a t"
+	must(t, repo, install)
+	must(t, "", "mkdir -p "+boot+"/EFI/Linux && echo mine >"+boot+"/EFI/Linux/a.efi")
+	before := everything(t, boot)
+	wantError(t, shell(t, repo, install), 1, "a.efi is there already, and not of this repository")
+	if everything(t, boot) != before {
+		t.Error("a refusal has changed something")
+	}
+}
+
+// TestBootInstallReplaced: what an entry has named before goes with it, the kernels first,
+// unless another entry cannot be read.
+func TestBootInstallReplaced(t *testing.T) {
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	bls, _ := filepath.Abs("../../shared/vectors/booting/bls/layout")
+	must(t, repo, "cfs-pull --progress none --bootable oci:"+bls+" u")
+	install := "cfs-link boot-install --state none --bootdir " + boot + " --entry-id a "
+	must(t, repo, install+"t")
+	kernels := strings.TrimSpace(must(t, "", "cd "+boot+" && ls -d composefs-*"))
+	must(t, "", "printf 'title \\377\\n' >"+boot+"/loader/entries/odd.conf")
+	if r := shell(t, repo, install+"u"); r.Status != 0 || !strings.Contains(r.Stderr, "all folders of kernels and refs of a stay") {
+		t.Errorf("with an entry that cannot be read: %+v", r)
+	}
+	must(t, repo, "ls "+boot+"/"+kernels+"/vmlinuz && test $(ls $COMPOSEFS_REPO/images/refs/boot/a | wc -l) = 2")
+	must(t, repo, "rm "+boot+"/loader/entries/odd.conf && "+install+"t")
+	if dry := must(t, repo, install+"--dry-run u"); !strings.Contains(dry, "remove "+kernels+" 0\n") {
+		t.Errorf("dry run:\n%s", dry)
+	}
+	must(t, repo, install+"u && ! test -e "+boot+"/"+kernels+" && test $(ls $COMPOSEFS_REPO/images/refs/boot/a | wc -l) = 1 && cfs-link boot-list --check --bootdir "+boot)
+}
+
+// TestBootRemoveNotMounted: an entry is not taken for removed where its partition is not
+// mounted.
+func TestBootRemoveNotMounted(t *testing.T) {
+	t.Parallel()
+	repo, boot := bootingRepo(t, "vmlinuz")
+	must(t, repo, "cfs-link boot-install --state none --bootdir "+boot+" --entry-id a t && mv "+boot+" "+boot+".away")
+	for _, make := range []string{"true", "mkdir " + boot} {
+		must(t, "", make)
+		wantError(t, shell(t, repo, "cfs-link boot-remove --bootdir "+boot+" a"), 1, "mounted")
+		must(t, repo, "test -e $COMPOSEFS_REPO/images/refs/boot/a && ! test -e "+boot+"/loader")
+	}
+	must(t, repo, "cfs-link boot-remove --force --bootdir "+boot+" a && ! test -e $COMPOSEFS_REPO/images/refs/boot/a")
+}
+
 // TestBootInstallTogether: of two at once none is lost.
 func TestBootInstallTogether(t *testing.T) {
 	t.Parallel()

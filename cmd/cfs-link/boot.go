@@ -74,7 +74,7 @@ func (o *options) bootListFlags() []cli.Flag {
 func (o *options) bootRemoveFlags() []cli.Flag {
 	return append([]cli.Flag{
 		o.bootDirFlag(), o.dryRunFlag(),
-		&cli.BoolFlag{Name: "force", Destination: &o.boot.force, Usage: "remove what is booted, too"},
+		&cli.BoolFlag{Name: "force", Destination: &o.boot.force, Usage: "remove what is booted, too, and a ref whose entry is not there"},
 		&cli.BoolFlag{Name: "state", Destination: &o.boot.removeState, Usage: "remove the state folder beside the repository, too"},
 	}, o.RepoFlags()...)
 }

@@ -107,8 +107,7 @@ func (p *Plan) Prepare() (actions []Action, scan *Scan, err error) {
 		return nil, nil, err
 	}
 	p.setEntry(p.kindOfFile(), p.entry)
-	old := scan.find(p.Result.ID)
-	if err := p.adopt(old); err != nil {
+	if err := p.adopt(scan.find(p.Result.ID)); err != nil {
 		return nil, nil, err
 	}
 	var write []esp.File
@@ -123,12 +122,37 @@ func (p *Plan) Prepare() (actions []Action, scan *Scan, err error) {
 		}
 		actions = append(actions, Action{do, f.Path, f.Size})
 	}
-	for _, e := range old {
-		if e.Path != p.entry.Path {
+	removed, err := p.removals(scan)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(actions, removed...), scan, p.Folder.CheckSpace(write)
+}
+
+// removals returns what goes once the entry is there: other files of it, and the kernels that
+// no entry names then.
+func (p *Plan) removals(scan *Scan) (actions []Action, err error) {
+	installed := Entry{Path: p.entry.Path}
+	for _, f := range p.files {
+		installed.Files = append(installed.Files, f.Path)
+	}
+	left := []Entry{installed}
+	old := scan.find(p.Result.ID)
+	for _, e := range scan.Entries {
+		if !slices.ContainsFunc(old, func(o Entry) bool { return o.Path == e.Path }) {
+			left = append(left, e)
+		} else if e.Path != p.entry.Path {
 			actions = append(actions, Action{"remove", e.Path, 0})
 		}
 	}
-	return actions, scan, p.Folder.CheckSpace(write)
+	if len(scan.Broken) > 0 {
+		return actions, nil
+	}
+	folders, err := p.unusedKernels(left, nil)
+	for _, dir := range folders {
+		actions = append(actions, Action{"remove", dir, 0})
+	}
+	return actions, err
 }
 
 func (p *Plan) kindOfFile() boot.Kind {
@@ -139,26 +163,19 @@ func (p *Plan) kindOfFile() boot.Kind {
 }
 
 // adopt takes the name of the entry with that ID which is there already, if it has the same
-// content, and refuses to replace one that is not ours. Boot loaders change the counter in
+// content, and refuses to replace any that is not ours. Boot loaders change the counter in
 // it, and vfat keeps the case in which it was made.
 func (p *Plan) adopt(old []Entry) error {
-	for _, e := range old {
-		f := p.entry
-		f.Path = e.Path
-		same := false
-		var err error
-		if path.Ext(e.Path) == path.Ext(p.entry.Path) {
-			same, err = p.Folder.Has(f)
-		}
+	var same *Entry
+	for i, e := range old {
+		equal, err := p.isEntry(e)
 		if err != nil {
 			return err
 		}
-		if same {
-			p.entry.Path, p.Result.Path, p.Result.ID, p.Result.Counter = e.Path, e.Path, e.ID, e.Counter
-			return nil
+		if equal {
+			same = &old[i]
+			continue
 		}
-	}
-	for _, e := range old {
 		ours, err := p.isOurs(e)
 		if err != nil {
 			return err
@@ -166,12 +183,24 @@ func (p *Plan) adopt(old []Entry) error {
 		if !ours {
 			return fmt.Errorf("%s/%s is there already, and not of this repository: --entry-id chooses another ID, cfs-link boot-remove removes it", p.Folder.Path, e.Path)
 		}
-		if e.ID != p.Result.ID {
-			p.Result.ID = e.ID
-			p.setEntry(p.kindOfFile(), p.entry)
-		}
+		p.Result.ID = e.ID
 	}
+	if same != nil {
+		p.entry.Path, p.Result.Path, p.Result.ID, p.Result.Counter = same.Path, same.Path, same.ID, same.Counter
+		return nil
+	}
+	p.setEntry(p.kindOfFile(), p.entry)
 	return nil
+}
+
+// isEntry reports whether an entry has the content of the one that is planned.
+func (p *Plan) isEntry(e Entry) (bool, error) {
+	if path.Ext(e.Path) != path.Ext(p.entry.Path) {
+		return false, nil
+	}
+	f := p.entry
+	f.Path = e.Path
+	return p.Folder.Has(f)
 }
 
 func (p *Plan) isOurs(e Entry) (bool, error) {
@@ -220,7 +249,7 @@ func (p *Plan) Run() error {
 // keep makes what has to be there before the entry is: the state, and the ref.
 func (p *Plan) keep() error {
 	if p.State != "" {
-		if err := MakeState(p.State, p.Result.Image, p.SharedVar); err != nil {
+		if err := makeState(p.State, p.Result.Image, p.SharedVar); err != nil {
 			return err
 		}
 	}
@@ -235,12 +264,11 @@ func (p *Plan) writeIfOther(f esp.File) error {
 	return p.Folder.Write(f)
 }
 
-// dropOld removes other files of the entry, as those with another counter, then the refs of
-// the images that it has named. A ref of the ID that nothing here has named belongs to
-// another boot folder.
+// dropOld removes other files of the entry, as those with another counter, then the kernels
+// that no entry names, then the refs of the images that it has named. A ref of the ID that
+// nothing here has named belongs to another boot folder.
 func (p *Plan) dropOld(before *Scan) error {
-	id := p.Result.ID
-	old := before.find(id)
+	old := before.find(p.Result.ID)
 	for _, e := range old {
 		if e.Path == p.entry.Path || esp.Fold(e.Path) == esp.Fold(p.entry.Path) {
 			continue
@@ -253,6 +281,25 @@ func (p *Plan) dropOld(before *Scan) error {
 	if err != nil {
 		return err
 	}
+	if len(after.Broken) > 0 { // of which Run has warned
+		p.Warn(fmt.Errorf("as an entry could not be read, all folders of kernels and refs of %s stay", p.Result.ID))
+		return nil
+	}
+	folders, err := p.unusedKernels(after.Entries, nil)
+	if err != nil {
+		return err
+	}
+	for _, dir := range folders {
+		if err := p.Folder.RemoveKernels(dir); err != nil {
+			return err
+		}
+	}
+	return p.dropRefs(old, after)
+}
+
+// dropRefs removes the refs of the images that an entry has named, and none names now.
+func (p *Plan) dropRefs(old []Entry, after *Scan) error {
+	id := p.Result.ID
 	kept, err := refs(p.Repo)
 	if err != nil {
 		return err

@@ -1,13 +1,9 @@
 package bootloader
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 
-	"cfs/lib/esp"
 	"cfs/lib/missing"
 	"cfs/lib/verity"
 )
@@ -16,7 +12,7 @@ import (
 type Remove struct {
 	Target // State is what is removed with an entry, "" for nothing
 	ID     string
-	Force  bool // also what is booted
+	Force  bool // also what is booted, and a ref whose entry may be in a folder that is not mounted
 }
 
 // Prepare returns what there is to remove. The error wraps fs.ErrNotExist if there is neither
@@ -30,7 +26,7 @@ func (m Remove) Prepare() ([]Action, error) {
 	for _, e := range w.entries {
 		actions = append(actions, Action{"remove", e.Path, 0})
 	}
-	folders, err := m.unused(w.left(), w.scan.Broken)
+	folders, err := m.unusedKernels(w.left(), w.scan.Broken)
 	for _, dir := range folders {
 		actions = append(actions, Action{"remove", dir, 0})
 	}
@@ -57,6 +53,9 @@ func (m Remove) look() (w work, err error) {
 	}
 	w.entries = w.scan.find(m.ID)
 	kept, err := refs(m.Repo)
+	if err == nil {
+		err = m.checkPlace(w, kept[m.ID])
+	}
 	if err != nil {
 		return w, err
 	}
@@ -64,6 +63,19 @@ func (m Remove) look() (w work, err error) {
 		return w, missing.Errorf("%s: no boot entry in %s, and no ref", m.ID, m.Folder.Path)
 	}
 	return w, m.checkBooted(w)
+}
+
+// checkPlace refuses to take a ref for one that a killed removal has left, where nothing has
+// been installed: the partition of the boot loader may just not be mounted.
+func (m Remove) checkPlace(w work, kept []verity.ID) error {
+	if len(w.entries) > 0 || len(kept) == 0 || m.Force {
+		return nil
+	}
+	used, err := m.Folder.Used()
+	if err == nil && !used {
+		err = fmt.Errorf("%s: no boot entry, but images/refs/%s keeps its image, and %s has no folder loader, as if its partition were not mounted: mount it, or remove the ref all the same with --force", m.ID, refOf(m.ID, kept[0]), m.Folder.Path)
+	}
+	return err
 }
 
 // refs returns the images whose refs go: those that the entry names, or if there is none, all
@@ -114,7 +126,7 @@ func (m Remove) Run() error {
 			return err
 		}
 	}
-	folders, unknown := m.unused(w.left(), w.scan.Broken)
+	folders, unknown := m.unusedKernels(w.left(), w.scan.Broken)
 	for _, dir := range folders {
 		if err := m.Folder.RemoveKernels(dir); err != nil {
 			return err
@@ -138,32 +150,9 @@ func (m Remove) dropRefs(w work) error {
 		if m.State == "" || slices.ContainsFunc(w.left(), func(e Entry) bool { return slices.Contains(e.Images, image) }) {
 			continue
 		}
-		if err := os.RemoveAll(StateOf(m.State, image)); err != nil {
+		if err := removeState(m.State, image); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// unused returns the folders of kernels that none of some entries names. If there are entries
-// that could not be read, which may name any, it is none, and an error.
-func (m Remove) unused(left []Entry, broken []error) (dirs []string, err error) {
-	if len(broken) > 0 {
-		return nil, fmt.Errorf("all folders of kernels stay, as an entry could not be read: %v", errors.Join(broken...)) // not what is asked for is damaged
-	}
-	list, err := m.Folder.List(".")
-	for _, e := range list {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), esp.KernelFolder) {
-			continue
-		}
-		prefix := esp.Fold(e.Name()) + "/"
-		used := func(e Entry) bool {
-			return slices.ContainsFunc(e.Files, func(f string) bool { return strings.HasPrefix(esp.Fold(f), prefix) })
-		}
-		if !slices.ContainsFunc(left, used) {
-			dirs = append(dirs, e.Name())
-		}
-	}
-	slices.Sort(dirs)
-	return dirs, err
 }

@@ -1,6 +1,7 @@
 package bootloader
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -171,10 +172,10 @@ func TestMakeState(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		state := t.TempDir() + "/a/state"
 		for range 2 {
-			if err := MakeState(state, first, shared); err != nil {
+			if err := makeState(state, first, shared); err != nil {
 				t.Fatal(err)
 			}
-			dir := StateOf(state, first)
+			dir := state + "/" + stateOf(first)
 			for _, name := range []string{dir, dir + "/etc/upper", dir + "/etc/work", dir + "/var"} {
 				if st, err := os.Stat(name); err != nil || st.Mode() != os.ModeDir|0o755 {
 					t.Errorf("%s: %v, %v", name, st, err)
@@ -188,12 +189,27 @@ func TestMakeState(t *testing.T) {
 		if (err == nil) != shared {
 			t.Errorf("shared %v: %v", shared, err)
 		}
+		for range 2 {
+			if err := removeState(state, first); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := os.Stat(state + "/" + stateOf(first)); err == nil {
+			t.Error("the state is not removed")
+		}
+	}
+	linked := t.TempDir()
+	if err := os.Symlink(t.TempDir(), linked+"/deploy"); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeState(linked, first, false); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a link in the state folder: %v", err)
 	}
 	file := t.TempDir() + "/file"
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := MakeState(file, first, false); err == nil {
+	if err := makeState(file, first, false); err == nil {
 		t.Error("a file is a state folder")
 	}
 }

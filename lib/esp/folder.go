@@ -68,6 +68,18 @@ func (f *Folder) Close() error {
 // Missing reports whether there is no such folder.
 func (f *Folder) Missing() bool { return f.root == nil }
 
+// Used reports whether a boot loader, or Begin, has used the folder before.
+func (f *Folder) Used() (bool, error) {
+	if f.root == nil {
+		return false, nil
+	}
+	_, err := f.root.Lstat(loader)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, f.errorf(err)
+}
+
 // Begin makes the folder if it is missing, takes the exclusive lock on what is below it, and
 // removes what killed writers have left. The error wraps flock.ErrLocked if the lock could not
 // be had in time.
