@@ -314,6 +314,9 @@ func TestBootInstallFull(t *testing.T) {
 			t.Error("something has changed")
 		}
 	})
+	mounted("mount -t tmpfs -o size=100k none "+boot+" && mkdir -p "+boot+"/loader/entries "+boot+"/composefs-00 && head -c 65536 /dev/zero >"+boot+"/loader/entries/.cfs-boot-x && cp "+boot+"/loader/entries/.cfs-boot-x "+boot+"/composefs-00/vmlinuz; truncate -s 20k "+boot+"/composefs-00/vmlinuz", "full of what killed installations have left", func() {
+		must(t, repo, install+"a t && ! test -e "+boot+"/composefs-00 && ! test -e "+boot+"/loader/entries/.cfs-boot-x")
+	})
 	mounted("mount -t tmpfs -o ro none "+boot, "read-only", func() {
 		wantError(t, shell(t, repo, install+"a t"), 1, "read-only")
 	})

@@ -127,6 +127,25 @@ func TestBootKills(t *testing.T) {
 	vm.works("--mode uki --default ''", "")
 }
 
+// TestBootDebian boots a Debian with systemd, in all three ways.
+func TestBootDebian(t *testing.T) {
+	if !cmdtest.Long() {
+		t.Skip("only in a long test")
+	}
+	if r := shell(t, "", "command -v mmdebstrap"); r.Status != 0 || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root and mmdebstrap, to make a Debian")
+	}
+	vm := newBootVM(t)
+	root := cmdtest.Scratch(t) + "/root"
+	must(t, "", "mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus bookworm "+root)
+	for _, mode := range []string{"direct", "bls", "uki"} {
+		out := vm.works("--rootfs "+root+" --timeout 900 --entry v2 --mode "+mode, systemdRuns)
+		if want := "systemd\ncomposefs:" + vm.digest("v2") + "\n"; !strings.HasSuffix(out, want) {
+			t.Errorf("%s: %s\nwant %s", mode, out, want)
+		}
+	}
+}
+
 // TestBootInitramfs boots with the initramfs that dracut and initramfs-tools make with our hooks.
 func TestBootInitramfs(t *testing.T) {
 	if !cmdtest.Long() {
@@ -150,6 +169,16 @@ func TestBootInitramfs(t *testing.T) {
 }
 
 const (
+	// systemdRuns shows that systemd has started from the image, that no unit has failed, and
+	// that /etc and /var take what is written.
+	systemdRuns = `
+cat /proc/1/comm
+findmnt -n -o SOURCE /
+test -z "$(systemctl --failed --no-legend --plain)"
+touch /etc/written /var/written
+! touch /usr/written 2>/dev/null
+`
+
 	// kernelFiles puts the kernel of boot-vm where the programs look for it.
 	kernelFiles = `
 kernel=$(cat $CACHE/kver)
@@ -157,13 +186,14 @@ mkdir -p /lib/modules /boot
 mount -t tmpfs tmpfs /lib/modules
 mount -t tmpfs tmpfs /boot
 cp -a $CACHE/modules /lib/modules/$kernel
+depmod $kernel
 echo CONFIG_RD_GZIP=y >/boot/config-$kernel
 `
 	dracut = `
 mkdir /boot/m /boot/m/upper /boot/m/work
 mount -t overlay -o lowerdir=/usr/lib/dracut/modules.d,upperdir=/boot/m/upper,workdir=/boot/m/work overlay /usr/lib/dracut/modules.d
 cp -r $CFS_LIB/dracut /usr/lib/dracut/modules.d/90cfs
-dracut --force --no-hostonly --add cfs --add-drivers "virtio_blk virtio_pci ext4" --omit "network plymouth" --gzip --kver $kernel $IMAGE >/dev/null 2>&1
+dracut --force --no-hostonly --add cfs --add-drivers "virtio_blk virtio_pci ext4" --omit "network plymouth" --gzip --kver $kernel $IMAGE >$IMAGE.log 2>&1 || { cat $IMAGE.log >&2; exit 1; }
 `
 	initramfsTools = `
 cp -r /etc/initramfs-tools /boot/conf

@@ -122,21 +122,39 @@ func (p *Plan) Prepare() (actions []Action, scan *Scan, err error) {
 		}
 		actions = append(actions, Action{do, f.Path, f.Size})
 	}
-	removed, err := p.removals(scan)
+	before, err := p.orphans(scan)
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(actions, removed...), scan, p.Folder.CheckSpace(write)
+	after, err := p.removals(scan)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(actions, after...), scan, p.Folder.CheckSpace(write, before)
+}
+
+// installed is the entry as it will be.
+func (p *Plan) installed() Entry {
+	e := Entry{Path: p.entry.Path}
+	for _, f := range p.files {
+		e.Files = append(e.Files, f.Path)
+	}
+	return e
+}
+
+// orphans returns the folders of kernels that no entry names, as a killed installation leaves
+// them. Those that the plan needs are none.
+func (p *Plan) orphans(scan *Scan) ([]string, error) {
+	if len(scan.Broken) > 0 {
+		return nil, nil
+	}
+	return p.unusedKernels(append(slices.Clone(scan.Entries), p.installed()), nil)
 }
 
 // removals returns what goes once the entry is there: other files of it, and the kernels that
 // no entry names then.
 func (p *Plan) removals(scan *Scan) (actions []Action, err error) {
-	installed := Entry{Path: p.entry.Path}
-	for _, f := range p.files {
-		installed.Files = append(installed.Files, f.Path)
-	}
-	left := []Entry{installed}
+	left := []Entry{p.installed()}
 	old := scan.find(p.Result.ID)
 	for _, e := range scan.Entries {
 		if !slices.ContainsFunc(old, func(o Entry) bool { return o.Path == e.Path }) {
@@ -226,6 +244,13 @@ func (p *Plan) Run() error {
 	}
 	p.warn(before.Warnings)
 	p.warn(before.Broken)
+	orphans, err := p.orphans(before)
+	if err == nil {
+		err = p.removeKernels(orphans)
+	}
+	if err != nil {
+		return err
+	}
 	for _, f := range p.files {
 		if err := p.writeIfOther(f); err != nil {
 			return err
@@ -289,10 +314,8 @@ func (p *Plan) dropOld(before *Scan) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range folders {
-		if err := p.Folder.RemoveKernels(dir); err != nil {
-			return err
-		}
+	if err := p.removeKernels(folders); err != nil {
+		return err
 	}
 	return p.dropRefs(old, after)
 }

@@ -31,3 +31,12 @@ func (t *Target) unusedKernels(left []Entry, broken []error) (dirs []string, err
 	slices.Sort(dirs)
 	return dirs, err
 }
+
+func (t *Target) removeKernels(dirs []string) error {
+	for _, dir := range dirs {
+		if err := t.Folder.RemoveKernels(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -127,10 +127,8 @@ func (m Remove) Run() error {
 		}
 	}
 	folders, unknown := m.unusedKernels(w.left(), w.scan.Broken)
-	for _, dir := range folders {
-		if err := m.Folder.RemoveKernels(dir); err != nil {
-			return err
-		}
+	if err := m.removeKernels(folders); err != nil {
+		return err
 	}
 	if err := m.dropRefs(w); err != nil {
 		return err

@@ -146,10 +146,10 @@ func TestSpace(t *testing.T) {
 	if err != nil || !f.Missing() {
 		t.Fatal(err)
 	}
-	if err := f.CheckSpace([]File{{Size: 10}}); err != nil {
+	if err := f.CheckSpace([]File{{Size: 10}}, nil); err != nil {
 		t.Error(err)
 	}
-	if err := f.CheckSpace([]File{{Size: 1 << 60}}); !errors.Is(err, unix.ENOSPC) {
+	if err := f.CheckSpace([]File{{Size: 1 << 60}}, nil); !errors.Is(err, unix.ENOSPC) {
 		t.Error(err)
 	}
 }

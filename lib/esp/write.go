@@ -87,8 +87,9 @@ func unexpected(err error) error {
 // name, and for a folder that it may be the first in.
 const folderClusters = 2
 
-// CheckSpace returns an error that wraps ENOSPC if the file system has no room for files.
-func (f *Folder) CheckSpace(files []File) error {
+// CheckSpace returns an error that wraps ENOSPC if the file system has no room for files, once
+// what killed writers have left and some folders of kernels are removed.
+func (f *Folder) CheckSpace(files []File, removed []string) error {
 	var st unix.Statfs_t
 	dir := f.Path
 	for f.root == nil {
@@ -101,15 +102,24 @@ func (f *Folder) CheckSpace(files []File) error {
 		return f.errorf(err)
 	}
 	block := max(int64(st.Bsize), 512)
+	round := func(size int64) int64 { return (size + block - 1) / block * block }
 	var need int64
 	for _, file := range files {
-		need += (file.Size+block-1)/block*block + folderClusters*block
+		need += round(file.Size) + folderClusters*block
 	}
 	free := int64(min(st.Bavail, 1<<40)) * block
-	if need > free {
-		return f.errorf(fmt.Errorf("%w: %d bytes are needed, %d are free", unix.ENOSPC, need, free))
+	gone, err := f.leftovers()
+	for _, dir := range removed {
+		list, listErr := f.files(dir, "")
+		gone, err = append(gone, list...), errors.Join(err, listErr)
 	}
-	return nil
+	for _, file := range gone {
+		free += round(file.Size)
+	}
+	if err == nil && need > free {
+		err = f.errorf(fmt.Errorf("%w: %d bytes are needed, %d are free", unix.ENOSPC, need, free))
+	}
+	return err
 }
 
 // Write writes a file in place of what has its name: whole or not at all. It is durable when
@@ -188,28 +198,44 @@ func (f *Folder) RemoveKernels(name string) error {
 
 // clean removes the temporary files of killed writers.
 func (f *Folder) clean() error {
+	list, err := f.leftovers()
+	for _, file := range list {
+		err = errors.Join(err, f.root.Remove(file.Path))
+	}
+	return err
+}
+
+// leftovers returns the temporary files of killed writers, and of those at work, if there are
+// any now.
+func (f *Folder) leftovers() (found []File, err error) {
 	dirs := []string{"loader/entries", "EFI/Linux"}
 	top, err := f.List(".")
-	if err != nil {
-		return err
-	}
 	for _, e := range top {
 		if e.IsDir() && strings.HasPrefix(e.Name(), KernelFolder) {
 			dirs = append(dirs, e.Name())
 		}
 	}
 	for _, dir := range dirs {
-		list, err := f.List(dir)
-		if err != nil {
-			return err
-		}
-		for _, e := range list {
-			if e.Type().IsRegular() && strings.HasPrefix(e.Name(), temporary) {
-				if err := f.root.Remove(dir + "/" + e.Name()); err != nil {
-					return err
-				}
-			}
-		}
+		list, listErr := f.files(dir, temporary)
+		found, err = append(found, list...), errors.Join(err, listErr)
 	}
-	return nil
+	return found, err
+}
+
+// files returns the regular files of a folder whose names begin with a prefix, to be removed:
+// without their content.
+func (f *Folder) files(dir, prefix string) (found []File, err error) {
+	list, err := f.List(dir)
+	for _, e := range list {
+		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		name := dir + "/" + e.Name()
+		st, statErr := f.root.Lstat(name)
+		if errors.Is(statErr, fs.ErrNotExist) { // it has been renamed meanwhile
+			continue
+		}
+		found, err = append(found, File{Path: name, Size: st.Size}), errors.Join(err, f.errorf(statErr))
+	}
+	return found, err
 }
