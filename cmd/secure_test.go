@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
@@ -161,6 +165,50 @@ func TestInitWithoutVerity(t *testing.T) {
 	if got, want := must(t, "", "cd "+dir+" && find . | sort"), ".\n./empty\n./file\n"; got != want {
 		t.Errorf("there is\n%s\nwant\n%s", got, want)
 	}
+}
+
+// TestSecureKilledInEnable kills an import while the kernel computes the digests of an object. ext4
+// must not keep the inode in its list of orphans: the next mount would cut off the digests of the
+// object that has that inode by then.
+func TestSecureKilledInEnable(t *testing.T) {
+	dir := needVerity(t)
+	repo, image := dir+"/repo", dir+"/image"
+	imagetest.Make(t, image, imagetest.Tar(t, imagetest.File("large", imagetest.Noise(1, 8<<20))))
+	must(t, repo, "cfs-import --init </dev/null")
+	for range 3 {
+		enabled := false
+		r := trapped(t, repo, "cfs-fetch oci:"+image+" | cfs-import --progress none", func(c trap.Call) error {
+			if c.Nr == unix.SYS_IOCTL && !enabled {
+				enabled = true
+				time.AfterFunc(20*time.Millisecond, func() { trap.KillGroup(c.Group) })
+			}
+			return nil
+		})
+		if r.Status == 0 || !enabled {
+			t.Errorf("not killed: %+v", r)
+		}
+	}
+	if n := lastOrphan(t, dir); n != 0 {
+		t.Errorf("inode %d is in the list of orphans", n)
+	}
+	must(t, repo, "cfs-pull --progress none oci:"+image+" t && cfs-gc --keep 0 && cfs-gc check --content && ! ls -A $COMPOSEFS_REPO/objects | grep tmp")
+}
+
+// lastOrphan returns s_last_orphan of the ext4 on which a folder is, which the kernel keeps in
+// the same cache as the device.
+func lastOrphan(t *testing.T, dir string) uint32 {
+	t.Helper()
+	const at = 1024 + 0xe8
+	device, err := os.Open(strings.TrimSpace(must(t, "", "findmnt -n -o SOURCE -T "+dir)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	b := make([]byte, 4)
+	if _, err := device.ReadAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	return binary.LittleEndian.Uint32(b)
 }
 
 // TestSecureKilled is TestKillAtEachCall for a secure repository.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 
@@ -133,15 +134,23 @@ func (s *Store) Empty() (bool, error) {
 // Leftovers returns the paths, relative to the root, of objects that were being written
 // when their writer was killed, or are being written now: they may be removed when there
 // is no writer.
-func (s *Store) Leftovers() ([]string, error) {
-	list, err := s.entries(s.sub)
-	var found []string
-	for _, e := range list {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
-			found = append(found, s.in(e.Name()))
+func (s *Store) Leftovers() (found []string, err error) {
+	dirs := []string{"."}
+	if s.sub != "." {
+		dirs = append(dirs, s.sub)
+	}
+	for _, dir := range dirs {
+		list, err := s.entries(dir)
+		if err != nil {
+			return found, err
+		}
+		for _, e := range list {
+			if strings.HasPrefix(e.Name(), tempPrefix) {
+				found = append(found, path.Join(dir, e.Name()))
+			}
 		}
 	}
-	return found, err
+	return found, nil
 }
 
 // Remove removes an object. The error wraps fs.ErrNotExist if there is no such object. The

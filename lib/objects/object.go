@@ -17,7 +17,7 @@ type Object struct {
 
 // NewObject returns an empty Object. Discard must be called in the end.
 func (s *Store) NewObject() (*Object, error) {
-	t, err := s.newTempIn(s.sub)
+	t, err := s.newObjectTemp(s.sub)
 	if err != nil {
 		return nil, err
 	}

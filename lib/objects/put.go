@@ -55,7 +55,7 @@ func (s *Store) putSummed(data []byte, id verity.ID) (stored bool, err error) {
 	if err != nil || there == right {
 		return false, err
 	}
-	t, err := s.newTempIn(s.folder(id))
+	t, err := s.newObjectTemp(s.folder(id))
 	if err != nil {
 		return false, err
 	}

@@ -67,13 +67,21 @@ func enable(f *os.File, a verity.Algorithm) error {
 	}
 }
 
+// newMetaTemp makes a file in the root, whose folder of objects need not be there yet.
+func (s *Store) newMetaTemp() (*temp, error) {
+	if s.config.Secure && s.needsNames() {
+		return readable(s.named("."))
+	}
+	return s.newTemp(".")
+}
+
 // WriteMeta writes a file that describes the store, under a name beside its folder, and
 // flushes it before it has that name. In a secure store it is protected by fs-verity as the
 // objects are, and in others never, so that it tells the two kinds apart. The error wraps
 // fs.ErrExist if the name is taken, and verity.ErrUnsupported if the file cannot be
 // protected. The name is durable when the folder is synced.
 func (s *Store) WriteMeta(name string, text []byte) error {
-	t, err := s.newTemp(".")
+	t, err := s.newMetaTemp()
 	if err != nil {
 		return err
 	}

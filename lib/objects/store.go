@@ -4,8 +4,8 @@
 // and cfs-mkerofs write one with --digest-store, and the kernel's overlayfs looks files up
 // in one.
 //
-// An object has its name only when it is whole: it is written to a file without a name,
-// protected by fs-verity where the file system has that, then linked. An object that is
+// An object has its name only when it is whole: it is written to a file without a name, or with
+// a temporary one, protected by fs-verity where the file system has that, then linked. An object that is
 // damaged as far as can be seen without reading it is replaced in one step. What was
 // stored is durable after Sync. Existing objects are only trusted by their size while a power
 // cut cannot have torn them, which the marks of their writers say.
@@ -20,6 +20,8 @@ import (
 	"io/fs"
 	"os"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 
 	"cfs/lib/fd"
 	"cfs/lib/verity"
@@ -53,6 +55,7 @@ type Store struct {
 	sub     string // the folder of the store in the root, "." if it is that
 	buffers buffers
 	marks   marks
+	ext4    bool
 
 	noTemp, noClone, noVerity atomic.Bool // what the file system turned out not to have
 }
@@ -68,7 +71,13 @@ func Open(root *fd.Root, sub string, c Config) (*Store, error) {
 	if c.Name == "" {
 		c.Name = root.Name()
 	}
-	return &Store{config: c, root: root, dir: dir, sub: sub, folders: newFolders()}, nil
+	s := &Store{config: c, root: root, dir: dir, sub: sub, folders: newFolders()}
+	var st unix.Statfs_t
+	if err := fd.Use(dir, func(n int) error { return unix.Fstatfs(n, &st) }); err != nil {
+		return nil, errors.Join(s.fail("statfs", ".", err), dir.Close())
+	}
+	s.ext4 = st.Type == unix.EXT4_SUPER_MAGIC
+	return s, nil
 }
 
 // Close closes the store. Objects that are open stay so, and what is about to be written

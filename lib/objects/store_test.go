@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -205,6 +206,9 @@ func TestSecureWithoutVerity(t *testing.T) {
 	}
 	s.wantOnly(t)
 	id := verity.SHA256.Sum([]byte("x"))
+	if err := os.MkdirAll(filepath.Dir(s.file(id)), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(s.file(id), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,11 @@ import (
 )
 
 // tempPrefix begins the names of files in the folder of the store that are no objects
-// yet: all of them where the file system has no O_TMPFILE, else those that are about to
-// replace an object.
+// yet: all of them where the file system has no O_TMPFILE, or needs names, else those that
+// are about to replace an object.
 const tempPrefix = ".tmp-object-"
 
-func (s *Store) tempName() string { return s.in(tempPrefix + strings.ToLower(rand.Text()[:12])) }
+func tempName(dir string) string { return path.Join(dir, tempPrefix+strings.ToLower(rand.Text()[:12])) }
 
 // temp is a file that has no final name yet. Where the file system can, it has no name
 // at all: being killed leaves nothing to clean.
@@ -44,8 +44,12 @@ func (s *Store) Temp() (*os.File, error) {
 	return t.file, nil
 }
 
-// newTempIn is newTemp for a folder of the store, which is made if it is missing.
-func (s *Store) newTempIn(dir string) (*temp, error) {
+// newObjectTemp makes a file that becomes an object, in a folder of the store, which is made if
+// it is missing.
+func (s *Store) newObjectTemp(dir string) (*temp, error) {
+	if s.needsNames() {
+		return readable(s.named(s.sub))
+	}
 	t, err := s.newTemp(dir)
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EPERM) { // which is said of one that was removed
 		return t, err
@@ -56,13 +60,23 @@ func (s *Store) newTempIn(dir string) (*temp, error) {
 	return s.newTemp(dir)
 }
 
-// newTemp makes a file in the directory dir, of mode 0644 whatever the umask.
-func (s *Store) newTemp(dir string) (t *temp, err error) {
+// needsNames reports whether a file needs a name before fs-verity protects it. When a process is killed
+// while ext4 protects a file without one, the file stays in the list of orphans on the disk. The next
+// mount cuts off what is behind the end of the file that has this inode by then, and so its hashes, if
+// it is protected: it cannot be opened any more. (Linux 6.12, ext4_end_enable_verity: it takes the file
+// off the list in memory alone, as ext4_truncate has done the rest, which that does for files with a name.)
+func (s *Store) needsNames() bool { return s.ext4 && (s.config.Secure || !s.noVerity.Load()) }
+
+// newTemp makes a file in the directory dir, without a name if the file system can.
+func (s *Store) newTemp(dir string) (*temp, error) {
 	if s.noTemp.Load() {
-		t, err = s.named()
-	} else {
-		t, err = s.unnamed(dir)
+		return readable(s.named(s.sub))
 	}
+	return readable(s.unnamed(dir))
+}
+
+// readable gives a file the mode 0644 whatever the umask.
+func readable(t *temp, err error) (*temp, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -86,18 +100,18 @@ func (s *Store) unnamed(dir string) (*temp, error) {
 		return t, nil
 	case unix.EOPNOTSUPP, unix.EISDIR, unix.ENOSYS:
 		s.noTemp.Store(true)
-		return s.named()
+		return s.named(s.sub)
 	}
 	return nil, s.fail("open", dir, err)
 }
 
-// named makes a file in the folder of the store itself, where Leftovers finds it.
-func (s *Store) named() (*temp, error) {
-	name := s.tempName()
+// named makes a file in the folder of the store itself, or in the root, where Leftovers finds it.
+func (s *Store) named(dir string) (*temp, error) {
+	name := tempName(dir)
 	open := func() (*os.File, error) { return s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644) }
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.mkdir(s.sub); err != nil {
+		if err := s.mkdir(dir); err != nil {
 			return nil, err
 		}
 		f, err = open()
@@ -160,7 +174,7 @@ func (t *temp) inBoth(name string, do func(from int, old string, to int, base st
 // under that name.
 func (t *temp) replace(name string) error {
 	if t.name == "" {
-		between := t.store.tempName()
+		between := tempName(t.store.sub)
 		if err := t.link(between); err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func TestUnfinished(t *testing.T) {
 		}
 		defer killed.temp.file.Close()
 		left, err := s.Leftovers()
-		if err != nil || (len(left) == 1) != s.noTemp.Load() {
+		if err != nil || (len(left) == 1) != (killed.temp.name != "") {
 			t.Errorf("leftovers %v, %v", left, err)
 		}
 		if empty, err := s.Empty(); !empty || err != nil {
@@ -84,13 +84,13 @@ func TestReplaceKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.damage(t, id, []byte("of a wrong size"))
-		killed, err := s.newTempIn(s.sub)
+		killed, err := s.newObjectTemp(s.sub)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer killed.file.Close()
 		if killed.name == "" {
-			if err := killed.link(s.tempName()); err != nil {
+			if err := killed.link(tempName(s.sub)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -152,7 +152,7 @@ func TestLink(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *Store) {
 		taken := s.root.Name() + "/taken"
 		os.WriteFile(taken, []byte("old"), 0o644)
-		f, err := s.newTempIn(s.sub)
+		f, err := s.newObjectTemp(s.sub)
 		if err != nil {
 			t.Fatal(err)
 		}
