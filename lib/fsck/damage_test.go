@@ -61,6 +61,18 @@ var damages = []struct {
 		},
 	},
 	{
+		name: "a folder in the place of a file",
+		do: func(f *fixture) {
+			repotest.Lose(f.t, f.Repo, f.file)
+			repotest.Stray(f.t, f.Repo, "objects/"+f.file.ObjectPath()+"/x")
+		},
+		want: []string{
+			"fsck: object-open-failed: objects/FILE: is no regular file",
+			"fsck: missing-object-ref: streams/oci-layer-LAYERKEY: FILE",
+			"fsck: image-missing-object: images/EROFS: FILE",
+		},
+	},
+	{
 		name: "bytes of a layer",
 		do:   func(f *fixture) { repotest.Flip(f.t, f.Repo, f.layer, -3) },
 		want: []string{

@@ -87,8 +87,11 @@ func (c *Checker) wants(id verity.ID) bool { return c.only == nil || c.only.Has(
 func (c *Checker) objects() error {
 	var ids []verity.ID
 	for id, err := range c.Repo.Objects.List() {
+		stray, isStray := errors.AsType[*objects.Stray](err)
 		switch {
-		case objects.IsStray(err):
+		case isStray && !stray.ID.IsZero() && c.wants(stray.ID):
+			c.object(stray.ID, corrupt.Errorf("%w", objects.ErrNotRegular))
+		case isStray:
 			if c.only == nil {
 				c.problem("object-invalid-name", "objects", "%v", err)
 			}

@@ -18,8 +18,9 @@ import (
 // Stray is an error about something that does not belong where it was found. It says
 // nothing about what does: that was listed all the same.
 type Stray struct {
-	Path string // relative to the root of the store
-	Is   string // what is wrong with it
+	Path string    // relative to the root of the store
+	Is   string    // what is wrong with it
+	ID   verity.ID // the object whose name it has, as a directory; else zero
 }
 
 func (s *Stray) Error() string { return s.Path + " " + s.Is }
@@ -76,17 +77,18 @@ func (s *Store) Folder(first byte) (ids []verity.ID, strays []*Stray, err error)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, nil
 	case errors.Is(err, unix.ENOTDIR):
-		return nil, []*Stray{{path, "is no directory"}}, nil
+		return nil, []*Stray{{Path: path, Is: "is no directory"}}, nil
 	case err != nil:
 		return nil, nil, err
 	}
 	defer d.Close()
 	err = fd.Names(d, func(name []byte, directory bool) {
-		if id, ok := s.parse(first, name); ok && !directory {
+		id, ok := s.parse(first, name)
+		if ok && !directory {
 			ids = append(ids, id)
-		} else {
-			strays = append(strays, &Stray{path + "/" + string(name), "is no object"})
+			return
 		}
+		strays = append(strays, &Stray{path + "/" + string(name), "is no object", id})
 	})
 	slices.SortFunc(strays, func(a, b *Stray) int { return strings.Compare(a.Path, b.Path) })
 	return ids, strays, err
@@ -153,10 +155,13 @@ func (s *Store) Leftovers() (found []string, err error) {
 	return found, nil
 }
 
-// Remove removes an object. The error wraps fs.ErrNotExist if there is no such object. The
+// Remove removes an object, or a directory that has its name. The error wraps fs.ErrNotExist if there is no such object. The
 // caller keeps writers out, and knows that nothing refers to the object.
 func (s *Store) Remove(id verity.ID) error {
 	err := s.use(s.folder(id), func(dir int) error { return unix.Unlinkat(dir, base(id), 0) })
+	if err == unix.EISDIR {
+		err = cause(s.root.RemoveAll(s.path(id)))
+	}
 	if err != nil {
 		return s.failObject(id, err)
 	}
