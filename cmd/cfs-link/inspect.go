@@ -1,10 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"cfs/lib/lookup"
+	"cfs/lib/missing"
+	"cfs/lib/oci"
 	"cfs/lib/survey"
+	"cfs/lib/terminal"
+	"cfs/lib/tool"
 )
 
 // inspect writes what an image is: a summary, or its manifest or config as it is stored.
@@ -16,6 +21,9 @@ func (o *options) inspect() error {
 }
 
 func (k *listing) inspect() error {
+	if k.source {
+		return k.printSource(k.Operands[0])
+	}
 	image, err := lookup.Image(k.repo, k.Operands[0])
 	if err != nil {
 		return err
@@ -36,4 +44,21 @@ func (k *listing) inspect() error {
 		return survey.WriteJSON(os.Stdout, about)
 	}
 	return about.WriteText(os.Stdout)
+}
+
+// printSource prints where the image of a tag was pulled from. Only a tag has a source.
+func (k *listing) printSource(tag string) error {
+	d, err := oci.Tag(k.repo, tag)
+	if err != nil {
+		return err
+	}
+	source, err := oci.SourceOf(k.repo, oci.NamedManifest{Tag: tag, Manifest: d})
+	if err == nil && source == "" {
+		err = missing.Errorf("tag %q: it is not known where its image was pulled from", tag)
+		err = tool.Hint(err, "cfs-pull SOURCE NAME remembers it")
+	}
+	if err == nil {
+		_, err = fmt.Println(terminal.NameFor(os.Stdout)(source))
+	}
+	return err
 }

@@ -18,7 +18,7 @@ type options struct {
 
 	missing, refs, shared, noTrunc bool // of ls
 	paths                          bool // of why
-	manifest, config               bool // of inspect
+	manifest, config, source       bool // of inspect
 	dot, svg                       bool // of graph
 
 	require    tool.Optional
@@ -99,11 +99,13 @@ func (o *options) inspectFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "manifest", Destination: &o.manifest, Usage: "write the manifest, byte for byte"},
 		&cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "write the config, byte for byte"},
+		&cli.BoolFlag{Name: "source", Destination: &o.source, Usage: "write the SOURCE that the tag was pulled from"},
 		o.jsonFlag("write the summary as a JSON object"),
 	}, o.RepoFlags()...)
 }
 
-var inspectRules = tool.Rules{{If: "manifest", Not: "config"}, {If: "manifest", Not: "json"}, {If: "config", Not: "json"}}
+var inspectRules = tool.Rules{{If: "manifest", Not: "config"}, {If: "manifest", Not: "json"}, {If: "config", Not: "json"},
+	{If: "source", Not: "manifest"}, {If: "source", Not: "config"}, {If: "source", Not: "json"}}
 
 func (o *options) graphFlags() []cli.Flag {
 	return append([]cli.Flag{

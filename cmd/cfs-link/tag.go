@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -52,8 +54,28 @@ func (o *options) tagImage() error {
 		if err != nil {
 			return err
 		}
+		if err := keepSource(r, o.Operands[0], oci.NamedManifest{Tag: name, Manifest: image.Manifest.Digest}); err != nil {
+			return err
+		}
 		return oci.SetTag(r, name, image.Manifest.Digest)
 	})
+}
+
+// keepSource lets a tag that is about to be made remember where its image was pulled from, if the
+// operand that names the image is a tag which does.
+func keepSource(r *repo.Repo, operand string, tag oci.NamedManifest) error {
+	d, err := oci.Tag(r, operand)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && d != tag.Manifest {
+		return nil
+	}
+	var source string
+	if err == nil {
+		source, err = oci.SourceOf(r, oci.NamedManifest{Tag: operand, Manifest: d})
+	}
+	if err != nil || source == "" || source == tag.Tag {
+		return err
+	}
+	return oci.SetSource(r, tag.Tag, tag.Manifest, source)
 }
 
 // untag removes tags and refs of EROFS images: all that the operands name, or none.

@@ -94,6 +94,9 @@ func (c *Collector) removeLeftovers(paths []string) (int, error) {
 	if err := built.Tidy(c.Repo); err != nil {
 		return len(paths), err
 	}
+	if err := oci.TidySources(c.Repo); err != nil {
+		return len(paths), err
+	}
 	return len(paths), oci.TidyLeases(c.Repo)
 }
 

@@ -27,6 +27,25 @@ func FuzzName(f *testing.F) {
 	})
 }
 
+// FuzzSourceNote: a note that is read has the digest of a manifest, and comes back as it was.
+func FuzzSourceNote(f *testing.F) {
+	d := "sha256:" + strings.Repeat("0", 64)
+	f.Add(`{"source":"oci:/a:1","manifest":"` + d + `"}`)
+	f.Add(`{"source":"\ud800","manifest":"` + d + `"}`)
+	f.Add(`{"source":1}`)
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		o, ok := parseOrigin([]byte(text))
+		if !ok {
+			return
+		}
+		written, err := o.text()
+		if again, ok := parseOrigin(written); err != nil || !ok || again != o || o.Manifest.Validate() != nil {
+			t.Errorf("%q is read as %+v, and again as %+v, %v", text, o, again, err)
+		}
+	})
+}
+
 // FuzzLeaseNote: the note of a lease has one spelling.
 func FuzzLeaseNote(f *testing.F) {
 	f.Add("0123abcd-0123-0123-0123-0123456789ab 12\n")

@@ -159,8 +159,8 @@ func HasTag(r *repo.Repo, name string) (bool, error) {
 	return true, nil
 }
 
-// RemoveTag removes a tag, and nothing that it leads to. It may be one with a leading
-// "@", which the reference makes.
+// RemoveTag removes a tag, with what is remembered of its source, and nothing that it leads to. It
+// may be one with a leading "@", which the reference makes.
 func RemoveTag(r *repo.Repo, name string) error {
 	if err := CheckStoredTag(strings.TrimPrefix(name, "@")); err != nil {
 		return missing.Errorf("%w", err)
@@ -176,5 +176,5 @@ func RemoveTag(r *repo.Repo, name string) error {
 	if err != nil {
 		return fmt.Errorf("tag %q: %w", name, err)
 	}
-	return r.SyncNames()
+	return errors.Join(r.SyncNames(), r.RemoveNote(sourceNote(name)))
 }

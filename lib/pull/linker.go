@@ -10,6 +10,7 @@ import (
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/source"
 )
 
 // Linker is the last stage of the pipe: it links an image when its manifest comes, tags
@@ -135,7 +136,19 @@ func (l *Linker) link(m Manifest, name string) (*oci.Image, []*oci.Image, error)
 	if name == "" {
 		return image, referrers, l.repo.SyncNames()
 	}
+	if err := l.remember(m, name); err != nil {
+		return nil, nil, err
+	}
 	return image, referrers, oci.SetTag(l.repo, name, image.Manifest.Digest)
+}
+
+// remember writes where the image comes from, before the tag leads there. Records of what is
+// stored have no source: what is remembered already stays.
+func (l *Linker) remember(m Manifest, name string) error {
+	if m.Source == "" {
+		return nil
+	}
+	return oci.SetSource(l.repo, name, m.Digest, source.Absolute(m.Source))
 }
 
 // refer stores artifacts, and then has them belong to an image.

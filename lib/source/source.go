@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -71,6 +72,20 @@ func Open(name string, o Options) (Source, error) {
 		}
 	}
 	return openRegistry("//"+name, o)
+}
+
+// Absolute returns SOURCE so that it means the same in any working directory: one of files with
+// their absolute path.
+func Absolute(name string) string {
+	transport, where, _ := strings.Cut(name, ":")
+	if transports[transport] == nil || transport == "docker" || strings.HasPrefix(where, "/") {
+		return name
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return name // as it was typed
+	}
+	return transport + ":" + strings.TrimSuffix(dir, "/") + "/" + where
 }
 
 // unsupported are transports of skopeo which are not to be taken for a registry's host.

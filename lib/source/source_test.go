@@ -191,3 +191,17 @@ func FuzzArchive(f *testing.F) {
 		}
 	})
 }
+
+// TestAbsolute: what is in files is named so that it can be found from anywhere.
+func TestAbsolute(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for name, want := range map[string]string{
+		"oci:a:1": "oci:" + dir + "/a:1", "dir:../b": "dir:" + dir + "/../b", "oci-archive:c.tar": "oci-archive:" + dir + "/c.tar",
+		"oci:/a:1": "oci:/a:1", "docker://host/a:1": "docker://host/a:1", "docker:5000/a": "docker:5000/a", "host:5000/a": "host:5000/a", "busybox": "busybox", "": "",
+	} {
+		if got := Absolute(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package survey
 
 import (
+	"slices"
+
 	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/manifest"
@@ -32,7 +34,8 @@ type Image struct {
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	Layers       []Layer           `json:"layers"`
 	Images       []EROFS           `json:"images"`
-	Tags         []Text            `json:"tags"` // that lead to it
+	Tags         []Text            `json:"tags"`              // that lead to it
+	Sources      []Text            `json:"sources,omitempty"` // where these were pulled from
 }
 
 // Layer is a layer, or a blob of an artifact.
@@ -70,18 +73,31 @@ func DescribeImage(r *repo.Repo, image *oci.Image, tags []oci.NamedManifest) (Im
 		}
 		i.Layers = append(i.Layers, layer)
 	}
-	for _, tag := range tags {
-		if tag.Manifest == m.Digest {
-			i.Tags = append(i.Tags, Text(tag.Tag))
-		}
-	}
-	if !i.Container {
-		return i, nil
+	if err := i.addTags(r, tags); err != nil || !i.Container {
+		return i, err
 	}
 	if err := i.addConfig(image.Config.JSON); err != nil {
 		return i, err
 	}
 	return i, i.addImages(r, image.Config)
+}
+
+// addTags adds the tags that lead to it, and each place where they were pulled from.
+func (i *Image) addTags(r *repo.Repo, tags []oci.NamedManifest) error {
+	for _, tag := range tags {
+		if tag.Manifest != i.Manifest {
+			continue
+		}
+		i.Tags = append(i.Tags, Text(tag.Tag))
+		source, err := oci.SourceOf(r, tag)
+		if err != nil {
+			return err
+		}
+		if source := Text(source); source != "" && !slices.Contains(i.Sources, source) {
+			i.Sources = append(i.Sources, source)
+		}
+	}
+	return nil
 }
 
 // addConfig adds what the config says.

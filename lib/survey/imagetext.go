@@ -30,6 +30,9 @@ func (i Image) WriteText(w io.Writer) error {
 	for _, tag := range i.Tags {
 		line("tag", terminal.Name(string(tag)))
 	}
+	for _, source := range i.Sources {
+		line("source", terminal.Name(string(source)))
+	}
 	line("manifest", i.Manifest.String())
 	line("config", i.Config.String())
 	line("type", terminal.Name(cmp.Or(i.ArtifactType, i.MediaType)))

@@ -29,6 +29,7 @@ type Tag struct {
 	Sealed       bool   `json:"sealed,omitempty"` // the digest of its EROFS image of format 1 is claimed somewhere
 	Signed       int    `json:"signed,omitempty"` // signatures that there are, which nobody has verified
 	Created      string `json:"created"`          // as the config says, of RFC 3339; "" if it does not
+	Source       Text   `json:"source,omitempty"` // where it was pulled from, if that is known
 	Size         *int64 `json:"size,omitempty"`   // of all objects that it keeps, in bytes; nil if that is not known
 	Unique       *int64 `json:"unique,omitempty"` // of those that nothing else keeps
 }
@@ -41,8 +42,9 @@ func DescribeTag(r *repo.Repo, tag oci.NamedManifest) (Tag, error) {
 		return Tag{}, err
 	}
 	t := Tag{Version: JSONVersion, Name: Text(tag.Tag), Manifest: tag.Manifest.String(), Container: image.Manifest.IsContainer(), Layers: len(image.Keys)}
-	if !t.Container {
-		return t, nil
+	source, err := oci.SourceOf(r, tag)
+	if t.Source = Text(source); err != nil || !t.Container {
+		return t, err
 	}
 	config, _, err := manifest.ParseStoredConfig(image.Config.JSON)
 	if err != nil {
