@@ -29,6 +29,7 @@ type options struct {
 
 	platform, spool, creds string // of all: how a SOURCE is read
 	passwordStdin, strict  bool
+	insecurePolicy         bool
 	registry               registry.Options
 }
 
@@ -52,6 +53,7 @@ func (o *options) sourceFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
 		&cli.StringFlag{Name: "platform", Destination: &o.platform, Usage: "of an index, take the image for `OS/ARCH[/VARIANT]` (default: this machine's)"},
 		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse images that cfsctl refuses, or of which it takes another one"},
+		&cli.BoolFlag{Name: "insecure-policy", Destination: &o.insecurePolicy, Usage: "take an image whatever policy.json says of it"},
 		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "keep what is on its way in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
 	}, o.registryFlags(), o.RepoFlags())
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/policy"
 	"cfs/lib/pull"
 	"cfs/lib/registry"
 	"cfs/lib/source"
@@ -28,11 +29,15 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration))
 		return nil, err
 	}
 	r.Retrying = retrying
+	p, err := o.policy()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := o.spoolDir()
 	if err != nil {
 		dir = os.TempDir() // it is for archives alone, and nothing stays there
 	}
-	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir, Strict: o.strict})
+	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir, Strict: o.strict, Policy: p})
 	if errors.Is(err, source.ErrName) {
 		return nil, tool.UsageError("%w", err)
 	}
@@ -47,6 +52,18 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration))
 		return nil, errors.Join(err, origin.Close())
 	}
 	return origin, nil
+}
+
+// policy returns the policy that is configured, nil if it is not asked.
+func (o *options) policy() (*policy.Policy, error) {
+	if o.insecurePolicy {
+		return nil, nil
+	}
+	p, err := policy.Read()
+	if err != nil {
+		return nil, tool.Hint(err, "--insecure-policy does without it")
+	}
+	return p, nil
 }
 
 // check refuses what --strict refuses, and warns of an image for another platform which was
@@ -70,6 +87,8 @@ func explain(err error) error {
 		return err
 	case isFull(err):
 		return tool.Hint(err, "what there is of a blob stays in the spool: free some space and run the same command again, or name another --spool DIR")
+	case errors.Is(err, policy.ErrUnverifiable):
+		return tool.Hint(err, "--insecure-policy takes the image all the same")
 	case errors.Is(err, registry.ErrLogin):
 		return tool.Hint(err, "log in with podman login or skopeo login, or give --authfile FILE or --creds USER --password-stdin")
 	}

@@ -10,6 +10,8 @@ import (
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
+
+	"cfs/lib/policy"
 )
 
 // ErrName means that a name is not one of an image in a registry.
@@ -34,9 +36,12 @@ func (o Options) systemContext() (*types.SystemContext, error) {
 }
 
 // resolve returns from where an image may be got, in order: the mirrors, then the
-// registry itself, of each registry that its name can mean.
-func resolve(sys *types.SystemContext, name string) ([]place, error) {
+// registry itself, of each registry that its name can mean and whose images a policy accepts.
+func resolve(sys *types.SystemContext, name string, p *policy.Policy) ([]place, error) {
 	refs, err := candidates(sys, name)
+	if err == nil {
+		refs, err = allowed(refs, p)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +59,24 @@ func resolve(sys *types.SystemContext, name string) ([]place, error) {
 		}
 	}
 	return list, nil
+}
+
+// allowed returns the references that a policy accepts; an error if it is none.
+func allowed(refs []reference.Named, p *policy.Policy) (list []reference.Named, err error) {
+	for _, ref := range refs {
+		scopes, scopesErr := policy.RegistryScopes(ref)
+		if scopesErr == nil {
+			scopesErr = p.Check("docker", scopes)
+		}
+		if scopesErr == nil {
+			list = append(list, ref)
+		}
+		err = errors.Join(err, scopesErr)
+	}
+	if len(list) > 0 {
+		return list, nil
+	}
+	return nil, err
 }
 
 // place is where an image may be got.

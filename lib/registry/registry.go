@@ -22,6 +22,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
+	"cfs/lib/policy"
 )
 
 // Options say how registries are reached. The zero value is what is configured.
@@ -34,6 +35,7 @@ type Options struct {
 	Retries   int           // how often in a row a request may fail before it is given up
 	Idle      time.Duration // how long a connection may give nothing, 0 for ever
 	UserAgent string
+	Policy    *policy.Policy // which images are accepted; nil: all
 
 	// Retrying is told when a request is about to be made again, if it is set.
 	Retrying func(err error, wait time.Duration)
@@ -57,7 +59,7 @@ func Open(name string, o Options) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources, err := resolve(sys, name)
+	sources, err := resolve(sys, name, o.Policy)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ location = "one.example"`, "registry.example/a:1", "registry.example/a:1"},
 		{"short-name-mode = \"permissive\"\nunqualified-search-registries = [\"one.example\", \"two.example\"]", "x/a", "one.example/x/a:latest two.example/x/a:latest"},
 		{"[aliases]\n\"a\" = \"one.example/other\"", "a:3", "one.example/other:3"},
 	} {
-		sources, err := resolve(configured(t, v.conf), v.name)
+		sources, err := resolve(configured(t, v.conf), v.name, nil)
 		if err != nil {
 			t.Errorf("%s: %v", v.name, err)
 			continue
@@ -121,12 +121,12 @@ location = "one.example"`, "registry.example/a:1", "registry.example/a:1"},
 		"registry.example/A": "", "": "", "a b": "", "registry.example/a:": "",
 		"a": "short-name-mode = \"enforcing\"\nunqualified-search-registries = [\"one.example\", \"two.example\"]",
 	} {
-		if _, err := resolve(configured(t, conf), name); !errors.Is(err, ErrName) {
+		if _, err := resolve(configured(t, conf), name, nil); !errors.Is(err, ErrName) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 	blocked := "[[registry]]\nlocation = \"registry.example\"\nblocked = true"
-	if _, err := resolve(configured(t, blocked), "registry.example/a"); err == nil || !strings.Contains(err.Error(), "blocked") {
+	if _, err := resolve(configured(t, blocked), "registry.example/a", nil); err == nil || !strings.Contains(err.Error(), "blocked") {
 		t.Errorf("blocked: %v", err)
 	}
 }

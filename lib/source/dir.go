@@ -22,13 +22,16 @@ import (
 // which is called as the digest without its algorithm.
 type dir struct{ path string }
 
-func openDir(where string, _ Options) (Source, error) {
+func openDir(where string, o Options) (Source, error) {
 	abs, err := filepath.Abs(where)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(abs, dirManifest)); err != nil {
 		return nil, fmt.Errorf("image directory %s: %w", where, err)
+	}
+	if err := o.checkPath("dir", abs); err != nil {
+		return nil, err
 	}
 	return dir{abs}, nil
 }

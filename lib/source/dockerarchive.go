@@ -36,6 +36,9 @@ func openDockerArchive(where string, o Options) (Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
+	if err := o.Policy.Check("docker-archive", nil); err != nil {
+		return nil, err
+	}
 	t, err := openTar(file, o.TempDir)
 	if err != nil {
 		return nil, err

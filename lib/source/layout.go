@@ -20,10 +20,13 @@ type layout struct {
 
 func openLayout(where string, o Options) (Source, error) {
 	var l *manifest.Layout
-	_, ref, err := splitRef(where, func(path string) (err error) {
+	path, ref, err := splitRef(where, func(path string) (err error) {
 		l, err = manifest.OpenLayout(path)
 		return err
 	})
+	if err == nil {
+		err = o.checkPath("oci", path)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,9 @@ func openOCIArchive(where string, o Options) (Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
+	if err := o.checkPath("oci-archive", file); err != nil {
+		return nil, err
+	}
 	t, err := openTar(file, o.TempDir)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -18,6 +19,7 @@ import (
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
+	"cfs/lib/policy"
 	"cfs/lib/registry"
 )
 
@@ -49,6 +51,26 @@ type Options struct {
 	Registry registry.Options
 	TempDir  string // where a compressed archive is unpacked to, while it is open
 	Strict   bool   // of a layout, only the manifest that the reference takes will do
+
+	// Policy says which images are accepted, before anything of them is read; nil: all.
+	// That of Registry is set by Open.
+	Policy *policy.Policy
+}
+
+// checkPath returns why the policy does not accept images of a file or folder. What that holds is
+// read later, by the path that the user gave.
+func (o Options) checkPath(transport, name string) error {
+	if o.Policy == nil {
+		return nil
+	}
+	whole, err := filepath.Abs(name)
+	if err == nil {
+		whole, err = filepath.EvalSymlinks(whole)
+	}
+	if err != nil {
+		return err
+	}
+	return o.Policy.Check(transport, policy.PathScopes(whole))
 }
 
 // transports are the ways to write a SOURCE, as skopeo does.
@@ -95,6 +117,7 @@ var unsupported = map[string]bool{"containers-storage": true, "docker-daemon": t
 var ErrName = registry.ErrName
 
 func openRegistry(where string, o Options) (Source, error) {
+	o.Registry.Policy = o.Policy
 	image, err := registry.Open(strings.TrimPrefix(where, "//"), o.Registry)
 	if err != nil {
 		return nil, err
