@@ -9,6 +9,9 @@ import (
 
 // check reads all of the repository, or what some images need, and says what is damaged.
 func (o *options) check() error {
+	if err := o.Check(tool.Rules{{If: "tags", Not: "json"}}); err != nil {
+		return err
+	}
 	r, err := o.openExclusive(o.repair)
 	if err != nil {
 		return err
@@ -20,8 +23,11 @@ func (o *options) check() error {
 		return err
 	}
 	write := report.WriteText
-	if o.JSON {
+	switch {
+	case o.JSON:
 		write = report.WriteJSON
+	case o.tags:
+		write = report.WriteTags
 	}
 	if err := write(os.Stdout); err != nil || len(report.Problems) == 0 {
 		return err
@@ -31,7 +37,10 @@ func (o *options) check() error {
 		if err != nil {
 			return err
 		}
-		o.Warn("repaired: removed %d objects and %d names; pull the damaged images again", objects, names)
+		o.Warn("repaired: removed %d objects and %d names", objects, names)
+		if len(report.Damaged) > 0 {
+			o.Warn("hint: cfs-pull --again TAG, for each damaged tag, makes it whole")
+		}
 	}
 	return tool.Silent(tool.Corrupt)
 }

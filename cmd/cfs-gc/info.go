@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"cfs/lib/mount"
+	"cfs/lib/record"
 	"cfs/lib/survey"
 	"cfs/lib/tool"
 )
@@ -30,7 +31,7 @@ func (o *options) info() error {
 		return err
 	}
 	if o.JSON {
-		return survey.WriteJSON(os.Stdout, info)
+		return record.WriteJSON(os.Stdout, info)
 	}
 	return info.WriteText(os.Stdout)
 }

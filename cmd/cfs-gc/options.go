@@ -16,7 +16,7 @@ type options struct {
 	keep                           time.Duration
 	bootdirs                       cli.StringSlice
 
-	content, repair bool // of a check
+	content, repair, tags bool // of a check
 
 	spool string // of info
 }
@@ -35,6 +35,7 @@ func (o *options) checkFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "content", Destination: &o.content, Usage: "read the layers and compare them with their diff IDs"},
 		&cli.BoolFlag{Name: "repair", Destination: &o.repair, Usage: "remove what is damaged, so that pulling again heals"},
+		&cli.BoolFlag{Name: "tags", Destination: &o.tags, Usage: "write the damaged tags alone, one on a line"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write the report as JSON"},
 	}, o.RepoFlags()...)
 }

@@ -7,6 +7,7 @@ import (
 	"cfs/lib/lookup"
 	"cfs/lib/missing"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/survey"
 	"cfs/lib/terminal"
 	"cfs/lib/tool"
@@ -41,7 +42,7 @@ func (k *listing) inspect() error {
 		return err
 	}
 	if k.JSON {
-		return survey.WriteJSON(os.Stdout, about)
+		return record.WriteJSON(os.Stdout, about)
 	}
 	return about.WriteText(os.Stdout)
 }

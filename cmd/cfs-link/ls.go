@@ -10,6 +10,7 @@ import (
 	"cfs/lib/lookup"
 	"cfs/lib/missing"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/survey"
 	"cfs/lib/terminal"
@@ -163,10 +164,10 @@ func (k *listing) compare() error {
 	if err != nil {
 		return err
 	}
-	overlap.A, overlap.B = survey.Text(k.Operands[0]), survey.Text(k.Operands[1])
+	overlap.A, overlap.B = record.Text(k.Operands[0]), record.Text(k.Operands[1])
 	switch {
 	case k.JSON:
-		return survey.WriteJSON(os.Stdout, overlap)
+		return record.WriteJSON(os.Stdout, overlap)
 	case k.forPeople():
 		return k.table().WriteOverlap(os.Stdout, overlap)
 	}
@@ -180,7 +181,7 @@ func (k *listing) table() survey.Table { return survey.Table{Now: time.Now(), Fu
 
 func printJSON[T any](list []T) error {
 	for _, v := range list {
-		if err := survey.WriteJSON(os.Stdout, v); err != nil {
+		if err := record.WriteJSON(os.Stdout, v); err != nil {
 			return err
 		}
 	}

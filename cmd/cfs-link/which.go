@@ -7,6 +7,7 @@ import (
 	"cfs/lib/inspect"
 	"cfs/lib/missing"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/survey"
 	"cfs/lib/terminal"
 	"cfs/lib/tree"
@@ -50,12 +51,12 @@ func (k *listing) at(tag oci.NamedManifest, path string) (*tree.Inode, error) {
 }
 
 func holder(tag oci.NamedManifest, n *tree.Inode) survey.Holder {
-	h := survey.Holder{Version: survey.JSONVersion, Name: survey.Text(tag.Tag), Mode: inspect.Mode(n).String(), Size: int64(n.Size)}
+	h := survey.Holder{Version: record.JSONVersion, Name: record.Text(tag.Tag), Mode: inspect.Mode(n).String(), Size: int64(n.Size)}
 	if !n.Object.IsZero() {
 		h.Object = n.Object.String()
 	}
 	if n.IsSymlink() {
-		target := survey.Text(n.Target)
+		target := record.Text(n.Target)
 		h.Target = &target
 	}
 	return h
@@ -63,7 +64,7 @@ func holder(tag oci.NamedManifest, n *tree.Inode) survey.Holder {
 
 func (k *listing) printHolder(h survey.Holder) error {
 	if k.JSON {
-		return survey.WriteJSON(os.Stdout, h)
+		return record.WriteJSON(os.Stdout, h)
 	}
 	line := h.String()
 	if terminal.Is(os.Stdout) {

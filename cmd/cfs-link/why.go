@@ -10,6 +10,7 @@ import (
 	"cfs/lib/inspect"
 	"cfs/lib/lookup"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/survey"
 	"cfs/lib/terminal"
@@ -113,7 +114,7 @@ func (k *listing) tree(x survey.Root) (*tree.Inode, error) {
 
 func (k *listing) printEntry(entry survey.Keeper) error {
 	if k.JSON {
-		return survey.WriteJSON(os.Stdout, entry)
+		return record.WriteJSON(os.Stdout, entry)
 	}
 	line := entry.String()
 	if terminal.Is(os.Stdout) {

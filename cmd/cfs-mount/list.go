@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"cfs/lib/mount"
+	"cfs/lib/record"
 	"cfs/lib/survey"
 	"cfs/lib/terminal"
 	"cfs/lib/tool"
@@ -72,7 +73,7 @@ func (o *options) printPoints(points []survey.Point) error {
 	for _, p := range points {
 		var err error
 		if o.JSON {
-			err = survey.WriteJSON(os.Stdout, p)
+			err = record.WriteJSON(os.Stdout, p)
 		} else {
 			_, err = fmt.Println(p)
 		}

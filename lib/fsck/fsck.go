@@ -21,6 +21,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/objects"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/verity"
 )
@@ -35,9 +36,10 @@ type Checker struct {
 	some   []*oci.Image // these
 	only   *oci.Reach   // what they need; nil for all
 	report Report
-	bad    map[verity.ID]bool // objects that are damaged or missing
-	drop   []entry            // names that must go so that pulling again heals
-	failed error              // the first error that is no damage
+	bad    map[verity.ID]bool   // objects that are damaged or missing
+	flaws  map[verity.ID]string // streams and EROFS images that were read, and what is wrong with them; "" for nothing
+	drop   []entry              // names that must go so that pulling again heals
+	failed error                // the first error that is no damage
 }
 
 // entry is a first-level name of the repository.
@@ -51,7 +53,7 @@ type entry struct {
 // if there is no image of that name.
 func (c *Checker) Run() (Report, error) {
 	c.some, c.only, c.failed = nil, nil, nil
-	c.report, c.bad, c.drop = Report{NoMeta: c.Repo.NoMeta}, map[verity.ID]bool{}, nil
+	c.report, c.bad, c.flaws, c.drop = Report{NoMeta: c.Repo.NoMeta}, map[verity.ID]bool{}, map[verity.ID]string{}, nil
 	for _, step := range []func() error{c.find, c.objects, c.streams, c.images, c.refs, c.tags} {
 		if err := step(); err != nil {
 			c.fail(err)
@@ -64,7 +66,7 @@ func (c *Checker) Run() (Report, error) {
 }
 
 func (c *Checker) problem(category, path, format string, args ...any) {
-	c.report.Problems = append(c.report.Problems, Problem{category, path, fmt.Sprintf(format, args...)})
+	c.report.Problems = append(c.report.Problems, Problem{category, record.Text(path), record.Text(fmt.Sprintf(format, args...))})
 }
 
 // damage records an error as a problem if it is about damage. If not, the check fails with

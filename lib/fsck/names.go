@@ -58,31 +58,49 @@ func (c *Checker) stream(name string, id verity.ID) (good bool) {
 	path := "streams/" + name
 	s, closer, err := oci.OpenStream(c.Repo, id)
 	if err != nil {
-		c.damage("stream-read-failed", path, err)
-		return false
+		return c.unreadable("stream-read-failed", path, id, err)
 	}
 	defer closer.Close()
-	good = true
+	var lacking []verity.ID
 	for _, object := range s.Objects {
 		if !c.whole(object) {
 			c.problem("missing-object-ref", path, "%s", object)
-			good = false
+			lacking = append(lacking, object)
 		}
 	}
 	for _, ref := range s.Refs {
 		if !c.whole(ref.ID) {
 			c.problem("missing-named-ref", path, "ref %s: %s", ref.Name, ref.ID)
-			good = false
+			lacking = append(lacking, ref.ID)
 		}
 	}
-	if !good {
-		return false
+	if len(lacking) > 0 {
+		return c.lacks(id, lacking)
 	}
 	if err := c.content(name, s); err != nil {
-		c.damage("stream-read-failed", path, err)
-		return false
+		return c.unreadable("stream-read-failed", path, id, err)
 	}
-	return true
+	return c.lacks(id, nil)
+}
+
+// unreadable records what keeps a stream or an EROFS image from being read.
+func (c *Checker) unreadable(category, path string, id verity.ID, err error) (good bool) {
+	c.flaws[id] = err.Error()
+	c.damage(category, path, err)
+	return false
+}
+
+// lacks records which objects a stream or an EROFS image lacks.
+func (c *Checker) lacks(id verity.ID, objects []verity.ID) (good bool) {
+	switch n := len(objects); n {
+	case 0:
+		c.flaws[id] = ""
+	case 1:
+		c.flaws[id] = fmt.Sprintf("lacks the object %s", objects[0])
+	default:
+		c.flaws[id] = fmt.Sprintf("lacks %d objects, first %s", n, objects[0])
+	}
+	return len(objects) == 0
 }
 
 // content reads a stream to its end. A manifest or config, and a layer too if that is wanted,
@@ -126,22 +144,20 @@ func (c *Checker) image(name string, id verity.ID) (good bool) {
 		_, err = image.Tree()
 	}
 	if err != nil {
-		c.damage("image-invalid", path, err)
-		return false
+		return c.unreadable("image-invalid", path, id, err)
 	}
-	good = true
+	var lacking []verity.ID
 	err = image.Objects(func(object verity.ID) error {
 		if !c.whole(object) {
 			c.problem("image-missing-object", path, "%s", object)
-			good = false
+			lacking = append(lacking, object)
 		}
 		return nil
 	})
 	if err != nil {
-		c.damage("image-invalid", path, err)
-		return false
+		return c.unreadable("image-invalid", path, id, err)
 	}
-	return good
+	return c.lacks(id, lacking)
 }
 
 // refs checks that each ref leads to a name that leads to an object.

@@ -2,18 +2,18 @@ package fsck
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 
+	"cfs/lib/record"
 	"cfs/lib/terminal"
 )
 
 // Problem is something in a repository that is not as it must be.
 type Problem struct {
-	Category string // the reference's word for it where there is one
-	Path     string // in the repository, or a tag
-	Detail   string
+	Category string      `json:"category"` // the reference's word for it where there is one
+	Path     record.Text `json:"path"`     // in the repository, or a tag
+	Detail   record.Text `json:"detail"`
 }
 
 // String returns a line in the reference's form.
@@ -23,6 +23,8 @@ func (p Problem) String() string {
 
 // Count is how many things of a kind there are, and how many of them are whole.
 type Count struct{ Good, Total int }
+
+func (n Count) bad() int { return n.Total - n.Good }
 
 func (n *Count) add(good bool) {
 	n.Total++
@@ -36,6 +38,7 @@ type Report struct {
 	Objects, Streams, Images, Tags Count
 	NoMeta                         bool // the repository has no meta.json
 	Problems                       []Problem
+	Damaged                        []record.Text // the tags, or what else was asked for, that are not whole
 }
 
 // WriteText writes the report for people, as the reference does: a line for each count and
@@ -61,22 +64,40 @@ func (r Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// WriteJSON writes the report as a JSON object on a line.
+// WriteTags writes the damaged tags alone, one on a line.
+func (r Report) WriteTags(w io.Writer) error {
+	for _, tag := range r.Damaged {
+		if _, err := fmt.Fprintln(w, tag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteJSON writes the report as one JSON object. Lists are never null.
 func (r Report) WriteJSON(w io.Writer) error {
-	errors := []string{} // never null
+	errors := []record.Text{}
 	for _, p := range r.Problems {
-		errors = append(errors, p.String())
+		errors = append(errors, record.Text(p.String()))
 	}
-	text, err := json.Marshal(map[string]any{
-		"ok": len(errors) == 0, "has_metadata": !r.NoMeta,
-		"objects_checked": r.Objects.Total, "objects_corrupted": r.Objects.Total - r.Objects.Good,
-		"streams_checked": r.Streams.Total, "streams_corrupted": r.Streams.Total - r.Streams.Good,
-		"images_checked": r.Images.Total, "images_corrupted": r.Images.Total - r.Images.Good,
-		"tags_checked": r.Tags.Total, "tags_corrupted": r.Tags.Total - r.Tags.Good,
-		"errors": errors,
+	return record.WriteJSON(w, struct {
+		Version          int           `json:"v"`
+		OK               bool          `json:"ok"`
+		HasMetadata      bool          `json:"has_metadata"`
+		ObjectsChecked   int           `json:"objects_checked"`
+		ObjectsCorrupted int           `json:"objects_corrupted"`
+		StreamsChecked   int           `json:"streams_checked"`
+		StreamsCorrupted int           `json:"streams_corrupted"`
+		ImagesChecked    int           `json:"images_checked"`
+		ImagesCorrupted  int           `json:"images_corrupted"`
+		TagsChecked      int           `json:"tags_checked"`
+		TagsCorrupted    int           `json:"tags_corrupted"`
+		Damaged          []record.Text `json:"damaged"`
+		Problems         []Problem     `json:"problems"`
+		Errors           []record.Text `json:"errors"`
+	}{
+		record.JSONVersion, len(r.Problems) == 0, !r.NoMeta,
+		r.Objects.Total, r.Objects.bad(), r.Streams.Total, r.Streams.bad(), r.Images.Total, r.Images.bad(), r.Tags.Total, r.Tags.bad(),
+		append([]record.Text{}, r.Damaged...), append([]Problem{}, r.Problems...), errors,
 	})
-	if err == nil {
-		_, err = w.Write(append(terminal.JSON(text), '\n'))
-	}
-	return err
 }

@@ -9,6 +9,7 @@ import (
 	"cfs/lib/lookup"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
@@ -48,7 +49,7 @@ func (c *Checker) find() error {
 func (c *Checker) tags() error {
 	if c.some != nil {
 		for i, image := range c.some {
-			c.report.Tags.add(c.container(c.Images[i], image))
+			c.tag(c.Images[i], c.container(c.Images[i], image))
 		}
 		return nil
 	}
@@ -66,29 +67,27 @@ func (c *Checker) tags() error {
 		image, err := oci.OpenImage(c.Repo, t.Manifest)
 		if err != nil {
 			c.damage("manifest-read-failed", t.Tag, err)
-			c.report.Tags.add(false)
+			c.tag(t.Tag, false)
 			continue
 		}
-		c.report.Tags.add(c.container(t.Tag, image))
+		c.tag(t.Tag, c.container(t.Tag, image))
 	}
 	return nil
 }
 
-// container checks layers and EROFS images of an image.
+// tag counts a tag, and names it if its image is not whole.
+func (c *Checker) tag(name string, good bool) {
+	c.report.Tags.add(good)
+	if !good {
+		c.report.Damaged = append(c.report.Damaged, record.Text(name))
+	}
+}
+
+// container checks layers and EROFS images of an image: that they are there, and whole.
 func (c *Checker) container(name string, image *oci.Image) bool {
 	before := len(c.report.Problems)
 	for _, key := range image.Keys {
-		id := image.Stream(key)
-		if id.IsZero() {
-			c.problem("layer-ref-missing", name, "layer %s", key)
-			continue
-		}
-		if _, err := c.Repo.Lookup(repo.Streams, oci.LayerName(key)); err != nil {
-			c.damage("layer-stream-missing", name, err)
-		}
-		if !c.whole(id) {
-			c.problem("layer-object-missing", name, "layer %s: %s", key, id)
-		}
+		c.layer(name, key, image.Stream(key))
 	}
 	for _, key := range image.Config.ImageKeys() {
 		c.erofs(name, key, image.Config.Images[key])
@@ -96,7 +95,41 @@ func (c *Checker) container(name string, image *oci.Image) bool {
 	if seal := label(image.Config.JSON); image.Manifest.IsContainer() && seal != "" {
 		c.sealed(name, seal)
 	}
-	return len(c.report.Problems) == before
+	if len(c.report.Problems) > before {
+		return false
+	}
+	return c.document(name, "config", image.Config.ID) && c.document(name, "manifest", image.Manifest.ID)
+}
+
+// layer checks a layer of an image.
+func (c *Checker) layer(name string, key oci.Key, id verity.ID) {
+	if id.IsZero() {
+		c.problem("layer-ref-missing", name, "layer %s", key)
+		return
+	}
+	if _, err := c.Repo.Lookup(repo.Streams, oci.LayerName(key)); err != nil {
+		c.damage("layer-stream-missing", name, err)
+	}
+	if !c.whole(id) {
+		c.problem("layer-object-missing", name, "layer %s: %s", key, id)
+		return
+	}
+	if _, read := c.flaws[id]; !read { // another stream has its name
+		c.stream(oci.LayerName(key), id)
+	}
+	if flaw := c.flaws[id]; flaw != "" {
+		c.problem("layer-incomplete", name, "layer %s: %s", key, flaw)
+	}
+}
+
+// document checks that the stream of a config or a manifest, in which the layers and images are
+// all whole, lacks nothing else.
+func (c *Checker) document(name, what string, id verity.ID) (good bool) {
+	flaw := c.flaws[id]
+	if flaw != "" {
+		c.problem(what+"-incomplete", name, "%s", flaw)
+	}
+	return flaw == ""
 }
 
 // sealed checks that the image of a seal is there.
@@ -121,6 +154,10 @@ func (c *Checker) erofs(name, key string, id verity.ID) {
 	}
 	if err != nil {
 		c.damage("erofs-image-missing", name, fmt.Errorf("%s: %w", key, err))
+		return
+	}
+	if flaw := c.flaws[id]; flaw != "" {
+		c.problem("erofs-image-incomplete", name, "%s: EROFS image %s: %s", key, id, flaw)
 	}
 }
 

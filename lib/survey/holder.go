@@ -3,17 +3,18 @@ package survey
 import (
 	"fmt"
 
+	"cfs/lib/record"
 	"cfs/lib/terminal"
 )
 
 // Holder is a tag whose image has something at a path, and what that is.
 type Holder struct {
-	Version int    `json:"v"` // of this form
-	Name    Text   `json:"name"`
-	Mode    string `json:"mode"` // as ls -l writes it
-	Size    int64  `json:"size"`
-	Object  string `json:"object,omitempty"` // the content of a regular file, unless it is inline
-	Target  *Text  `json:"target,omitempty"` // of a symbolic link
+	Version int          `json:"v"` // of this form
+	Name    record.Text  `json:"name"`
+	Mode    string       `json:"mode"` // as ls -l writes it
+	Size    int64        `json:"size"`
+	Object  string       `json:"object,omitempty"` // the content of a regular file, unless it is inline
+	Target  *record.Text `json:"target,omitempty"` // of a symbolic link
 }
 
 // String returns a line for programs: tag, mode, size, and the object or the target of a
@@ -23,10 +24,10 @@ func (h Holder) String() string { return h.line(oneLine) }
 // Line is String for people's terminals, with a digest that is short.
 func (h Holder) Line() string {
 	h.Object = ShortDigest(h.Object)
-	return h.line(func(name Text) string { return terminal.Name(string(name)) })
+	return h.line(func(name record.Text) string { return terminal.Name(string(name)) })
 }
 
-func (h Holder) line(write func(Text) string) string {
+func (h Holder) line(write func(record.Text) string) string {
 	last := "-"
 	switch {
 	case h.Object != "":

@@ -7,6 +7,7 @@ import (
 
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/variant"
 )
@@ -34,8 +35,8 @@ type Image struct {
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	Layers       []Layer           `json:"layers"`
 	Images       []EROFS           `json:"images"`
-	Tags         []Text            `json:"tags"`              // that lead to it
-	Sources      []Text            `json:"sources,omitempty"` // where these were pulled from
+	Tags         []record.Text     `json:"tags"`              // that lead to it
+	Sources      []record.Text     `json:"sources,omitempty"` // where these were pulled from
 }
 
 // Layer is a layer, or a blob of an artifact.
@@ -60,8 +61,8 @@ type EROFS struct {
 func DescribeImage(r *repo.Repo, image *oci.Image, tags []oci.NamedManifest) (Image, error) {
 	m := image.Manifest
 	i := Image{
-		Version: JSONVersion, Manifest: m.Digest, MediaType: m.MediaType, ArtifactType: m.ArtifactType, Config: image.Config.Digest,
-		Container: m.IsContainer(), Annotations: m.Annotations, Layers: []Layer{}, Images: []EROFS{}, Tags: []Text{},
+		Version: record.JSONVersion, Manifest: m.Digest, MediaType: m.MediaType, ArtifactType: m.ArtifactType, Config: image.Config.Digest,
+		Container: m.IsContainer(), Annotations: m.Annotations, Layers: []Layer{}, Images: []EROFS{}, Tags: []record.Text{},
 	}
 	for n, l := range m.Layers {
 		layer := Layer{Digest: l.Digest, MediaType: l.MediaType, Size: l.Size}
@@ -88,12 +89,12 @@ func (i *Image) addTags(r *repo.Repo, tags []oci.NamedManifest) error {
 		if tag.Manifest != i.Manifest {
 			continue
 		}
-		i.Tags = append(i.Tags, Text(tag.Tag))
+		i.Tags = append(i.Tags, record.Text(tag.Tag))
 		source, err := oci.SourceOf(r, tag)
 		if err != nil {
 			return err
 		}
-		if source := Text(source); source != "" && !slices.Contains(i.Sources, source) {
+		if source := record.Text(source); source != "" && !slices.Contains(i.Sources, source) {
 			i.Sources = append(i.Sources, source)
 		}
 	}

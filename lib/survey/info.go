@@ -17,27 +17,25 @@ import (
 	"cfs/lib/mount"
 	"cfs/lib/objects"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/spool"
 )
 
-// JSONVersion is the version of all JSON objects that this package writes.
-const JSONVersion = 2
-
 // Info is a repository in numbers. Sizes are in bytes.
 type Info struct {
-	Version   int    `json:"v"` // of this form
-	Path      Text   `json:"path"`
-	Algorithm string `json:"algorithm"`
-	Formats   []int  `json:"formats"` // of EROFS images, the default first
-	Verity    bool   `json:"verity"`  // the kernel protects each object
-	Metadata  bool   `json:"metadata"`
-	Tags      int    `json:"tags"`
-	Manifests int    `json:"manifests"`
-	Images    int    `json:"images"`  // EROFS images that have a name
-	Refs      int    `json:"refs"`    // of images and streams, without tags and leases
-	Objects   int    `json:"objects"` // with those that no root reaches
-	Bytes     int64  `json:"bytes"`
+	Version   int         `json:"v"` // of this form
+	Path      record.Text `json:"path"`
+	Algorithm string      `json:"algorithm"`
+	Formats   []int       `json:"formats"` // of EROFS images, the default first
+	Verity    bool        `json:"verity"`  // the kernel protects each object
+	Metadata  bool        `json:"metadata"`
+	Tags      int         `json:"tags"`
+	Manifests int         `json:"manifests"`
+	Images    int         `json:"images"`  // EROFS images that have a name
+	Refs      int         `json:"refs"`    // of images and streams, without tags and leases
+	Objects   int         `json:"objects"` // with those that no root reaches
+	Bytes     int64       `json:"bytes"`
 
 	Pulls  []Pull  `json:"pulls"`
 	Mounts []Mount `json:"mounts"`
@@ -60,17 +58,17 @@ type Mount struct {
 // Spool is what only a spool has: blobs, whole or not, that no manifest in the repository
 // names.
 type Spool struct {
-	Path     Text  `json:"path"`
-	Blobs    int   `json:"blobs"`
-	Partial  int   `json:"partial"` // of these
-	Bytes    int64 `json:"bytes"`
-	InImages int64 `json:"bytes_stored"` // of blobs that the repository has as well
+	Path     record.Text `json:"path"`
+	Blobs    int         `json:"blobs"`
+	Partial  int         `json:"partial"` // of these
+	Bytes    int64       `json:"bytes"`
+	InImages int64       `json:"bytes_stored"` // of blobs that the repository has as well
 }
 
 // Describe counts what is in a repository. warn is told what does not belong there.
 func Describe(r *repo.Repo, mounts *mount.Mounts, warn func(error)) (Info, error) {
 	info := Info{
-		Version: JSONVersion, Path: Text(r.Path), Algorithm: r.Algorithm.String(), Verity: r.Secure, Metadata: !r.NoMeta,
+		Version: record.JSONVersion, Path: record.Text(r.Path), Algorithm: r.Algorithm.String(), Verity: r.Secure, Metadata: !r.NoMeta,
 		Pulls: []Pull{}, Mounts: []Mount{},
 	}
 	for _, f := range r.Formats {
@@ -166,7 +164,7 @@ func (i *Info) AddSpool(r *repo.Repo, dir string) error {
 	if err != nil {
 		return err
 	}
-	i.Spool = &Spool{Path: Text(dir)}
+	i.Spool = &Spool{Path: record.Text(dir)}
 	for _, b := range blobs {
 		if stored[b.Digest] {
 			i.Spool.InImages += b.Size

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/terminal"
 	"cfs/lib/verity"
@@ -20,17 +21,17 @@ func Keeps(r *repo.Repo, x Root, ids []verity.ID) (bool, error) {
 
 // Keeper is a root that keeps something, in a list of those that do.
 type Keeper struct {
-	Version int    `json:"v"` // of this form
-	Of      Text   `json:"of"`
-	Kind    Kind   `json:"kind"`
-	Name    Text   `json:"name"`
-	Image   string `json:"image,omitempty"` // that is mounted
-	Path    *Text  `json:"path,omitempty"`  // of a file in what the root leads to, whose content it is
+	Version int          `json:"v"` // of this form
+	Of      record.Text  `json:"of"`
+	Kind    Kind         `json:"kind"`
+	Name    record.Text  `json:"name"`
+	Image   string       `json:"image,omitempty"` // that is mounted
+	Path    *record.Text `json:"path,omitempty"`  // of a file in what the root leads to, whose content it is
 }
 
 // NewKeeper returns the entry of a root in the list of those that keep what an operand names.
 func NewKeeper(of string, x Root) Keeper {
-	k := Keeper{Version: JSONVersion, Of: Text(of), Kind: x.Kind, Name: Text(x.Name)}
+	k := Keeper{Version: record.JSONVersion, Of: record.Text(of), Kind: x.Kind, Name: record.Text(x.Name)}
 	if x.Kind == KindMount {
 		k.Image = x.Target
 	}
@@ -39,7 +40,7 @@ func NewKeeper(of string, x Root) Keeper {
 
 // At returns the entry with a path.
 func (k Keeper) At(path string) Keeper {
-	text := Text(path)
+	text := record.Text(path)
 	k.Path = &text
 	return k
 }
@@ -50,16 +51,16 @@ func (k Keeper) String() string { return k.line(oneLine) }
 
 // Line is String for people's terminals.
 func (k Keeper) Line() string {
-	return k.line(func(name Text) string { return terminal.Name(string(name)) })
+	return k.line(func(name record.Text) string { return terminal.Name(string(name)) })
 }
 
-func (k Keeper) line(write func(Text) string) string {
+func (k Keeper) line(write func(record.Text) string) string {
 	var fields []string
 	if k.Kind != KindTag {
 		fields = append(fields, "@"+string(k.Kind))
 	}
 	if k.Kind == KindMount {
-		fields = append(fields, write(Text(k.Image)))
+		fields = append(fields, write(record.Text(k.Image)))
 	}
 	if k.Name == "" {
 		k.Name = "-" // a mount without a lease

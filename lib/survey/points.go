@@ -7,24 +7,25 @@ import (
 
 	"cfs/lib/mount"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/terminal"
 )
 
 // Point is a mount in the caller's mount namespace, and the image that it is of.
 type Point struct {
-	Version  int    `json:"v"` // of this form
-	Dir      Text   `json:"dir"`
-	Image    Text   `json:"image"` // EROFS, by its digest, or as its mount names it
-	ReadOnly bool   `json:"read_only"`
-	Tags     []Text `json:"tags"` // and refs that lead to it, in the repository
+	Version  int           `json:"v"` // of this form
+	Dir      record.Text   `json:"dir"`
+	Image    record.Text   `json:"image"` // EROFS, by its digest, or as its mount names it
+	ReadOnly bool          `json:"read_only"`
+	Tags     []record.Text `json:"tags"` // and refs that lead to it, in the repository
 }
 
 // DescribePoint returns the entry of a mount, with the names of its image.
 func DescribePoint(p mount.Point, names map[string][]string) Point {
-	point := Point{Version: JSONVersion, Dir: Text(p.Dir), Image: Text(p.Name), ReadOnly: p.ReadOnly, Tags: []Text{}}
+	point := Point{Version: record.JSONVersion, Dir: record.Text(p.Dir), Image: record.Text(p.Name), ReadOnly: p.ReadOnly, Tags: []record.Text{}}
 	for _, name := range names[p.Name] {
-		point.Tags = append(point.Tags, Text(name))
+		point.Tags = append(point.Tags, record.Text(name))
 	}
 	return point
 }

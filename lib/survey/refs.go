@@ -5,16 +5,17 @@ import (
 	"strings"
 
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 )
 
 // Ref is a ref of an EROFS image, and what that costs.
 type Ref struct {
-	Version int    `json:"v"` // of this form
-	Name    Text   `json:"name"`
-	Image   string `json:"image"`
-	Size    *int64 `json:"size,omitempty"` // as in Tag
-	Unique  *int64 `json:"unique,omitempty"`
+	Version int         `json:"v"` // of this form
+	Name    record.Text `json:"name"`
+	Image   string      `json:"image"`
+	Size    *int64      `json:"size,omitempty"` // as in Tag
+	Unique  *int64      `json:"unique,omitempty"`
 }
 
 // ImageRefs returns the refs of EROFS images among roots, with what they cost. all is false
@@ -25,7 +26,7 @@ func ImageRefs(roots []Root, costs []Cost, all bool) (refs []Ref) {
 		if !ok || x.Kind != KindRef {
 			continue
 		}
-		ref := Ref{Version: JSONVersion, Name: Text(name), Image: x.Target}
+		ref := Ref{Version: record.JSONVersion, Name: record.Text(name), Image: x.Target}
 		ref.Size, ref.Unique = costs[i].sizes(all)
 		refs = append(refs, ref)
 	}
@@ -37,12 +38,12 @@ func (f Ref) String() string { return fmt.Sprintf("%s\t%s", oneLine(f.Name), f.I
 
 // Overlap is what two images share, in bytes of objects.
 type Overlap struct {
-	Version int   `json:"v"` // of this form
-	A       Text  `json:"a"` // how they were named
-	B       Text  `json:"b"`
-	Shared  int64 `json:"shared"`
-	OnlyA   int64 `json:"only_a"`
-	OnlyB   int64 `json:"only_b"`
+	Version int         `json:"v"` // of this form
+	A       record.Text `json:"a"` // how they were named
+	B       record.Text `json:"b"`
+	Shared  int64       `json:"shared"`
+	OnlyA   int64       `json:"only_a"`
+	OnlyB   int64       `json:"only_b"`
 }
 
 // Compare returns what two images have in common, and what each has alone.
@@ -57,7 +58,7 @@ func Compare(r *repo.Repo, a, b *oci.Image) (Overlap, error) {
 			return Overlap{}, fmt.Errorf("%s: %w", roots[i].Target, c.Err)
 		}
 	}
-	return Overlap{Version: JSONVersion, Shared: costs[0].Bytes - costs[0].Unique, OnlyA: costs[0].Unique, OnlyB: costs[1].Unique}, nil
+	return Overlap{Version: record.JSONVersion, Shared: costs[0].Bytes - costs[0].Unique, OnlyA: costs[0].Unique, OnlyB: costs[1].Unique}, nil
 }
 
 // String returns lines for programs: what is shared, A, and B, each a name, a tab, and bytes.

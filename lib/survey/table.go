@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"cfs/lib/record"
 	"cfs/lib/terminal"
 )
 
@@ -60,7 +61,7 @@ func (t Table) WriteOverlap(w io.Writer, o Overlap) error {
 
 // oneLine writes a name for programs that read lines: as it is, unless it has control
 // characters in it. New tags have none, but others may have made one.
-func oneLine(name Text) string {
+func oneLine(name record.Text) string {
 	if strings.ContainsFunc(string(name), unicode.IsControl) {
 		return terminal.Name(string(name))
 	}

@@ -9,6 +9,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 	"cfs/lib/oci"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/signed"
 	"cfs/lib/variant"
@@ -17,21 +18,21 @@ import (
 
 // Tag is a tag, what it leads to, and what that costs.
 type Tag struct {
-	Version      int    `json:"v"` // of this form
-	Name         Text   `json:"name"`
-	Manifest     string `json:"manifest"`
-	Container    bool   `json:"container"`
-	OS           string `json:"os"`
-	Architecture string `json:"architecture"`
-	Layers       int    `json:"layers"`
-	Image        string `json:"image"` // EROFS, in the default format; "" if there is none
-	Boot         string `json:"boot"`
-	Sealed       bool   `json:"sealed,omitempty"` // the digest of its EROFS image of format 1 is claimed somewhere
-	Signed       int    `json:"signed,omitempty"` // signatures that there are, which nobody has verified
-	Created      string `json:"created"`          // as the config says, of RFC 3339; "" if it does not
-	Source       Text   `json:"source,omitempty"` // where it was pulled from, if that is known
-	Size         *int64 `json:"size,omitempty"`   // of all objects that it keeps, in bytes; nil if that is not known
-	Unique       *int64 `json:"unique,omitempty"` // of those that nothing else keeps
+	Version      int         `json:"v"` // of this form
+	Name         record.Text `json:"name"`
+	Manifest     string      `json:"manifest"`
+	Container    bool        `json:"container"`
+	OS           string      `json:"os"`
+	Architecture string      `json:"architecture"`
+	Layers       int         `json:"layers"`
+	Image        string      `json:"image"` // EROFS, in the default format; "" if there is none
+	Boot         string      `json:"boot"`
+	Sealed       bool        `json:"sealed,omitempty"` // the digest of its EROFS image of format 1 is claimed somewhere
+	Signed       int         `json:"signed,omitempty"` // signatures that there are, which nobody has verified
+	Created      string      `json:"created"`          // as the config says, of RFC 3339; "" if it does not
+	Source       record.Text `json:"source,omitempty"` // where it was pulled from, if that is known
+	Size         *int64      `json:"size,omitempty"`   // of all objects that it keeps, in bytes; nil if that is not known
+	Unique       *int64      `json:"unique,omitempty"` // of those that nothing else keeps
 }
 
 // DescribeTag returns what a tag leads to, without its size. An error says that not all of it
@@ -41,9 +42,9 @@ func DescribeTag(r *repo.Repo, tag oci.NamedManifest) (Tag, error) {
 	if err != nil {
 		return Tag{}, err
 	}
-	t := Tag{Version: JSONVersion, Name: Text(tag.Tag), Manifest: tag.Manifest.String(), Container: image.Manifest.IsContainer(), Layers: len(image.Keys)}
+	t := Tag{Version: record.JSONVersion, Name: record.Text(tag.Tag), Manifest: tag.Manifest.String(), Container: image.Manifest.IsContainer(), Layers: len(image.Keys)}
 	source, err := oci.SourceOf(r, tag)
-	if t.Source = Text(source); err != nil || !t.Container {
+	if t.Source = record.Text(source); err != nil || !t.Container {
 		return t, err
 	}
 	config, _, err := manifest.ParseStoredConfig(image.Config.JSON)

@@ -1,4 +1,4 @@
-package survey
+package record
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 
 	"cfs/lib/terminal"
 )
+
+// JSONVersion is the version of the JSON objects that the tools write.
+const JSONVersion = 2
 
 // WriteJSON writes v as a JSON object, alone on its line.
 func WriteJSON(w io.Writer, v any) error {
@@ -27,7 +30,7 @@ type Text string
 // MarshalJSON returns the text as JSON.
 func (t Text) MarshalJSON() ([]byte, error) {
 	if utf8.ValidString(string(t)) {
-		return json.Marshal(string(t))
+		return []byte(quote(string(t))), nil
 	}
 	return json.Marshal(struct {
 		Bytes []byte `json:"bytes"`
