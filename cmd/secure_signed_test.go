@@ -60,9 +60,7 @@ func newSigningKey(t *testing.T, name string, curve bool) signingKey {
 // trust are the options that trust a key.
 func (k signingKey) trust() string { return " --require-signature --trust-cert " + k.cert + " " }
 
-// TestSecureSigned: an image is signed on one machine, travels as a layout, and is pulled and mounted on another
-// by who trusts the certificate alone. Whatever is changed is refused when it is pulled, when it
-// is mounted, or by the kernel when a file is opened.
+// TestSecureSigned: what is mounted is what is signed, and the kernel takes our signatures.
 func TestSecureSigned(t *testing.T) {
 	s := newSecureRepo(t, verity.SHA512)
 	ours, other := newSigningKey(t, "ours", false), newSigningKey(t, "other", true)

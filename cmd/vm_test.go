@@ -18,7 +18,7 @@ func TestInVM(t *testing.T) {
 	if out, err := exec.Command(script, "--prepare").CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, and so secure repositories are not tested: %s --prepare: %v\n%s", script, err, out)
 	}
-	share, tests := t.TempDir(), []string{"TestSecure", "TestInsecureAnyway", "TestInitWithoutVerity", "TestSecureSigned", "TestSecureKilledInEnable"}
+	share, tests := t.TempDir(), []string{"TestSecure", "TestInsecureAnyway", "TestInitWithoutVerity", "TestSecureSigned", "TestSecureKilledInEnable", "TestSecureSealed"}
 	if cmdtest.Long() {
 		tests = append(tests, "TestSecureKilled", "TestMount", "TestMountReadWrite", "TestMountKeeps")
 	}
