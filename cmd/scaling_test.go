@@ -52,6 +52,7 @@ type scaled struct {
 	fleet  *fleet
 	origin *counter
 	real   *registrytest.Registry
+	key    signingKey
 }
 
 // layersOfScaled are the sizes of the layers, in bytes.
@@ -62,15 +63,17 @@ func newScaled(t *testing.T, f *fleet, r *registrytest.Registry) *scaled {
 	dir := randomImage(t, 41, layersOfScaled...)
 	s := &scaled{signed: &signed{Layout: imagetest.NewLayout(t, dir), dir: dir, image: imagetest.Top(t, dir)}, t: t, fleet: f, real: r}
 	r.Push(t, dir, "some/image:1")
-	s.push("manifest", "config", "merged")
+	s.push()
 	s.origin = f.count(r)
 	return s
 }
 
-// push signs the image, and pushes the signature.
-func (s *scaled) push(texts ...string) {
+// push signs the image as a builder does, and pushes the signatures.
+func (s *scaled) push() {
 	s.t.Helper()
-	s.sign(texts...)
+	s.key = newSigningKey(s.t, "builder", false)
+	builder := cmdtest.Scratch(s.t) + "/repo"
+	must(s.t, builder, "cfs-pull --init --insecure --progress none oci:"+s.dir+" app && cfs-link sign app --cert "+s.key.cert+" --key "+s.key.key+" && cfs-link export-signatures app "+s.dir)
 	h := newHome(s.t)
 	h.must(pushCode(h, s.real, s.dir))
 }
@@ -89,8 +92,7 @@ func (s *scaled) code(options string) string {
 	return "cfs-pull --init --insecure --progress=none --tls-verify=false --spool=$HOME/spool " + options + " docker://" + s.origin.addr + "/some/image:1 tag"
 }
 
-// measure has n machines pull at once, pull again, look at what they have, and fetch one more
-// signature. It returns the requests and the bytes of blobs of one machine.
+// measure has n machines pull at once, pull again, and verify what they have. It returns the requests and the bytes of blobs of one machine.
 func (s *scaled) measure(n int) (each [4]traffic) {
 	homes := s.homes(n, "")
 	s.origin.take()
@@ -98,7 +100,7 @@ func (s *scaled) measure(n int) (each [4]traffic) {
 		{"pull without signatures", s.code("--repo=$HOME/plain")},
 		{"pull with signatures", s.code("--with-referrers")},
 		{"pull again", s.code("--with-referrers")},
-		{"verify", "cfs-link show tag && cfs-gc check"},
+		{"verify", "cfs-link verify --trust-cert " + s.key.cert + " tag"},
 	} {
 		s.fleet.each(homes, step.code)
 		all, most := s.origin.take()

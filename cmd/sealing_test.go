@@ -174,7 +174,7 @@ func TestSealingUsage(t *testing.T) {
 	for _, code := range []string{
 		"cfs-link --require-signature </dev/null", "cfs-link --trust-cert x </dev/null", "cfs-link --require-signature=all --trust-cert x </dev/null",
 		"cfs-link sign base", "cfs-link sign base --cert x", "cfs-link sign base --key x --signature merged=x --cert x", "cfs-link sign --cert x --signature x base",
-		"cfs-link tbs --role all base", "cfs-link verify",
+		"cfs-link tbs --role all base", "cfs-link verify a b",
 	} {
 		if r := shell(t, repo, code); r.Status != 2 {
 			t.Errorf("%s: exit status %d: %s", code, r.Status, r.Stderr)

@@ -19,13 +19,13 @@ cfs-link untag [options] NAME|PATTERN|refs/NAME...
 cfs-link why [--paths] [options] DIGEST...
 cfs-link which [--json] [options] PATH
 cfs-link graph [--dot|--svg] [options] [NAME|DIGEST]...
-cfs-link verify [--trust-cert FILE]... [options] NAME|DIGEST
-cfs-link sign --cert FILE --key FILE [options] NAME|DIGEST
-cfs-link sign --cert FILE --signature ROLE=FILE... [options] NAME|DIGEST
+cfs-link verify [--trust-cert FILE]... [options] [NAME|DIGEST]
+cfs-link sign --cert FILE --key FILE [options] [NAME|DIGEST]
+cfs-link sign --cert FILE --signature ROLE=FILE... [options] [NAME|DIGEST]
 cfs-link sign --inline [--config] --cert FILE --key FILE [options] NAME
 cfs-link seal [--config] [--dry-run] [options] NAME
 cfs-link export-signatures [options] NAME|DIGEST LAYOUT
-cfs-link tbs [--role ROLE] [options] NAME|DIGEST
+cfs-link tbs [--role ROLE] [options] [NAME|DIGEST]
 cfs-link boot-install [--bootdir DIR] [--cmdline ARG]... [options] NAME|DIGEST
 cfs-link boot-list [--bootdir DIR] [--check] [options]
 cfs-link boot-remove [--bootdir DIR] [--force] [options] ID...`
@@ -56,11 +56,11 @@ func main() {
 			{Name: "untag", Usage: "remove tags, or refs of EROFS images, and nothing that they keep", ArgsUsage: "NAME|PATTERN|refs/NAME...", Flags: o.RepoFlags(), Action: o.Action(o.untag)},
 			{Name: "why", Usage: "list what keeps an object, a stream or a blob: tags, refs, leases, mounts", ArgsUsage: "DIGEST...", Flags: o.whyFlags(), Action: o.Action(o.why)},
 			{Name: "which", Usage: "list the tags whose images have a path", ArgsUsage: "PATH", Flags: o.whichFlags(), Action: o.Action(o.which)},
-			{Name: "verify", Usage: "check the digests and signatures of an image", ArgsUsage: "NAME|DIGEST", Flags: o.verifyFlags(), Action: o.Action(o.verify)},
-			{Name: "sign", Usage: "sign an image, or store signatures of it", ArgsUsage: "NAME|DIGEST", Flags: o.signFlags(), Action: o.Action(o.sign)},
+			{Name: "verify", Usage: "check the digests and signatures of an image", ArgsUsage: "[NAME|DIGEST]", Flags: o.verifyFlags(), Action: o.Action(o.verify)},
+			{Name: "sign", Usage: "sign an image, or store signatures of it", ArgsUsage: "[NAME|DIGEST]", Flags: o.signFlags(), Action: o.Action(o.sign)},
 			{Name: "seal", Usage: "write the digests of an image into a new manifest", ArgsUsage: "NAME", Flags: o.sealFlags(), Action: o.Action(o.seal)},
 			{Name: "export-signatures", Usage: "write the signatures of an image into a layout that has it", ArgsUsage: "NAME|DIGEST LAYOUT", Flags: o.common(), Action: o.Action(o.export)},
-			{Name: "tbs", Usage: "write the bytes that a signature is over", ArgsUsage: "NAME|DIGEST", Flags: o.tbsFlags(), Action: o.Action(o.tbs)},
+			{Name: "tbs", Usage: "write the bytes that a signature is over", ArgsUsage: "[NAME|DIGEST]", Flags: o.tbsFlags(), Action: o.Action(o.tbs)},
 			{Name: "graph", Usage: "draw what tags lead to: manifests, configs, layers, EROFS images", ArgsUsage: "[NAME|DIGEST]...", Flags: o.graphFlags(), Action: o.Action(o.graph)},
 			{Name: "boot-install", Usage: "install the boot entry of an image into the folder of a boot loader", ArgsUsage: "NAME|DIGEST", Flags: o.bootInstallFlags(), Action: o.Action(o.bootInstall)},
 			{Name: "boot-list", Usage: "list the boot entries that name images", Flags: o.bootListFlags(), Action: o.Action(o.bootList)},

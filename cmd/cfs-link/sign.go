@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -83,25 +84,41 @@ func (o *options) withImage(open func() (*repo.Repo, error), do func(*repo.Repo,
 	})
 }
 
+// eachImage does something with the image of the operand or, if there is none, with those whose
+// records come in, and the EROFS images that these name. The records that it returns are written
+// to out, in a pipe among those that came in.
+func (o *options) eachImage(open func() (*repo.Repo, error), out *record.Writer, do func(*repo.Repo, *signed.Image) ([]record.Record, error)) error {
+	if len(o.Operands) > 0 {
+		return o.withImage(open, func(r *repo.Repo, image *signed.Image) error {
+			list, err := do(r, image)
+			for _, rec := range list {
+				err = errors.Join(err, out.Write(rec))
+			}
+			return err
+		})
+	}
+	e := &pull.Examiner{Open: open, Out: out, Examine: func(r *repo.Repo, l *oci.Link, artifacts []*oci.Link) ([]record.Record, error) {
+		return do(r, signed.Linked(l, artifacts))
+	}}
+	return o.Filter(out, tool.Stage{Handle: e.Handle, Finish: e.Finish, Close: e.Close, Product: true, From: "cfs-link show NAME | cfs-mkerofs"})
+}
+
 // verify prints the digests that are claimed of an image, if they and their signatures hold.
 func (o *options) verify() error {
 	w, err := o.wanted()
 	if err != nil {
 		return err
 	}
-	return o.withImage(o.openToRead, func(r *repo.Repo, image *signed.Image) error {
-		list, warnings, err := image.Verify(r, w)
+	return o.eachImage(o.openToRead, o.Records(), func(r *repo.Repo, image *signed.Image) (list []record.Record, err error) {
+		found, warnings, err := image.Verify(r, w)
 		o.warnAll(warnings)
 		if err != nil {
-			return unsignedHint(err)
+			return nil, unsignedHint(err)
 		}
-		out := o.Records()
-		for _, s := range list {
-			if err := out.Write(pull.SignatureRecord(s)); err != nil {
-				return err
-			}
+		for _, s := range found {
+			list = append(list, pull.SignatureRecord(s))
 		}
-		return nil
+		return list, nil
 	})
 }
 
@@ -111,13 +128,13 @@ func (o *options) tbs() error {
 	if err != nil {
 		return tool.UsageError("--role: %w", err)
 	}
-	return o.withImage(o.openToRead, func(r *repo.Repo, image *signed.Image) error {
+	return o.eachImage(o.openToRead, &record.Writer{Out: io.Discard}, func(r *repo.Repo, image *signed.Image) ([]record.Record, error) {
 		id, err := image.ID(r, role)
 		if err != nil {
-			return unsignedHint(err)
+			return nil, unsignedHint(err)
 		}
 		_, err = os.Stdout.Write(signature.Bytes(id))
-		return err
+		return nil, err
 	})
 }
 
@@ -142,15 +159,18 @@ func (o *options) sign() error {
 	if err != nil {
 		return err
 	}
-	return o.withImage(o.OpenToWrite, func(r *repo.Repo, image *signed.Image) error {
+	return o.eachImage(o.OpenToWrite, o.Records(), func(r *repo.Repo, image *signed.Image) ([]record.Record, error) {
+		if _, err := oci.OpenManifest(r, image.Digest); err != nil { // of records of what is not linked
+			return nil, tool.Hint(err, "cfs-link --tag NAME stores the image, before cfs-link sign")
+		}
 		blobs := given
 		if o.key != "" {
 			if blobs, err = o.signatureOf(r, image, certs[0]); err != nil {
-				return unsignedHint(err)
+				return nil, unsignedHint(err)
 			}
 		}
 		if err := image.Check(r, blobs, certs[0]); err != nil {
-			return err
+			return nil, err
 		}
 		return o.attach(r, image, blobs, certs[0])
 	})
@@ -216,12 +236,12 @@ func readSignatures(list []string) (map[seal.Role][]byte, error) {
 	return blobs, nil
 }
 
-// attach stores signatures, unless the image has them already, and writes the record of
+// attach stores signatures, unless the image has them already, and returns the record of
 // the artifact.
-func (o *options) attach(r *repo.Repo, image *signed.Image, blobs map[seal.Role][]byte, cert *x509.Certificate) error {
+func (o *options) attach(r *repo.Repo, image *signed.Image, blobs map[seal.Role][]byte, cert *x509.Certificate) ([]record.Record, error) {
 	release, err := r.LockStreams(o.Lock(true))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer release()
 	var roles []seal.Role
@@ -230,7 +250,7 @@ func (o *options) attach(r *repo.Repo, image *signed.Image, blobs map[seal.Role]
 	}
 	d, ok, err := image.SignedBy(r, roles, cert)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var artifact *oci.Manifest
 	if ok {
@@ -242,7 +262,7 @@ func (o *options) attach(r *repo.Repo, image *signed.Image, blobs map[seal.Role]
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return o.Records().Write(pull.StoredReferrer(artifact).Record())
+	return []record.Record{pull.StoredReferrer(artifact).Record()}, nil
 }
