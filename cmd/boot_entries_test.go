@@ -134,9 +134,9 @@ func checkJSON(t *testing.T, repo, first, second, plain string) {
 	t.Helper()
 	got := strings.Split(must(t, "", "cfs-mkerofs boot-entries sealed --json --repo "+repo), "\n")
 	for i, want := range map[int]string{
-		0: `{"kind":"bls","path":"/boot/loader/entries/0.conf","title":"a b","files":["/usr/lib/modules/6.1.0/vmlinuz"],"cmdline":"rw composefs=?` + second + `","digest":"` + second + `","boot-image":"composefs.image.boot"}`,
-		1: `{"kind":"bls","path":"/boot/loader/entries/1.conf","cmdline":"composefs.digest=v1-sha512-12:` + plain + `","digest":"` + plain + `","explain":"cfs-mkerofs diff --repo '` + repo + `' ` + first + ` ` + plain + `"}`,
-		8: `{"kind":"kernel","path":"/usr/lib/modules/6.1.0/vmlinuz","version":"6.1.0","files":["/usr/lib/modules/6.1.0/initramfs.img"]}`,
+		0: `{"v":2,"kind":"bls","path":"/boot/loader/entries/0.conf","title":"a b","files":["/usr/lib/modules/6.1.0/vmlinuz"],"cmdline":"rw composefs=?` + second + `","digest":"` + second + `","boot-image":"composefs.image.boot"}`,
+		1: `{"v":2,"kind":"bls","path":"/boot/loader/entries/1.conf","cmdline":"composefs.digest=v1-sha512-12:` + plain + `","digest":"` + plain + `","explain":"cfs-mkerofs diff --repo '` + repo + `' ` + first + ` ` + plain + `"}`,
+		8: `{"v":2,"kind":"kernel","path":"/usr/lib/modules/6.1.0/vmlinuz","version":"6.1.0","files":["/usr/lib/modules/6.1.0/initramfs.img"]}`,
 	} {
 		if got[i] != want {
 			t.Errorf("line %d (-want +got):\n%s", i, cmp.Diff(want, got[i]))

@@ -10,6 +10,7 @@ import (
 	"cfs/lib/esp"
 	"cfs/lib/gc"
 	"cfs/lib/mount"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/terminal"
 	"cfs/lib/tool"
@@ -42,6 +43,9 @@ func (o *options) collect() error {
 	if err != nil {
 		return err
 	}
+	if o.JSON {
+		return o.writeJSON(result, k.Kept())
+	}
 	if o.dryRun {
 		if _, err := os.Stdout.WriteString("Dry run (no files deleted):\n"); err != nil {
 			return err
@@ -56,6 +60,20 @@ func (o *options) collect() error {
 		}
 	}
 	return nil
+}
+
+// writeJSON writes what was removed, or would be, as a JSON object.
+func (o *options) writeJSON(result gc.Result, refs []string) error {
+	kept := []record.Text{} // never null
+	for _, ref := range refs {
+		kept = append(kept, record.Text(ref))
+	}
+	return record.WriteJSON(os.Stdout, struct {
+		Version int  `json:"v"`
+		DryRun  bool `json:"dry_run"`
+		gc.Result
+		Kept []record.Text `json:"kept"`
+	}{record.JSONVersion, o.dryRun, result, kept})
 }
 
 // bootRoots returns the images that entries in the folders of boot loaders name, whoever

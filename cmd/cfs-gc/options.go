@@ -28,6 +28,7 @@ func (o *options) collectFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "drop-mount-leases", Destination: &o.dropMounts, Usage: "drop leases of mounts that are not seen, though they may be there"},
 		&cli.StringSliceFlag{Name: "bootdir", Destination: &o.bootdirs, Usage: "keep the images that boot entries below `DIR` name; may be repeated"},
 		&cli.BoolFlag{Name: "allow-empty", Destination: &o.allowEmpty, Usage: "remove everything if there are no roots"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write what was removed as a JSON object"},
 	}, o.RepoFlags()...)
 }
 

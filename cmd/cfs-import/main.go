@@ -32,7 +32,7 @@ func main() {
 		Flags:       o.flags(),
 		Action:      o.Action(o.run),
 		Commands: []*cli.Command{
-			{Name: "cat", Usage: "write the original bytes of a stream to stdout", ArgsUsage: "STREAM", Flags: o.streamFlags(), Action: o.Action(o.cat)},
+			{Name: "cat", Usage: "write the original bytes of a stream to stdout", ArgsUsage: "STREAM", Flags: o.RepoFlags(), Action: o.Action(o.cat)},
 			{Name: "ls", Usage: "list the members of a layer", ArgsUsage: "STREAM", Flags: o.streamFlags(), Action: o.Action(o.list)},
 			{Name: "show", Usage: "tell type, size and references of a stream", ArgsUsage: "STREAM", Flags: o.streamFlags(), Action: o.Action(o.show)},
 		},

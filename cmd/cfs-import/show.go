@@ -2,10 +2,10 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
 	"cfs/lib/verity"
@@ -38,10 +38,11 @@ func (o *options) show() error {
 
 func showJSON(id verity.ID, s *splitstream.Reader) error {
 	type ref struct {
-		Name string `json:"name"`
-		ID   string `json:"id"`
+		Name record.Text `json:"name"`
+		ID   string      `json:"id"`
 	}
 	out := struct {
+		Version   int      `json:"v"`
 		ID        string   `json:"id"`
 		Type      string   `json:"type"`
 		Algorithm string   `json:"algorithm"`
@@ -49,12 +50,12 @@ func showJSON(id verity.ID, s *splitstream.Reader) error {
 		OldHeader bool     `json:"old-header"`
 		Refs      []ref    `json:"refs"`
 		Objects   []string `json:"objects"`
-	}{ID: id.String(), Type: s.ContentType.String(), Algorithm: s.Algorithm.String(), Size: s.Size, OldHeader: s.OldHeader, Refs: []ref{}, Objects: []string{}}
+	}{Version: record.JSONVersion, ID: id.String(), Type: s.ContentType.String(), Algorithm: s.Algorithm.String(), Size: s.Size, OldHeader: s.OldHeader, Refs: []ref{}, Objects: []string{}}
 	for _, r := range s.Refs {
-		out.Refs = append(out.Refs, ref{r.Name, r.ID.String()})
+		out.Refs = append(out.Refs, ref{record.Text(r.Name), r.ID.String()})
 	}
 	for _, o := range s.Objects {
 		out.Objects = append(out.Objects, o.String())
 	}
-	return json.NewEncoder(os.Stdout).Encode(out)
+	return record.WriteJSON(os.Stdout, out)
 }

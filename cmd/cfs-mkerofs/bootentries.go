@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -31,14 +30,12 @@ func (o *options) bootEntries() error {
 	}
 	defer r.Close()
 	out := bufio.NewWriter(os.Stdout)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
 	sealed := true
 	for e, err := range (bootable.Lister{Repo: r, RepoOption: o.RepoOption()}).Entries(o.Operands[0]) {
 		switch {
 		case err != nil:
 		case o.JSON:
-			err = enc.Encode(e)
+			err = e.WriteJSON(out)
 		default:
 			_, err = out.WriteString(e.String())
 		}

@@ -34,12 +34,13 @@ func (o *options) look(print func(io.Writer, *erofs.Reader) error) func() error 
 }
 
 func (o *options) listFlags() []cli.Flag {
-	return []cli.Flag{&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Destination: &o.long, Usage: "with mode, owner, size, time, and the target or the object"}}
+	return []cli.Flag{&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Destination: &o.long, Usage: "with mode, owner, size, time, and the target or the object"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write all of that as JSON objects"}}
 }
 
 // list writes the paths in an image, or those below one of them.
 func (o *options) list() error {
-	l := inspect.List{Long: o.long, Name: terminal.NameFor(os.Stdout)}
+	l := inspect.List{Long: o.long, JSON: o.JSON, Name: terminal.NameFor(os.Stdout)}
 	if len(o.Operands) == 2 {
 		l.Path, o.Operands = o.Operands[1], o.Operands[:1]
 	}

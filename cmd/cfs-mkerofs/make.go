@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cfs/lib/build"
+	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/tool"
 	"cfs/lib/verity"
@@ -82,8 +83,15 @@ func (o *options) write(recipe *build.Recipe, r *repo.Repo) (err error) {
 	default:
 		id, err = recipe.WriteFile(o.output, o.ifChanged)
 	}
-	if err == nil {
-		_, err = fmt.Println(id)
+	switch {
+	case err != nil:
+		return err
+	case o.JSON:
+		return record.WriteJSON(os.Stdout, struct {
+			Version int    `json:"v"`
+			Digest  string `json:"digest"`
+		}{record.JSONVersion, id.String()})
 	}
+	_, err = fmt.Println(id)
 	return err
 }

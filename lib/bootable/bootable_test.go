@@ -3,7 +3,6 @@ package bootable_test
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"strings"
@@ -128,7 +127,7 @@ func TestEntries(t *testing.T) {
 			{Kind: "uki", Path: "/boot/EFI/Linux/a.efi", Title: "Test", Cmdline: bootable.KargOf(variant.V1, id1).String(), Digest: id1.String(), Explain: explain(own1.String(), id1.String())},
 			{Kind: "uki", Path: "/boot/EFI/Linux/b.efi", Cmdline: "quiet", Problem: "the command line names no image"},
 			{Kind: "addon", Path: "/boot/EFI/Linux/c.addon.efi", Problem: "no EFI executable: it ends before byte 64"},
-			{Kind: "kernel", Path: `/usr/lib/modules/1\x20x/vmlinuz`, Version: `1\x20x`, Files: []string{"/usr/lib/modules/1 x/initramfs.img"}},
+			{Kind: "kernel", Path: "/usr/lib/modules/1 x/vmlinuz", Version: "1 x", Files: []string{"/usr/lib/modules/1 x/initramfs.img"}},
 			{Kind: "kernel", Path: "/usr/lib/modules/2/vmlinuz", Version: "2", Problem: "no initramfs.img beside it"},
 		}
 		if diff := cmp.Diff(want, entries(t, r, "sealed")); diff != "" {
@@ -158,9 +157,10 @@ func TestString(t *testing.T) {
 			t.Errorf("got\n%swant\n%s", got, want)
 		}
 	}
-	text, err := json.Marshal(bootable.Entry{Kind: "uki", Path: "/a", BootImage: "key"})
-	if want := `{"kind":"uki","path":"/a","boot-image":"key"}`; err != nil || string(text) != want {
-		t.Errorf("%s, %v", text, err)
+	var text strings.Builder
+	err := bootable.Entry{Kind: "uki", Path: "/a b", Title: "\xff", BootImage: "key"}.WriteJSON(&text)
+	if want := `{"v":2,"kind":"uki","path":"/a b","title":{"bytes":"/w=="},"boot-image":"key"}` + "\n"; err != nil || text.String() != want {
+		t.Errorf("%s, %v", text.String(), err)
 	}
 }
 

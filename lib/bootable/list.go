@@ -10,7 +10,6 @@ import (
 
 	"cfs/lib/boot"
 	"cfs/lib/corrupt"
-	"cfs/lib/dumpfile"
 	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -62,7 +61,7 @@ func (l Lister) open(n *tree.Inode) (io.ReadCloser, error) { return oci.OpenCont
 // Describe describes a boot entry of an image with a config. The error is about what could not
 // be read, or is damaged.
 func (l Lister) Describe(c *oci.Config, e boot.Entry) (Entry, error) {
-	d := Entry{Kind: string(e.Kind), Path: dumpfile.Escape(e.Path), Version: dumpfile.Escape(e.Version)}
+	d := Entry{Kind: string(e.Kind), Path: e.Path, Version: e.Version}
 	switch e.Kind {
 	case boot.KindBLS:
 		d.Title = strings.Join(e.Loader.Values("title"), " ")

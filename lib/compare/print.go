@@ -2,39 +2,35 @@ package compare
 
 import (
 	"bufio"
-	"encoding/json"
 	"io"
 
 	"cfs/lib/dumpfile"
+	"cfs/lib/record"
 )
 
-// Printer prints differences, a line each: as text, or as JSON objects. Paths, names and
-// values are escaped as in dumpfiles. In text, - is no value and "" an empty one.
+// Printer prints differences, a line each: as text, or as JSON objects. In text, paths, names
+// and values are escaped as in dumpfiles, - is no value and "" an empty one.
 type Printer struct {
 	out  *bufio.Writer
-	json *json.Encoder // nil for text
+	json bool
 }
 
 // NewPrinter returns a printer to w, which has all lines only after Finish.
 func NewPrinter(w io.Writer, asJSON bool) *Printer {
-	p := &Printer{out: bufio.NewWriterSize(w, 1<<16)}
-	if asJSON {
-		p.json = json.NewEncoder(p.out)
-		p.json.SetEscapeHTML(false)
-	}
-	return p
+	return &Printer{out: bufio.NewWriterSize(w, 1<<16), json: asJSON}
 }
 
 // Difference prints a difference. It is what Compare may report to.
 func (p *Printer) Difference(d Difference) error {
-	if p.json != nil {
-		return p.json.Encode(struct {
-			Path      string  `json:"path"`
-			Attribute string  `json:"attribute"`
-			Name      string  `json:"name,omitempty"`
-			Old       *string `json:"old,omitempty"`
-			New       *string `json:"new,omitempty"`
-		}{dumpfile.Escape(d.Path), d.Attribute, dumpfile.Escape(d.Name), escaped(d.Old), escaped(d.New)})
+	if p.json {
+		return record.WriteJSON(p.out, struct {
+			Version   int          `json:"v"`
+			Path      record.Text  `json:"path"`
+			Attribute string       `json:"attribute"`
+			Name      record.Text  `json:"name,omitempty"`
+			Old       *record.Text `json:"old,omitempty"`
+			New       *record.Text `json:"new,omitempty"`
+		}{record.JSONVersion, record.Text(d.Path), d.Attribute, record.Text(d.Name), valueText(d.Old), valueText(d.New)})
 	}
 	_, err := p.out.WriteString(dumpfile.Escape(d.Path) + ": " + d.Attribute + " " + d.text() + "\n")
 	return err
@@ -45,8 +41,11 @@ func (p *Printer) Finish(cause string) error {
 	var err error
 	switch {
 	case cause == "":
-	case p.json != nil:
-		err = p.json.Encode(map[string]string{"cause": cause})
+	case p.json:
+		err = record.WriteJSON(p.out, struct {
+			Version int    `json:"v"`
+			Cause   string `json:"cause"`
+		}{record.JSONVersion, cause})
 	default:
 		_, err = p.out.WriteString("cause: " + cause + "\n")
 	}
@@ -83,11 +82,11 @@ func (v Value) text() string {
 	return dumpfile.Escape(v.Text)
 }
 
-// escaped returns a value for JSON, where none is left out.
-func escaped(v Value) *string {
+// valueText returns a value for JSON, where none is left out.
+func valueText(v Value) *record.Text {
 	if !v.Set {
 		return nil
 	}
-	s := dumpfile.Escape(v.Text)
+	s := record.Text(v.Text)
 	return &s
 }

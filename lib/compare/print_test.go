@@ -28,12 +28,12 @@ func TestPrinter(t *testing.T) {
 /f: hardlink /<\xff> -> -
 cause: all <of it>
 `,
-		true: `{"path":"/a\\x20b","attribute":"added","new":"file"}
-{"path":"/c","attribute":"removed","old":"fifo"}
-{"path":"/d","attribute":"xattr","name":"user.x\\x20y","new":""}
-{"path":"/e","attribute":"target","old":"-","new":"\"\""}
-{"path":"/f","attribute":"hardlink","old":"/<\\xff>"}
-{"cause":"all <of it>"}
+		true: `{"v":2,"path":"/a b","attribute":"added","new":"file"}
+{"v":2,"path":"/c","attribute":"removed","old":"fifo"}
+{"v":2,"path":"/d","attribute":"xattr","name":"user.x y","new":""}
+{"v":2,"path":"/e","attribute":"target","old":"-","new":"\"\""}
+{"v":2,"path":"/f","attribute":"hardlink","old":{"bytes":"Lzz/Pg=="}}
+{"v":2,"cause":"all <of it>"}
 `,
 	} {
 		var out strings.Builder

@@ -1,11 +1,12 @@
 package compare
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"cfs/lib/record"
 )
 
 // Stat counts differences, where a Printer prints each.
@@ -41,14 +42,14 @@ func (s *Stat) Difference(d Difference) error {
 // object. Where nothing differs it writes no text.
 func (s *Stat) Write(w io.Writer, cause string, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(struct {
+		return record.WriteJSON(w, struct {
 			Version    int            `json:"v"`
 			Added      int            `json:"added"`
 			Removed    int            `json:"removed"`
 			Changed    int            `json:"changed"`
 			Attributes map[string]int `json:"attributes,omitempty"`
 			Cause      string         `json:"cause,omitempty"`
-		}{2, s.Added, s.Removed, s.Changed, s.Attributes, cause})
+		}{record.JSONVersion, s.Added, s.Removed, s.Changed, s.Attributes, cause})
 	}
 	text := ""
 	if s.Added+s.Removed+s.Changed > 0 {

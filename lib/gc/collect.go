@@ -68,12 +68,13 @@ type link struct {
 
 // Result says what was removed, or would be.
 type Result struct {
-	Objects         int
-	Bytes           int64
-	Images, Streams int // links
-	Referrers       int // of these, artifacts of images that are gone
-	Leftovers       int // of writers that were killed
-	Hidden          int // processes of which the mounts could not be seen
+	Objects   int   `json:"objects"`
+	Bytes     int64 `json:"bytes"`
+	Images    int   `json:"images"`    // links
+	Streams   int   `json:"streams"`   // links
+	Referrers int   `json:"referrers"` // of these, artifacts of images that are gone
+	Leftovers int   `json:"leftovers"` // of writers that were killed
+	Hidden    int   `json:"hidden"`    // processes of which the mounts could not be seen
 }
 
 // WriteText writes the result for people, as the reference does.

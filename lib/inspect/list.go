@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/erofs"
+	"cfs/lib/record"
 	"cfs/lib/tree"
 )
 
@@ -18,6 +19,7 @@ import (
 type List struct {
 	Path string              // list what is at this path and below it; "" is the root
 	Long bool                // with modes, owners, sizes, times, link targets and objects
+	JSON bool                // the same as JSON objects
 	Name func(string) string // how names are written; nil writes them as they are
 }
 
@@ -37,7 +39,11 @@ func (l List) Write(w io.Writer, image *erofs.Reader) error {
 	out := bufio.NewWriter(w)
 	for name, n := range tree.Walk(top) {
 		name = path.Join("/", l.Path, name)
-		if l.Long {
+		if l.JSON {
+			if err := writeJSON(out, name, n); err != nil {
+				return err
+			}
+		} else if l.Long {
 			fmt.Fprintln(out, l.line(name, n)) // Flush returns its error
 		} else {
 			fmt.Fprintln(out, l.Name(name))
@@ -49,8 +55,7 @@ func (l List) Write(w io.Writer, image *erofs.Reader) error {
 // line describes an inode as cfs-import ls does: mode, owner, size, time, name, and what it
 // leads to.
 func (l List) line(name string, n *tree.Inode) string {
-	s := fmt.Sprintf("%s %d/%d %d %s %s", Mode(n), n.UID, n.GID, n.Size,
-		time.Unix(n.Mtime.Sec, int64(n.Mtime.Nsec)).UTC().Format(time.RFC3339Nano), l.Name(name))
+	s := fmt.Sprintf("%s %d/%d %d %s %s", Mode(n), n.UID, n.GID, n.Size, mtime(n), l.Name(name))
 	switch {
 	case n.IsSymlink():
 		s += " -> " + l.Name(n.Target)
@@ -58,6 +63,34 @@ func (l List) line(name string, n *tree.Inode) string {
 		s += " " + n.Object.String()
 	}
 	return s
+}
+
+// writeJSON describes an inode by a JSON object.
+func writeJSON(out io.Writer, name string, n *tree.Inode) error {
+	entry := struct {
+		Version int         `json:"v"`
+		Path    record.Text `json:"path"`
+		Mode    string      `json:"mode"`
+		UID     uint32      `json:"uid"`
+		GID     uint32      `json:"gid"`
+		Size    uint64      `json:"size"`
+		Mtime   string      `json:"mtime"`
+		Target  record.Text `json:"target,omitempty"`
+		Object  string      `json:"object,omitempty"`
+	}{
+		Version: record.JSONVersion, Path: record.Text(name), Mode: Mode(n).String(), UID: n.UID, GID: n.GID, Size: n.Size, Mtime: mtime(n),
+	}
+	switch {
+	case n.IsSymlink():
+		entry.Target = record.Text(n.Target)
+	case !n.Object.IsZero():
+		entry.Object = n.Object.String()
+	}
+	return record.WriteJSON(out, entry)
+}
+
+func mtime(n *tree.Inode) string {
+	return time.Unix(n.Mtime.Sec, int64(n.Mtime.Nsec)).UTC().Format(time.RFC3339Nano)
 }
 
 // Mode returns the mode of an inode as package fs has it.

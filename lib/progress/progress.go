@@ -4,10 +4,12 @@
 package progress
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"os"
+	"strings"
 
+	"cfs/lib/record"
 	"cfs/lib/terminal"
 )
 
@@ -34,9 +36,10 @@ func ParseMode(s string) (Mode, error) {
 
 // Printer prints on a file what a tool does.
 type Printer struct {
-	Tool string // its name begins each line of text
-	Mode Mode
-	Out  *os.File
+	Tool    string // its name begins each line of text
+	Mode    Mode
+	Objects bool // words for people are JSON objects too, as they are in the mode JSON
+	Out     *os.File
 }
 
 // Event is one thing that was done.
@@ -45,6 +48,15 @@ type Event struct {
 	Digest  string `json:"digest"` // of it
 	Message string `json:"message"`
 	Bytes   int64  `json:"bytes,omitempty"` // that a transfer has got
+	*Stored
+}
+
+// Stored is what became of a layer.
+type Stored struct {
+	New     int64 `json:"new-objects"`
+	Present int64 `json:"present-objects"`
+	Written int64 `json:"bytes-stored"` // of new objects
+	Inline  int64 `json:"bytes-inline"` // of files that are no objects
 }
 
 // Event prints what was done.
@@ -57,19 +69,52 @@ func (p *Printer) Event(e Event) {
 	}
 }
 
-// Say prints a line of text, in every mode.
+// Say prints words for people, in every mode.
 func (p *Printer) Say(format string, args ...any) {
+	if p.Objects || p.Mode == JSON {
+		p.object(wordsOf(fmt.Sprintf(format, args...)))
+		return
+	}
 	fmt.Fprint(p.Out, p.line(format, args...))
+}
+
+// Error prints why the tool has failed, with its exit status, and what to do about it unless
+// that is "".
+func (p *Printer) Error(err error, status int, hint string) {
+	if p.Objects || p.Mode == JSON {
+		p.object(words{Kind: "error", Message: err.Error(), Status: status, Hint: hint})
+		return
+	}
+	p.Say("%v", err)
+	if hint != "" {
+		p.Say("hint: %s", hint)
+	}
+}
+
+// words are what people read, as an object.
+type words struct {
+	Kind    string `json:"kind"` // message, warning or error
+	Message string `json:"message"`
+	Status  int    `json:"status,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func wordsOf(text string) words {
+	if warning, ok := strings.CutPrefix(text, "warning: "); ok {
+		return words{Kind: "warning", Message: warning}
+	}
+	return words{Kind: "message", Message: text}
 }
 
 func (p *Printer) line(format string, args ...any) string {
 	return p.Tool + ": " + terminal.Line(fmt.Sprintf(format, args...)) + "\n"
 }
 
+// object prints an object, which has a member at least, with the version and the tool before it.
 func (p *Printer) object(v any) {
-	line, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings and numbers can be marshalled
+	var line bytes.Buffer
+	if err := record.WriteJSON(&line, v); err != nil {
+		panic(err) // strings and numbers can be written
 	}
-	fmt.Fprintf(p.Out, "%s\n", line)
+	fmt.Fprintf(p.Out, "{\"v\":%d,\"tool\":%q,%s", record.JSONVersion, p.Tool, line.Bytes()[1:])
 }

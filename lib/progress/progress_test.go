@@ -44,16 +44,20 @@ func TestParseMode(t *testing.T) {
 // TestPrinter: events as lines of text or of JSON, or not at all; words for people always.
 func TestPrinter(t *testing.T) {
 	const text, said = "cfs-x: layer sha256:00: stored\ncfs-x: blob -: got it\n", "cfs-x: 100% of; two\n"
+	const warned = "cfs-x: warning: <odd>\n"
 	for mode, want := range map[Mode]string{
-		Auto: text + said, Plain: text + said, None: said,
-		JSON: `{"kind":"layer","digest":"sha256:00","message":"stored"}` + "\n" +
-			`{"kind":"blob","digest":"-","message":"got it","bytes":7}` + "\n" + said,
+		Auto: text + said + warned, Plain: text + said + warned, None: said + warned,
+		JSON: `{"v":2,"tool":"cfs-x","kind":"layer","digest":"sha256:00","message":"stored","new-objects":1,"present-objects":0,"bytes-stored":2,"bytes-inline":3}` + "\n" +
+			`{"v":2,"tool":"cfs-x","kind":"blob","digest":"-","message":"got it","bytes":7}` + "\n" +
+			`{"v":2,"tool":"cfs-x","kind":"message","message":"100% of\ntwo"}` + "\n" +
+			`{"v":2,"tool":"cfs-x","kind":"warning","message":"<odd>"}` + "\n",
 	} {
 		out, printed := output(t)
 		p := &Printer{Tool: "cfs-x", Mode: mode, Out: out}
-		p.Event(Event{Kind: "layer", Digest: "sha256:00", Message: "stored"})
+		p.Event(Event{Kind: "layer", Digest: "sha256:00", Message: "stored", Stored: &Stored{New: 1, Written: 2, Inline: 3}})
 		p.Event(Event{Kind: "blob", Digest: "-", Message: "got it", Bytes: 7})
 		p.Say("%d%% of\n%s", 100, "two")
+		p.Say("warning: <odd>")
 		if got := printed(); got != want {
 			t.Errorf("%s: got\n%swant\n%s", mode, got, want)
 		}
@@ -80,8 +84,8 @@ func TestMeter(t *testing.T) {
 	const plain = "cfs-x: to fetch: 2.5 MB in 2 blobs\ncfs-x: layer sha256:aa: fetched\ncfs-x: warning: slow\ncfs-x: config sha256:bb: fetched\n"
 	for mode, want := range map[Mode]string{
 		Auto: plain, Plain: plain, None: "cfs-x: warning: slow\n",
-		JSON: `{"kind":"layer","digest":"sha256:aa","message":"fetched","bytes":1000}` + "\ncfs-x: warning: slow\n" +
-			`{"kind":"config","digest":"sha256:bb","message":"fetched","bytes":2500000}` + "\n",
+		JSON: `{"v":2,"tool":"cfs-x","kind":"layer","digest":"sha256:aa","message":"fetched","bytes":1000}` + "\n" + `{"v":2,"tool":"cfs-x","kind":"warning","message":"slow"}` + "\n" +
+			`{"v":2,"tool":"cfs-x","kind":"config","digest":"sha256:bb","message":"fetched","bytes":2500000}` + "\n",
 	} {
 		out, printed := output(t)
 		transfer((&Printer{Tool: "cfs-x", Mode: mode, Out: out}).Meter())
@@ -113,8 +117,8 @@ func TestTell(t *testing.T) {
 		first, then string
 	}{
 		{Plain, `^cfs-x: 500\.0 KB of 3\.0 MB\n$`, `^cfs-x: 1\.5 MB of 3\.0 MB, ` + rate + `/s, ` + left + ` left\n$`},
-		{JSON, `^{"kind":"progress","bytes":500000,"total":3000000,"bytes-per-second":0,"seconds-left":0}\n$`,
-			`^{"kind":"progress","bytes":1500000,"total":3000000,"bytes-per-second":\d+,"seconds-left":\d+}\n$`},
+		{JSON, `^{"v":2,"tool":"cfs-x","kind":"progress","bytes":500000,"total":3000000,"bytes-per-second":0,"seconds-left":0}\n$`,
+			`^{"v":2,"tool":"cfs-x","kind":"progress","bytes":1500000,"total":3000000,"bytes-per-second":\d+,"seconds-left":\d+}\n$`},
 	} {
 		out, printed := output(t)
 		m := (&Printer{Tool: "cfs-x", Mode: v.mode, Out: out}).Meter()

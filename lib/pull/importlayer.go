@@ -105,7 +105,8 @@ func (i *Importer) imported(l Layer, done oci.Imported) stored {
 		l.DiffID = done.DiffID
 	}
 	i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: l.Digest.String(), Message: fmt.Sprintf(
-		"%d new and %d present objects; %d bytes stored, %d inline", done.New, done.Present, done.NewBytes, done.Inline)})
+		"%d new and %d present objects; %d bytes stored, %d inline", done.New, done.Present, done.NewBytes, done.Inline),
+		Stored: &progress.Stored{New: done.New, Present: done.Present, Written: done.NewBytes, Inline: done.Inline}})
 	return stored{Layer: l, stream: done.Stream, fresh: true}
 }
 

@@ -2,16 +2,17 @@ package pull
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 
 	"cfs/lib/fd"
+	"cfs/lib/record"
 	"cfs/lib/spool"
 )
 
 // Plan is what would be fetched and what is there; its JSON names are ours.
 type Plan struct {
+	Version      int       `json:"v"` // of this form
 	Manifest     string    `json:"manifest"`
 	Blobs        []Planned `json:"blobs"`
 	FetchBytes   int64     `json:"fetch-bytes"` // which the spool needs room for
@@ -33,7 +34,7 @@ type Planned struct {
 // Plan returns what Run would do with the layers of the origin, and does nothing. The
 // spool is at dir; the Fetcher has none if it does not exist yet.
 func (f *Fetcher) Plan(layers []Layer, dir string) (*Plan, error) {
-	p := &Plan{Manifest: f.Descriptor.Digest.String(), Blobs: []Planned{}, FreeBytes: -1}
+	p := &Plan{Version: record.JSONVersion, Manifest: f.Descriptor.Digest.String(), Blobs: []Planned{}, FreeBytes: -1}
 	for _, l := range layers {
 		b, err := f.where(l)
 		if err != nil {
@@ -103,4 +104,4 @@ func (p *Plan) WriteText(w io.Writer) error {
 }
 
 // WriteJSON writes the plan as a JSON object on a line.
-func (p *Plan) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(p) }
+func (p *Plan) WriteJSON(w io.Writer) error { return record.WriteJSON(w, p) }

@@ -42,7 +42,7 @@ func TestPlan(t *testing.T) {
 	if err := p.WriteJSON(&out); err != nil {
 		t.Fatal(err)
 	}
-	start := fmt.Sprintf(`{"manifest":"%s","blobs":[{"kind":"layer","digest":"%s","size":2048,"have":2048,"where":"repository"},`, s.manifest.Digest, s.layers[0].Digest)
+	start := fmt.Sprintf(`{"v":2,"manifest":"%s","blobs":[{"kind":"layer","digest":"%s","size":2048,"have":2048,"where":"repository"},`, s.manifest.Digest, s.layers[0].Digest)
 	const end = `"fetch-bytes":1548,"fetch-blobs":1,"present-bytes":4596,"present-blobs":2,"spool-free-bytes":1548}` + "\n"
 	if got := out.String(); !json.Valid([]byte(got)) || !strings.HasPrefix(got, start) || !strings.HasSuffix(got, end) {
 		t.Errorf("%s, want %s...%s", got, start, end)

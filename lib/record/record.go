@@ -23,9 +23,6 @@ const MaxLine = 64 << 10
 // None is the digest of a record about something that has none, or none yet.
 const None = "-"
 
-// jsonKind is how JSON names the key "kind", which is not the kind of the record.
-const jsonKind = "entry-kind"
-
 // Record is one line.
 type Record struct {
 	Kind   string
@@ -112,7 +109,7 @@ func (r Record) validate() error {
 	}
 	seen := make(map[string]bool)
 	for _, k := range r.Keys {
-		if !validName(k.Name) || k.Name == jsonKind || k.Name == "digest" {
+		if !validName(k.Name) || isMember(strings.TrimPrefix(k.Name, entryPrefix)) != isMember(k.Name) || k.Name == "digest" {
 			return fmt.Errorf("%q is no key", k.Name)
 		}
 		if seen[k.Name] {

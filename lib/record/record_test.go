@@ -18,7 +18,10 @@ func TestSpelling(t *testing.T) {
 		"unknown - x=%00%25%7F y= z=a=b",
 		"tag " + sum + " name=größe/%FF",
 		"tag " + sum + " name=a%C2%9B\u00a0%9B",
-		`{"kind":"layer","digest":"-","path":"a%20b\"c"}`,
+		"layer - v=2 kind=x status=007 entry-=",
+		`{"v":2,"kind":"layer","digest":"-","path":"a b%20\"c <&>\u0085"}`,
+		`{"v":2,"kind":"failed","digest":"-","size":18446744073709551615,"status":75,"other":"1","x":{"bytes":"AP8="}}`,
+		`{"v":2,"kind":"layer","digest":"-","entry-kind":"1","entry-v":"2","size":"01"}`,
 	} {
 		r, err := Parse(line)
 		if err != nil {
@@ -44,10 +47,30 @@ func TestRefuse(t *testing.T) {
 		"", "layer", "layer  " + sum, "layer " + sum + " ", "layer " + sum + "  a=b", " layer " + sum,
 		"layer sha256:abc", "layer " + strings.Repeat("AB", 32), "layer - a", "layer - =b", "layer - a=1 a=2", "layer - a=%2f",
 		"layer - a=%", "layer - a=%4", "layer - a=%41", "layer - a=\x7f", "layer - a=\xff", "layer - digest=1", "lay\ter -",
+		"layer - entry-kind=1", "layer - entry-v=1",
+		`{"v":3,"kind":"layer","digest":"-"}`, `{"v":2.0,"kind":"layer","digest":"-"}`, `{"v":"2","v":2,"kind":"layer","digest":"-"}`,
+		`{"v":2,"kind":"layer","digest":"-","size":"1"}`, `{"v":2,"kind":"layer","digest":"-","size":1.5}`, `{"v":2,"kind":"layer","digest":"-","size":-1}`,
+		`{"v":2,"kind":"layer","digest":"-","size":18446744073709551616}`, `{"v":2,"kind":"layer","digest":"-","a":1}`, `{"v":2,"kind":"layer","digest":"-","a":[]}`,
+		`{"v":2,"kind":"layer","digest":"-","a":null}`, `{"v":2,"kind":"layer","digest":"-","a":{}}`, `{"v":2,"kind":"layer","digest":"-","a":{"bytes":"YQ=="}}`,
+		`{"v":2,"kind":"layer","digest":"-","a":{"bytes":"/w"}}`, `{"v":2,"kind":"layer","digest":"-","a":{"bytes":"/w==","b":""}}`, `{"v":2,"kind":"layer","digest":"-","a":{"bytes":1}}`,
+		`{"v":2,"kind":"layer","digest":"-","a":"1","a":"2"}`, `{"v":2,"kind":"layer","digest":"-","a":"` + "\xff" + `"}`, `{"v":2,"kind":"layer","digest":"-"`,
 		"{", "{}", `{"kind":"layer"}`, `{"kind":"layer","digest":"-","a":1}`, `{"kind":"layer","digest":"-"}{}`, `{"kind":"layer","digest":"-","kind":"x"}`,
 	} {
 		if r, err := Parse(line); err == nil {
 			t.Errorf("%q: taken as %v", line, r)
+		}
+	}
+}
+
+// TestOldJSON: objects without a version are of version 1, with values escaped as in text.
+func TestOldJSON(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"kind":"layer","digest":"-","path":"a%20b\"c","size":"12"}`:  `layer - path=a%20b"c size=12`,
+		`{"kind":"layer","digest":"-","entry-kind":"x%FF","v":"2"}`:    "layer - kind=x%FF v=2",
+		`{"digest":"-","size":12,"kind":"layer","v":2,"path":"a%20b"}`: "layer - size=12 path=a%2520b", // sorted by somebody
+	} {
+		if r, err := Parse(line); err != nil || r.String() != want {
+			t.Errorf("%s: %q, %v, want %q", line, r.String(), err, want)
 		}
 	}
 }
@@ -86,6 +109,8 @@ func TestFailureIsLast(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("layer " + sum + " path=/a%20b size=1")
 	f.Add(`{"kind":"layer","digest":"-","path":"x"}`)
+	f.Add(`{"v":2,"kind":"layer","digest":"-","path":"x","size":1,"a":{"bytes":"AP8="}}`)
+	f.Add("layer - v=1 kind=%FF size=01 status=3")
 	f.Fuzz(func(t *testing.T, line string) {
 		r, err := Parse(line)
 		if err != nil {

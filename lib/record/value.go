@@ -9,9 +9,6 @@ import (
 	"cfs/lib/terminal"
 )
 
-// JSONVersion is the version of the JSON objects that the tools write.
-const JSONVersion = 2
-
 // WriteJSON writes v as a JSON object, alone on its line.
 func WriteJSON(w io.Writer, v any) error {
 	var text bytes.Buffer

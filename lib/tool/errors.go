@@ -3,12 +3,11 @@ package tool
 import (
 	"cfs/lib/corrupt"
 	"cfs/lib/flock"
+	"cfs/lib/progress"
 	"cfs/lib/repo"
 	"cfs/lib/temporary"
-	"cfs/lib/terminal"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 )
@@ -76,12 +75,11 @@ func Status(err error) int {
 }
 
 // report prints an error on one line, and its hint, and returns the exit status.
-func report(name string, err error, out io.Writer) int {
+func report(err error, out *progress.Printer) int {
 	e, special := errors.AsType[*statusError](err)
 	if err == nil || special && e.err == nil {
 		return Status(err)
 	}
-	fmt.Fprintf(out, "%s: %s\n", name, terminal.Line(err.Error()))
 	status, hint := Status(err), ""
 	switch {
 	case special:
@@ -89,9 +87,7 @@ func report(name string, err error, out io.Writer) int {
 	case status == TryAgain:
 		hint = "run the same command again"
 	}
-	if hint != "" {
-		fmt.Fprintf(out, "%s: hint: %s\n", name, hint)
-	}
+	out.Error(err, status, hint)
 	return status
 }
 

@@ -117,8 +117,8 @@ func TestMainStatus(t *testing.T) {
 	}{
 		{"", "", start + failed + "1\n", noManifest, 1},
 		{"", "blob - x=y\n", start + "blob - x=y\n" + failed + "1\n", noManifest, 1},
-		{"--json", "blob - x=y\n", `{"kind":"start","digest":"-"}` + "\n" + `{"kind":"blob","digest":"-","x":"y"}` + "\n" +
-			`{"kind":"failed","digest":"-","tool":"cfs-test","status":"1"}` + "\n", noManifest, 1},
+		{"--json", "blob - x=y\n", `{"v":2,"kind":"start","digest":"-"}` + "\n" + `{"v":2,"kind":"blob","digest":"-","x":"y"}` + "\n" +
+			`{"v":2,"kind":"failed","digest":"-","tool":"cfs-test","status":1}` + "\n", `{"v":2,"tool":"cfs-test","kind":"error","message":"no manifest","status":1}` + "\n", 1},
 		{"", "blob - x=y\nfailed - status=75\n", start + "blob - x=y\nfailed - status=75\n", "", 75},
 		{"", "failed -\n", start + "failed -\n", "", 1},
 		{"", "garbage\n", start + failed + "1\n", "cfs-test: stdin: line 1: record \"garbage\": no KIND DIGEST [KEY=VALUE]... line\n", 1},
@@ -131,8 +131,9 @@ func TestMainStatus(t *testing.T) {
 		{"corrupt --repo", "", failed + "2\n", "cfs-test: flag needs an argument: -repo\ncfs-test: hint: try --help\n", 2},
 		{"--repo=", "", failed + "2\n", "cfs-test: --repo: its value is empty\ncfs-test: hint: try --help\n", 2},
 		{"--progress loud", "", failed + "2\n", "cfs-test: --progress \"loud\": want auto, plain, json or none\ncfs-test: hint: try --help\n", 2},
-		{"--json --progress loud", "", `{"kind":"failed","digest":"-","tool":"cfs-test","status":"2"}` + "\n",
-			"cfs-test: --progress \"loud\": want auto, plain, json or none\ncfs-test: hint: try --help\n", 2},
+		{"--json --progress loud", "", `{"v":2,"kind":"failed","digest":"-","tool":"cfs-test","status":2}` + "\n",
+			`{"v":2,"tool":"cfs-test","kind":"error","message":"--progress \"loud\": want auto, plain, json or none","status":2,"hint":"try --help"}` + "\n", 2},
+		{"--progress json hint", "", failed + "1\n", `{"v":2,"tool":"cfs-test","kind":"error","message":"no","status":1,"hint":"do it"}` + "\n", 1},
 		{"--all --name x", "", failed + "2\n", "cfs-test: --all and --name exclude each other\ncfs-test: hint: try --help\n", 2},
 		{"ls x --all y", "", "all=true [\"x\" \"y\"]\n", "", 0},
 		{"ls -- --all h", "", "all=false [\"--all\" \"h\"]\n", "", 0},

@@ -46,12 +46,16 @@ func (o *Options) RepoFlags() []cli.Flag {
 	}
 }
 
-// recordsJSON is the option of RecordFlags, by which Main tells stages of the pipe.
-const recordsJSON = "json"
+// recordsJSON is the option of RecordFlags, and recordsUsage its description, by which Main tells
+// stages of the pipe from what writes other objects.
+const (
+	recordsJSON  = "json"
+	recordsUsage = "write records as JSON objects"
+)
 
 // RecordFlags are the options of every command that writes records.
 func (o *Options) RecordFlags() []cli.Flag {
-	return []cli.Flag{&cli.BoolFlag{Name: recordsJSON, Destination: &o.JSON, Usage: "write records as JSON objects"}}
+	return []cli.Flag{&cli.BoolFlag{Name: recordsJSON, Destination: &o.JSON, Usage: recordsUsage}}
 }
 
 // ProgressFlag chooses how a command says how far it is.
@@ -115,7 +119,7 @@ func writer(asJSON bool) *record.Writer { return &record.Writer{Out: os.Stdout, 
 
 // Printer returns what prints progress on stderr, as the options say.
 func (o *Options) Printer() *progress.Printer {
-	return &progress.Printer{Tool: o.Tool, Mode: progress.Mode(o.progress), Out: os.Stderr}
+	return &progress.Printer{Tool: o.Tool, Mode: progress.Mode(o.progress), Objects: o.JSON, Out: os.Stderr}
 }
 
 // Warn prints a line for people on stderr.

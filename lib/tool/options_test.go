@@ -185,9 +185,9 @@ func TestOpenRepo(t *testing.T) {
 	none := mustParse(t, "--repo", t.TempDir()+"/none")
 	for name, open := range map[string]func() (*repo.Repo, error){"to read": func() (*repo.Repo, error) { return none.OpenRepo(false) }, "to write": none.OpenToWrite} {
 		_, err := open()
-		var out strings.Builder
-		if status := report("x", err, &out); status != NotFound || !errors.Is(err, fs.ErrNotExist) || !strings.HasSuffix(out.String(), "\nx: hint: cfs-import --init makes a repository; --repo DIR names another one\n") {
-			t.Errorf("%s where there is none: %d, %q", name, status, out.String())
+		out, status := reported(t, err, false)
+		if status != NotFound || !errors.Is(err, fs.ErrNotExist) || !strings.HasSuffix(out, "\ncfs: hint: cfs-import --init makes a repository; --repo DIR names another one\n") {
+			t.Errorf("%s where there is none: %d, %q", name, status, out)
 		}
 	}
 	text := `{"version":1,"algorithm":"fsverity-sha256-12","features":{"read-only-compatible":["later"]}}`
@@ -211,7 +211,11 @@ func TestPrinter(t *testing.T) {
 		if p := o.Printer(); string(p.Mode) != mode || p.Tool != "cfs-test" || p.Out != os.Stderr {
 			t.Errorf("%s: %+v", mode, p)
 		}
-		if errs := captured(t, &os.Stderr, func() { o.Warn("one\n%s", "two") }); errs != "cfs-test: one; two\n" {
+		want := "cfs-test: one; two\n"
+		if mode == "json" {
+			want = `{"v":2,"tool":"cfs-test","kind":"message","message":"one\ntwo"}` + "\n"
+		}
+		if errs := captured(t, &os.Stderr, func() { o.Warn("one\n%s", "two") }); errs != want {
 			t.Errorf("%s: %q", mode, errs)
 		}
 	}

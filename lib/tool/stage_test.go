@@ -47,7 +47,7 @@ func TestStage(t *testing.T) {
 		{"nothing", "", nil, "[start finish]", "", 0, ""},
 		{"records", "a -\nb - x=y\n", nil, "[start a b finish]", "a -\nb - x=y\n", 0, ""},
 		{"comments", "# comment\n\na -\n", nil, "[start a finish]", "a -\n", 0, ""},
-		{"json", `{"kind":"a","digest":"-","x":"y"}` + "\n", nil, "[start a finish]", "a - x=y\n", 0, ""},
+		{"json", `{"v":2,"kind":"a","digest":"-","x":"y"}` + "\n", nil, "[start a finish]", "a - x=y\n", 0, ""},
 		{"start fails", "a -\n", map[string]error{"start": bad}, "[start]", failed + "4\n", 4, "bad"},
 		{"a record fails", "a -\nb -\n", map[string]error{"a": bad}, "[start a]", "a -\n" + failed + "4\n", 4, "bad"},
 		{"finish fails", "a -\n", map[string]error{"finish": bad}, "[start a finish]", "a -\n" + failed + "4\n", 4, "bad"},
@@ -113,7 +113,7 @@ func TestFail(t *testing.T) {
 	}{
 		{nil, false, ""}, {Silent(7), false, ""},
 		{errors.New("x"), false, failed + "1\n"}, {UsageError("x"), false, failed + "2\n"}, {Hint(corrupt.Errorf("x"), "y"), false, failed + "4\n"},
-		{errors.New("x"), true, `{"kind":"failed","digest":"-","tool":"cfs-test","status":"1"}` + "\n"},
+		{errors.New("x"), true, `{"v":2,"kind":"failed","digest":"-","tool":"cfs-test","status":1}` + "\n"},
 	} {
 		var buffer bytes.Buffer
 		err := (&Options{Tool: "cfs-test"}).Fail(&record.Writer{Out: &buffer, JSON: v.json}, v.err)
@@ -137,7 +137,7 @@ func TestFilter(t *testing.T) {
 	out := captured(t, &os.Stdout, func() {
 		err = o.Filter(o.Records(), Stage{Handle: func(record.Record) error { return nil }, Finish: func() error { return errors.New("no manifest") }})
 	})
-	if Status(err) != Failed || out != `{"kind":"failed","digest":"-","tool":"cfs-test","status":"1"}`+"\n" {
+	if Status(err) != Failed || out != `{"v":2,"kind":"failed","digest":"-","tool":"cfs-test","status":1}`+"\n" {
 		t.Errorf("%v, %q", err, out)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cfs/lib/lanes"
+	"cfs/lib/progress"
 )
 
 const exitStatuses = `EXIT STATUS:
@@ -56,7 +57,32 @@ func Main(app *cli.App) {
 	} else if slices.Contains(args, "--") {
 		return // operands come, of which we know nothing; the library would run the command
 	}
-	os.Exit(report(app.Name, app.Run(args), os.Stderr))
+	out := &progress.Printer{Tool: app.Name, Objects: wantsJSON(app, args), Out: os.Stderr}
+	os.Exit(report(app.Run(args), out))
+}
+
+// wantsJSON reports whether arguments, as arrange returns them, ask for JSON: then errors are
+// objects too, also those about the arguments.
+func wantsJSON(app *cli.App, args []string) bool {
+	flags := app.Flags
+	for i := 1; i < len(args) && args[i] != "--"; i++ {
+		if c := app.Command(args[i]); i == 1 && c != nil {
+			flags = c.Flags
+			continue
+		}
+		switch strings.TrimLeft(args[i], "-") {
+		case "json", "json=true", "progress=json":
+			return true
+		case "progress":
+			if i+1 < len(args) && args[i+1] == string(progress.JSON) {
+				return true
+			}
+		}
+		if takesValue(flags, args[i]) {
+			i++
+		}
+	}
+	return false
 }
 
 // plainDefaults leaves "(default: false)" out of the help.
@@ -86,7 +112,10 @@ func checkEnvironment(c *cli.Context) error {
 // isStage reports whether a command, without one of its subcommands, is a stage of
 // the pipe: those write records.
 func isStage(app *cli.App) bool {
-	return slices.ContainsFunc(app.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), recordsJSON) })
+	return slices.ContainsFunc(app.Flags, func(f cli.Flag) bool {
+		b, ok := f.(*cli.BoolFlag)
+		return ok && b.Name == recordsJSON && b.Usage == recordsUsage
+	})
 }
 
 // stageUsageError lets the next stage know.

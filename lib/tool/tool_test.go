@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/flock"
+	"cfs/lib/progress"
 	"cfs/lib/repo"
 	"cfs/lib/temporary"
 )
@@ -74,10 +76,38 @@ func TestReport(t *testing.T) {
 		{errors.New("of others: \x1b[31m\x07\u009b \xff é"), []string{`cfs: of others: \x1b[31m\x07\x9b ` + "\uFFFD é"}},
 		{Hint(errors.New("no"), "try %d", 1), []string{"cfs: no", "cfs: hint: try 1"}},
 	} {
-		var out strings.Builder
-		report("cfs", v.err, &out)
-		if got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"); v.want != nil && !slices.Equal(got, v.want) || v.want == nil && out.Len() > 0 {
+		out, _ := reported(t, v.err, false)
+		if got := strings.Split(strings.TrimSuffix(out, "\n"), "\n"); v.want != nil && !slices.Equal(got, v.want) || v.want == nil && out != "" {
 			t.Errorf("%v: %q", v.err, got)
+		}
+	}
+}
+
+// reported returns what is printed of an error, and the exit status.
+func reported(t *testing.T, err error, objects bool) (text string, status int) {
+	t.Helper()
+	f, failed := os.CreateTemp(t.TempDir(), "")
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	defer f.Close()
+	status = report(err, &progress.Printer{Tool: "cfs", Objects: objects, Out: f})
+	printed, failed := os.ReadFile(f.Name())
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	return string(printed), status
+}
+
+// TestReportJSON: an error is an object where JSON is asked for.
+func TestReportJSON(t *testing.T) {
+	for want, err := range map[string]error{
+		"": nil,
+		`{"v":2,"tool":"cfs","kind":"error","message":"a \u001b\"\n\u009b","status":1}` + "\n":      errors.New("a \x1b\"\n\u009b"),
+		`{"v":2,"tool":"cfs","kind":"error","message":"bad","status":2,"hint":"try --help"}` + "\n": UsageError("bad"),
+	} {
+		if got, status := reported(t, err, true); got != want || status != Status(err) {
+			t.Errorf("%v: %q, want %q; status %d", err, got, want, status)
 		}
 	}
 }
