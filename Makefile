@@ -77,11 +77,12 @@ PAGES1 = $(TOOLS) $(SCRIPTS)
 install:
 	@for file in $(TOOLS) $(SCRIPTS) cfs-complete man/cfs.1; do [ -e $(BIN)/$$file ] || \
 		{ echo "make install: there is no $(BIN)/$$file: run make first, which needs no root" >&2; exit 1; }; done
-	install -d $(ROOT)/bin $(ROOT)/share/man/man1 $(ROOT)/share/man/man5 $(ROOT)/$(BASH) $(ROOT)/share/cfs \
+	install -d $(ROOT)/bin $(ROOT)/share/man/man1 $(ROOT)/share/man/man5 $(ROOT)/share/man/man7 $(ROOT)/$(BASH) $(ROOT)/share/cfs \
 		$(ROOT)/share/zsh/site-functions $(ROOT)/share/fish/vendor_completions.d $(ROOT)/share/doc/cfs $(ROOT)/lib/systemd/system
 	install -m 755 $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=$(BIN)/%) $(ROOT)/bin
 	install -m 644 $(PAGES1:%=$(BIN)/man/%.1) $(ROOT)/share/man/man1
 	install -m 644 $(BIN)/man/cfs-records.5 $(ROOT)/share/man/man5
+	install -m 644 $(BIN)/man/cfs.7 $(ROOT)/share/man/man7
 	install -m 755 $(BIN)/cfs-complete $(ROOT)/share/cfs/complete
 	for tool in $(TOOLS) $(SCRIPTS); do install -m 644 scripts/completion.bash $(ROOT)/$(BASH)/$$tool && \
 		install -m 644 scripts/completion.fish $(ROOT)/share/fish/vendor_completions.d/$$tool.fish || exit; done
@@ -96,7 +97,7 @@ install:
 
 uninstall:
 	rm -f $(TOOLS:%=$(ROOT)/bin/%) $(SCRIPTS:%=$(ROOT)/bin/%)
-	rm -f $(PAGES1:%=$(ROOT)/share/man/man1/%.1) $(ROOT)/share/man/man5/cfs-records.5
+	rm -f $(PAGES1:%=$(ROOT)/share/man/man1/%.1) $(ROOT)/share/man/man5/cfs-records.5 $(ROOT)/share/man/man7/cfs.7
 	for tool in $(TOOLS) $(SCRIPTS); do rm -f $(ROOT)/$(BASH)/$$tool $(ROOT)/share/fish/vendor_completions.d/$$tool.fish || exit; done
 	rm -f $(ROOT)/share/zsh/site-functions/_cfs $(UNITS:%=$(ROOT)/lib/systemd/system/%)
 	rm -rf $(ROOT)/share/cfs $(ROOT)/share/doc/cfs $(ROOT)/lib/cfs

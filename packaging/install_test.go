@@ -67,7 +67,7 @@ func TestInstall(t *testing.T) {
 	got := files(t, root)
 	for _, want := range []string{
 		"/usr/bin/cfs", "/usr/bin/cfs-pull", "/usr/bin/cfs-mkerofs", "/usr/bin/mkcomposefs", "/usr/sbin/mount.composefs",
-		"/usr/share/man/man1/cfs.1", "/usr/share/man/man1/cfs-gc.1", "/usr/share/man/man5/cfs-records.5",
+		"/usr/share/man/man1/cfs.1", "/usr/share/man/man1/cfs-gc.1", "/usr/share/man/man5/cfs-records.5", "/usr/share/man/man7/cfs.7",
 		"/usr/share/man/man1/composefs-dump.1", "/usr/share/man/man8/mount.composefs.8",
 		"/usr/share/bash-completion/completions/cfs-link", "/usr/share/zsh/site-functions/_cfs",
 		"/usr/share/fish/vendor_completions.d/cfs-pull.fish", "/usr/share/cfs/complete",
