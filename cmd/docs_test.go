@@ -177,7 +177,7 @@ func runDocument(t *testing.T, dir string, commands []docCommand) {
 	}
 	run := "bash " + name + " 2>&1"
 	if mounts {
-		run = "unshare -m --propagation private " + run
+		run = "unshare -m -p --fork --mount-proc " + run // where nobody else has the same images mounted
 	}
 	r := shell(t, filepath.Join(dir, "repo"), "script -qefc "+cmdtest.Quote(run)+" /dev/null </dev/null")
 	r.Stdout = strings.ReplaceAll(r.Stdout, "\r\n", "\n")
