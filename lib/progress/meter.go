@@ -1,13 +1,15 @@
 package progress
 
 import (
-	"cfs/lib/terminal"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"cfs/lib/terminal"
 )
 
 // Meter shows how far transfers are, all of which are known before the first
@@ -23,7 +25,8 @@ type Meter struct {
 	mu          sync.Mutex
 	start       time.Time
 	total, done int64 // bytes
-	before      int64 // bytes that were there at the start
+	have        int64 // bytes that seem to be there from an earlier run
+	before      int64 // bytes that were there when their transfers began
 	items       []*Item
 	complete    int // items
 }
@@ -33,7 +36,9 @@ type Item struct {
 	meter        *Meter
 	kind, digest string
 	total, done  int64
-	begun        bool
+	before       int64 // bytes that were there when it began
+	begun        time.Time
+	ended        bool
 	bar          *mpb.Bar
 }
 
@@ -52,11 +57,12 @@ func (p *Printer) Meter() *Meter {
 	return m
 }
 
-// Add makes a transfer known, of so many bytes.
-func (m *Meter) Add(kind, digest string, bytes int64) *Item {
+// Add makes a transfer known, of so many bytes, some of which are there from an earlier run.
+func (m *Meter) Add(kind, digest string, bytes, have int64) *Item {
 	i := &Item{meter: m, kind: kind, digest: digest, total: bytes}
 	m.items = append(m.items, i)
 	m.total += bytes
+	m.have += have
 	return i
 }
 
@@ -68,30 +74,75 @@ func (m *Meter) Start() {
 	}
 	switch m.mode {
 	case Plain:
-		m.printer.Say("to fetch: %s in %s", size(m.total), several(len(m.items), "blob"))
+		there := ""
+		if m.have > 0 {
+			there = fmt.Sprintf(", besides %s that are there", size(m.have))
+		}
+		m.printer.Say("to fetch: %s in %s%s", size(m.total-m.have), several(len(m.items), "blob"), there)
 		m.stopped.Go(m.tick)
 	case JSON:
 		m.stopped.Go(m.tick)
 	case bars:
 		m.bars = mpb.New(mpb.WithOutput(m.printer.Out), mpb.WithWidth(60))
 		for _, i := range m.items {
-			i.bar = m.bar(fmt.Sprintf("%-6s %.19s", i.kind, i.digest), i.total)
+			i.bar = m.bar(fmt.Sprintf("%-6s %.12s", i.kind, hexOf(i.digest)), i.total, i.pace)
 		}
-		m.overall = m.bar("all", m.total)
+		m.overall = m.bar("all", m.total, m.pace)
 	}
 }
 
-func (m *Meter) bar(name string, total int64) *mpb.Bar {
+// hexOf returns a digest without its algorithm.
+func hexOf(digest string) string { return digest[strings.IndexByte(digest, ':')+1:] }
+
+// bar makes a bar that fits into 80 columns with all its numbers. pace tells how fast it is.
+func (m *Meter) bar(name string, total int64, pace func() (rate float64, left time.Duration)) *mpb.Bar {
+	speed := func(decor.Statistics) string {
+		if rate, _ := pace(); rate > 0 {
+			return size(int64(rate)) + "/s "
+		}
+		return ""
+	}
+	left := func(decor.Statistics) string {
+		if rate, left := pace(); rate > 0 {
+			return left.String()
+		}
+		return ""
+	}
 	// Only Done completes a bar: what came must be verified yet. So its total is set later.
 	bar := m.bars.New(0, mpb.BarStyle(),
-		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 28, C: decor.DindentRight})),
+		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 20, C: decor.DindentRight})),
 		mpb.AppendDecorators(
-			decor.CountersKiloByte("% .1f / % .1f ", decor.WC{W: 22}),
-			decor.OnComplete(decor.AverageSpeed(decor.SizeB1000(0), "% .1f ", decor.WC{W: 12}), ""),
-			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), "done"),
+			decor.CountersKiloByte("% .1f / % .1f ", decor.WC{W: 20}),
+			decor.OnComplete(decor.Any(speed, decor.WC{W: 12}), ""),
+			decor.OnComplete(decor.Any(left, decor.WC{W: 6}), "done"),
 		))
 	bar.SetTotal(max(total, 1), false)
 	return bar
+}
+
+// pace returns how many bytes of the transfer come in a second, not counting those that were
+// there when it began, and how long the rest will take.
+func (i *Item) pace() (rate float64, left time.Duration) {
+	i.meter.mu.Lock()
+	defer i.meter.mu.Unlock()
+	if i.begun.IsZero() {
+		return 0, 0
+	}
+	return paceOf(i.done-i.before, i.total-i.done, time.Since(i.begun))
+}
+
+// pace is that of all transfers together.
+func (m *Meter) pace() (rate float64, left time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return paceOf(m.done-m.before, m.total-m.done, time.Since(m.start))
+}
+
+func paceOf(come, missing int64, in time.Duration) (rate float64, left time.Duration) {
+	if rate = float64(come) / in.Seconds(); rate > 0 {
+		left = time.Duration(float64(missing) / rate * float64(time.Second)).Round(time.Second)
+	}
+	return rate, left
 }
 
 // Set tells that so many bytes of the transfer are there.
@@ -99,12 +150,9 @@ func (i *Item) Set(bytes int64) {
 	m := i.meter
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !i.begun {
-		i.begun = true
+	if i.begun.IsZero() {
+		i.begun, i.before = time.Now(), bytes
 		m.before += bytes
-		if i.bar != nil {
-			i.bar.DecoratorAverageAdjust(time.Now()) // it has waited for its turn
-		}
 	}
 	m.done += bytes - i.done
 	i.done = bytes
@@ -118,6 +166,7 @@ func (i *Item) Set(bytes int64) {
 func (i *Item) Done(message string) {
 	i.meter.mu.Lock()
 	i.meter.complete++
+	i.ended = true
 	i.meter.mu.Unlock()
 	if i.bar != nil {
 		i.bar.SetTotal(-1, true)
@@ -167,29 +216,39 @@ func (m *Meter) tick() {
 }
 
 func (m *Meter) tell() {
+	rate, left := m.pace()
 	m.mu.Lock()
-	done, total := m.done, m.total
-	rate := float64(done-m.before) / time.Since(m.start).Seconds()
-	m.mu.Unlock()
-	left := time.Duration(0)
-	if rate > 0 {
-		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-	}
+	defer m.mu.Unlock()
 	switch {
 	case m.mode == Plain && rate > 0:
-		m.printer.Say("%s of %s, %s/s, %s left", size(done), size(total), size(int64(rate)), left)
+		m.printer.Say("%s of %s, %s/s, %s left", size(m.done), size(m.total), size(int64(rate)), left)
 		return
 	case m.mode == Plain:
-		m.printer.Say("%s of %s", size(done), size(total))
+		m.printer.Say("%s of %s", size(m.done), size(m.total))
 		return
 	}
-	m.printer.object(struct {
-		Kind    string  `json:"kind"`
-		Bytes   int64   `json:"bytes"`
-		Total   int64   `json:"total"`
-		Rate    int64   `json:"bytes-per-second"`
-		Seconds float64 `json:"seconds-left"`
-	}{"progress", done, total, int64(rate), left.Seconds()})
+	for _, i := range m.items {
+		if !i.begun.IsZero() && !i.ended {
+			m.printer.object(state{Kind: "progress", Of: i.kind, Digest: i.digest, Bytes: i.done, Total: i.total})
+		}
+	}
+	m.printer.object(pacing{state{Kind: "progress", Bytes: m.done, Total: m.total}, int64(rate), left.Seconds()})
+}
+
+// state is how far a transfer is, or all of them.
+type state struct {
+	Kind   string `json:"kind"`
+	Of     string `json:"of,omitempty"` // the kind of the record that it is about, nothing for all
+	Digest string `json:"digest,omitempty"`
+	Bytes  int64  `json:"bytes"`
+	Total  int64  `json:"total"`
+}
+
+// pacing is how far all transfers are.
+type pacing struct {
+	state
+	Rate    int64   `json:"bytes-per-second"`
+	Seconds float64 `json:"seconds-left"`
 }
 
 // size writes a number of bytes for people.

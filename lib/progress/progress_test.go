@@ -66,7 +66,7 @@ func TestPrinter(t *testing.T) {
 
 // transfer is two transfers, the second of which has a part before it begins.
 func transfer(m *Meter) {
-	a, b := m.Add("layer", "sha256:aa", 1000), m.Add("config", "sha256:bb", 2_500_000)
+	a, b := m.Add("layer", "sha256:aa", 1000, 0), m.Add("config", "sha256:bb", 2_500_000, 0)
 	m.Start()
 	a.Set(400)
 	a.Set(1000)
@@ -117,12 +117,12 @@ func TestTell(t *testing.T) {
 		first, then string
 	}{
 		{Plain, `^cfs-x: 500\.0 KB of 3\.0 MB\n$`, `^cfs-x: 1\.5 MB of 3\.0 MB, ` + rate + `/s, ` + left + ` left\n$`},
-		{JSON, `^{"v":2,"tool":"cfs-x","kind":"progress","bytes":500000,"total":3000000,"bytes-per-second":0,"seconds-left":0}\n$`,
-			`^{"v":2,"tool":"cfs-x","kind":"progress","bytes":1500000,"total":3000000,"bytes-per-second":\d+,"seconds-left":\d+}\n$`},
+		{JSON, `^{"v":2,"tool":"cfs-x","kind":"progress","of":"layer","digest":"sha256:aa","bytes":500000,"total":3000000}\n{"v":2,"tool":"cfs-x","kind":"progress","bytes":500000,"total":3000000,"bytes-per-second":0,"seconds-left":0}\n$`,
+			`^{"v":2,"tool":"cfs-x","kind":"progress","of":"layer","digest":"sha256:aa","bytes":1500000,"total":3000000}\n{"v":2,"tool":"cfs-x","kind":"progress","bytes":1500000,"total":3000000,"bytes-per-second":\d+,"seconds-left":\d+}\n$`},
 	} {
 		out, printed := output(t)
 		m := (&Printer{Tool: "cfs-x", Mode: v.mode, Out: out}).Meter()
-		i := m.Add("layer", "sha256:aa", 3_000_000)
+		i := m.Add("layer", "sha256:aa", 3_000_000, 0)
 		i.Set(500_000) // was there before
 		m.start = time.Now().Add(-10 * time.Hour)
 		m.tell()
@@ -149,9 +149,51 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// drawable sets the environment of a terminal that can be drawn on.
+func drawable(t *testing.T) {
+	t.Helper()
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "")
+}
+
+// TestPlainTerminal: a dumb terminal, and who wants no colour, get lines.
+func TestPlainTerminal(t *testing.T) {
+	for _, env := range [][2]string{{"TERM", "dumb"}, {"TERM", ""}, {"NO_COLOR", "1"}} {
+		drawable(t)
+		t.Setenv(env[0], env[1])
+		p := pty.Open(t, 80)
+		transfer((&Printer{Tool: "cfs-x", Out: p.Terminal, Mode: Auto}).Meter())
+		if got := p.Close(); regexp.MustCompile("\x1b").MatchString(got) || !regexp.MustCompile("to fetch: 2.5 MB in 2 blobs").MatchString(got) {
+			t.Errorf("%s=%s: %q", env[0], env[1], got)
+		}
+	}
+}
+
+// TestResumed: what was there before counts neither as to be fetched nor as fast.
+func TestResumed(t *testing.T) {
+	out, printed := output(t)
+	m := (&Printer{Tool: "cfs-x", Mode: Plain, Out: out}).Meter()
+	i := m.Add("layer", "sha256:aa", 3_000_000, 2_000_000)
+	m.Start()
+	i.Set(2_000_000)
+	if rate, _ := i.pace(); rate != 0 {
+		t.Errorf("%f bytes/s before anything has come", rate)
+	}
+	i.begun = time.Now().Add(-10 * time.Second)
+	i.Set(2_500_000)
+	if rate, left := i.pace(); rate < 45_000 || rate > 50_000 || left != 10*time.Second {
+		t.Errorf("%f bytes/s, %s left", rate, left)
+	}
+	m.Close()
+	if got := printed(); got != "cfs-x: to fetch: 1.0 MB in 1 blob, besides 2.0 MB that are there\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestBars: on a terminal Auto draws bars, each with what it is of, and lines for people
 // above them; no other mode does, and not on a terminal of no size.
 func TestBars(t *testing.T) {
+	drawable(t)
 	for _, v := range []struct {
 		mode    Mode
 		columns uint16
@@ -160,7 +202,7 @@ func TestBars(t *testing.T) {
 		p := pty.Open(t, v.columns)
 		transfer((&Printer{Tool: "cfs-x", Mode: v.mode, Out: p.Terminal}).Meter())
 		got := p.Close()
-		for _, want := range []string{`layer  sha256:aa .*1\.0 KB / 1\.0 KB`, `config sha256:bb .*2\.5 MB / 2\.5 MB`, `all .*2\.5 MB / 2\.5 MB .*done`, `\[=+\]`} {
+		for _, want := range []string{`layer  aa .*1\.0 KB / 1\.0 KB`, `config bb .*2\.5 MB / 2\.5 MB`, `all .*2\.5 MB / 2\.5 MB .*done`, `\[=+\]`} {
 			if has := regexp.MustCompile(want).MatchString(got); has != v.bars {
 				t.Errorf("%s on %d columns: has %q %v:\n%q", v.mode, v.columns, want, has, got)
 			}
@@ -174,9 +216,10 @@ func TestBars(t *testing.T) {
 // TestUnfinishedBars: a Meter that is closed before all is done ends, and calls nothing
 // done that is not.
 func TestUnfinishedBars(t *testing.T) {
+	drawable(t)
 	p := pty.Open(t, 100)
 	m := (&Printer{Tool: "cfs-x", Mode: Auto, Out: p.Terminal}).Meter()
-	a, _ := m.Add("layer", "sha256:aa", 1000), m.Add("layer", "sha256:bb", 2000)
+	a, _ := m.Add("layer", "sha256:aa", 1000, 0), m.Add("layer", "sha256:bb", 2000, 0)
 	m.Start()
 	a.Set(1000) // all is there, and not verified yet
 	m.Close()

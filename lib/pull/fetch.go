@@ -129,7 +129,7 @@ func (f *Fetcher) download(ctx context.Context, layers []Layer) error {
 	group.SetLimit(f.Jobs)
 	items := make([]*progress.Item, len(layers))
 	for n, l := range layers {
-		items[n] = f.Meter.Add(l.Kind(), l.Digest.String(), l.Size)
+		items[n] = f.Meter.Add(l.Kind(), l.Digest.String(), l.Size, f.Spool.Have(f.descriptor(l)))
 	}
 	f.Meter.Start()
 	defer f.Meter.Close()

@@ -26,8 +26,12 @@ func Line(text string) string {
 }
 
 // IsDrawable reports whether f is a terminal that can be drawn on: one that knows its
-// size.
+// size, that TERM does not call dumb, and whose user has not asked for plain text by NO_COLOR
+// (https://no-color.org).
 func IsDrawable(f *os.File) bool {
+	if term := os.Getenv("TERM"); term == "" || term == "dumb" || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	return err == nil && size.Col > 0
 }

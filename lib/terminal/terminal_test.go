@@ -44,6 +44,8 @@ func FuzzLine(f *testing.F) {
 
 // TestIsDrawable: a terminal is, if it knows its size; a file and a pipe are not.
 func TestIsDrawable(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "")
 	file, err := os.Create(t.TempDir() + "/file")
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +70,15 @@ func TestIsDrawable(t *testing.T) {
 		if got, want := terminal.Is(v.f), strings.HasPrefix(name, "a terminal"); got != want {
 			t.Errorf("%s is a terminal: %v", name, got)
 		}
+	}
+	for _, env := range []string{"TERM=dumb", "TERM=", "NO_COLOR=1"} {
+		t.Run(env, func(t *testing.T) {
+			name, value, _ := strings.Cut(env, "=")
+			t.Setenv(name, value)
+			if terminal.IsDrawable(pty.Open(t, 80).Terminal) {
+				t.Error("is drawn on")
+			}
+		})
 	}
 	file.Close()
 	if terminal.IsDrawable(file) {
