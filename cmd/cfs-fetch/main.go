@@ -41,7 +41,7 @@ func main() {
 	o := &options{}
 	tool.Main(&cli.App{
 		Name:        "cfs-fetch",
-		Usage:       "get the blobs of an image",
+		Usage:       "fetch the blobs of an image",
 		UsageText:   "cfs-fetch [options] SOURCE\ncfs-fetch cat [options] SOURCE DIGEST\ncfs-fetch inspect [--config] [options] SOURCE\ncfs-fetch push-signatures [options] LAYOUT docker://HOST/NAME[:TAG|@DIGEST]",
 		Description: description,
 		Flags:       o.fetchFlags(),
@@ -49,7 +49,7 @@ func main() {
 		Commands: []*cli.Command{
 			{Name: "cat", Usage: "write one blob of an image, verified, to stdout", ArgsUsage: "SOURCE DIGEST", Flags: o.sourceFlags(), Action: o.Action(o.cat)},
 			{Name: "inspect", Usage: "write the manifest of an image, or its config, to stdout", ArgsUsage: "SOURCE", Flags: o.inspectFlags(), Action: o.Action(o.inspect)},
-			{Name: "push-signatures", Usage: "put the signatures of a layout beside their image in a registry", ArgsUsage: "LAYOUT docker://HOST/NAME[:TAG|@DIGEST]",
+			{Name: "push-signatures", Usage: "push the signatures of a layout to the registry of their image", ArgsUsage: "LAYOUT docker://HOST/NAME[:TAG|@DIGEST]",
 				Flags: append(o.registryFlags(), o.RecordFlags()...), Action: o.Action(o.pushSignatures)},
 		},
 	})

@@ -35,26 +35,26 @@ type options struct {
 
 func (o *options) fetchFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.BoolFlag{Name: "keep-spool", Destination: &o.keepSpool, Usage: "leave fetched blobs in the spool after use"},
-		&cli.BoolFlag{Name: "untrusted-spool", Destination: &o.untrustedSpool, Usage: "as root, use a spool that belongs to another user, or that others may write into"},
-		&cli.BoolFlag{Name: "with-referrers", Destination: &o.withReferrers, Usage: "fetch the signatures of the image too: artifacts that refer to it"},
+		&cli.BoolFlag{Name: "keep-spool", Destination: &o.keepSpool, Usage: "keep blobs in the spool after they are imported"},
+		&cli.BoolFlag{Name: "untrusted-spool", Destination: &o.untrustedSpool, Usage: "as root, accept a spool that another user owns or that others can write to"},
+		&cli.BoolFlag{Name: "with-referrers", Destination: &o.withReferrers, Usage: "also fetch the signatures of the image: artifacts that refer to it"},
 		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, Value: 4, Usage: "fetch `N` blobs at once"},
-		&cli.BoolFlag{Name: "plan", Destination: &o.planOnly, Usage: "only say what would be fetched and what is there, in bytes"},
+		&cli.BoolFlag{Name: "plan", Destination: &o.planOnly, Usage: "list what would be fetched and what exists, in bytes; fetch nothing"},
 		o.ProgressFlag(),
 	}, append(o.sourceFlags(), o.RecordFlags()...)...)
 }
 
 func (o *options) inspectFlags() []cli.Flag {
-	return append([]cli.Flag{&cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "the config instead of the manifest"}}, o.sourceFlags()...)
+	return append([]cli.Flag{&cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "write the config instead of the manifest"}}, o.sourceFlags()...)
 }
 
 // sourceFlags are the options of all commands that read a SOURCE.
 func (o *options) sourceFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
-		&cli.StringFlag{Name: "platform", Destination: &o.platform, Usage: "of an index, take the image for `OS/ARCH[/VARIANT]` (default: this machine's)"},
-		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse images that cfsctl refuses, or of which it takes another one"},
-		&cli.BoolFlag{Name: "insecure-policy", Destination: &o.insecurePolicy, Usage: "take an image whatever policy.json says of it"},
-		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "keep what is on its way in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
+		&cli.StringFlag{Name: "platform", Destination: &o.platform, Usage: "select the image for `OS/ARCH[/VARIANT]` from an index (default: this machine's)"},
+		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse images that cfsctl refuses, or for which it selects another one"},
+		&cli.BoolFlag{Name: "insecure-policy", Destination: &o.insecurePolicy, Usage: "accept an image regardless of policy.json"},
+		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "store blobs until they are imported in `DIR`, an OCI image layout (default: cfs/spool in the user's cache)"},
 	}, o.registryFlags(), o.RepoFlags())
 }
 
@@ -70,9 +70,9 @@ func (o *options) registryFlags() []cli.Flag {
 		&cli.StringFlag{Name: "creds", Destination: &o.creds, Usage: "log in as `USER[:PASSWORD]`"},
 		&cli.BoolFlag{Name: "password-stdin", Destination: &o.passwordStdin, Usage: "with --creds USER: the password is the first line of stdin"},
 		&cli.StringFlag{Name: "cert-dir", Destination: &r.CertDir, Usage: "certificates and keys for the registry are in `DIR` (default: certs.d)"},
-		&cli.BoolFlag{Name: "tls-verify", Action: verify, Value: true, Usage: "HTTPS with a certificate that is verified; --tls-verify=false takes any, and plain HTTP"},
-		&cli.IntFlag{Name: "retry-times", Destination: &r.Retries, Value: 5, Usage: "do again what fails up to `N` times in a row"},
-		&cli.DurationFlag{Name: "idle-timeout", Destination: &r.Idle, Value: 30 * time.Second, Usage: "a connection that gives nothing for `DURATION` has failed"},
+		&cli.BoolFlag{Name: "tls-verify", Action: verify, Value: true, Usage: "require HTTPS with a valid certificate; --tls-verify=false accepts any certificate, and plain HTTP"},
+		&cli.IntFlag{Name: "retry-times", Destination: &r.Retries, Value: 5, Usage: "retry a failed request up to `N` times in a row"},
+		&cli.DurationFlag{Name: "idle-timeout", Destination: &r.Idle, Value: 30 * time.Second, Usage: "treat a connection as failed after `DURATION` without data"},
 	}
 }
 

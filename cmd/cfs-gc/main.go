@@ -26,16 +26,16 @@ func main() {
 	o := &options{}
 	tool.Main(&cli.App{
 		Name:      "cfs-gc",
-		Usage:     "remove what nothing refers to",
+		Usage:     "remove unreferenced data from a repository",
 		UsageText: "cfs-gc [options]\ncfs-gc check [options] [NAME|DIGEST]...\ncfs-gc info [--json] [--spool DIR] [options]\ncfs-gc inhibit [options] -- COMMAND [ARG]...",
 		Description: "Keeps what tags, other refs, leases of unfinished pulls and mounts reach, and removes\nthe rest. It waits until nobody else has the repository open.\n\n" +
 			"EXAMPLES:\n   cfs-link untag NAME && cfs-gc\n   cfs-gc check --content --repair\n   cfs-gc inhibit -- rsync -a REPO/ ELSEWHERE/",
 		Flags:  o.collectFlags(),
 		Action: o.Action(o.collect),
 		Commands: []*cli.Command{
-			{Name: "check", Usage: "check that everything is whole", ArgsUsage: "[NAME|DIGEST]...", Flags: o.checkFlags(), Action: o.Action(o.check)},
+			{Name: "check", Usage: "verify the integrity of the repository", ArgsUsage: "[NAME|DIGEST]...", Flags: o.checkFlags(), Action: o.Action(o.check)},
 			{Name: "info", Usage: "describe the repository: algorithm, formats, tags, objects, leases", Flags: o.infoFlags(), Action: o.Action(o.info)},
-			{Name: "inhibit", Usage: "run a command while no collection can start", ArgsUsage: "-- COMMAND [ARG]...", Flags: o.RepoFlags(), Action: o.Action(o.inhibit)},
+			{Name: "inhibit", Usage: "run a command with garbage collection blocked", ArgsUsage: "-- COMMAND [ARG]...", Flags: o.RepoFlags(), Action: o.Action(o.inhibit)},
 		},
 	})
 }

@@ -23,27 +23,27 @@ type options struct {
 
 func (o *options) collectFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &o.dryRun, Usage: "only say what would go"},
-		&cli.DurationFlag{Name: "keep", Destination: &o.keep, Value: 24 * time.Hour, Usage: "keep leases of unfinished pulls up to this `AGE`"},
-		&cli.BoolFlag{Name: "drop-mount-leases", Destination: &o.dropMounts, Usage: "drop leases of mounts that are not seen, though they may be there"},
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &o.dryRun, Usage: "list what would be removed, remove nothing"},
+		&cli.DurationFlag{Name: "keep", Destination: &o.keep, Value: 24 * time.Hour, Usage: "keep leases of unfinished pulls that are younger than `AGE`"},
+		&cli.BoolFlag{Name: "drop-mount-leases", Destination: &o.dropMounts, Usage: "drop the leases of mounts that are not visible, which may still exist"},
 		&cli.StringSliceFlag{Name: "bootdir", Destination: &o.bootdirs, Usage: "keep the images that boot entries below `DIR` name; may be repeated"},
 		&cli.BoolFlag{Name: "allow-empty", Destination: &o.allowEmpty, Usage: "remove everything if there are no roots"},
-		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write what was removed as a JSON object"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "report what was removed as a JSON object"},
 	}, o.RepoFlags()...)
 }
 
 func (o *options) checkFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "content", Destination: &o.content, Usage: "read the layers and compare them with their diff IDs"},
-		&cli.BoolFlag{Name: "repair", Destination: &o.repair, Usage: "remove what is damaged, so that pulling again heals"},
-		&cli.BoolFlag{Name: "tags", Destination: &o.tags, Usage: "write the damaged tags alone, one on a line"},
+		&cli.BoolFlag{Name: "repair", Destination: &o.repair, Usage: "remove damaged data, so that pulling again heals"},
+		&cli.BoolFlag{Name: "tags", Destination: &o.tags, Usage: "print only the damaged tags, one per line"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write the report as JSON"},
 	}, o.RepoFlags()...)
 }
 
 func (o *options) infoFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "also count what only the spool at `DIR` has"},
+		&cli.StringFlag{Name: "spool", Destination: &o.spool, Usage: "also count blobs that only the spool at `DIR` contains"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write a JSON object"},
 	}, o.RepoFlags()...)
 }

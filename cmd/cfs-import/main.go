@@ -34,7 +34,7 @@ func main() {
 		Commands: []*cli.Command{
 			{Name: "cat", Usage: "write the original bytes of a stream to stdout", ArgsUsage: "STREAM", Flags: o.RepoFlags(), Action: o.Action(o.cat)},
 			{Name: "ls", Usage: "list the members of a layer", ArgsUsage: "STREAM", Flags: o.streamFlags(), Action: o.Action(o.list)},
-			{Name: "show", Usage: "tell type, size and references of a stream", ArgsUsage: "STREAM", Flags: o.streamFlags(), Action: o.Action(o.show)},
+			{Name: "show", Usage: "print type, size and references of a stream", ArgsUsage: "STREAM", Flags: o.streamFlags(), Action: o.Action(o.show)},
 		},
 	})
 }

@@ -43,7 +43,7 @@ func (o *options) bootDirFlag() cli.Flag {
 }
 
 func (o *options) dryRunFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "dry-run", Destination: &o.boot.dryRun, Usage: "print what would be written and removed, and do nothing"}
+	return &cli.BoolFlag{Name: "dry-run", Destination: &o.boot.dryRun, Usage: "list what would be written and removed, change nothing"}
 }
 
 func (o *options) bootInstallFlags() []cli.Flag {
@@ -53,13 +53,13 @@ func (o *options) bootInstallFlags() []cli.Flag {
 		&cli.StringFlag{Name: "entry-id", Destination: &b.id, Usage: "name the entry `ID` (default: the system's ID and 16 digits of the boot image)"},
 		&cli.StringFlag{Name: "entry", Destination: &b.entry, Usage: "install the entry at `PATH` in the image, as cfs-mkerofs boot-entries prints it (default: the first)"},
 		&cli.StringSliceFlag{Name: "cmdline", Destination: &b.cmdline, Usage: "set the argument `ARG` of the kernel; may be repeated"},
-		&cli.BoolFlag{Name: "insecure", Destination: &b.insecure, Usage: "boot the image without fs-verity too"},
-		&cli.BoolFlag{Name: "require-verity", Destination: &b.requireVerity, Usage: "boot the image only with fs-verity (default: as the repository does)"},
-		&cli.IntFlag{Name: "tries", Destination: &b.tries, Usage: "have the boot loader try a new entry `N` times"},
+		&cli.BoolFlag{Name: "insecure", Destination: &b.insecure, Usage: "also boot the image without fs-verity"},
+		&cli.BoolFlag{Name: "require-verity", Destination: &b.requireVerity, Usage: "boot the image only with fs-verity (default: as the repository has it)"},
+		&cli.IntFlag{Name: "tries", Destination: &b.tries, Usage: "let the boot loader try a new entry `N` times"},
 		&cli.StringFlag{Name: "state", Destination: &b.state, Usage: "make the state folders below `DIR`, or none (default: beside the repository if that is the system's)"},
-		tool.NewOptionalFlag("require-signature", "install nothing unless the boot image is signed; with =image, the manifest or config as well", &o.require),
+		tool.NewOptionalFlag("require-signature", "install nothing unless the boot image is signed; with =image, also the manifest or config", &o.require),
 		o.trustFlag(),
-		&cli.BoolFlag{Name: "shared-var", Destination: &b.sharedVar, Usage: "have one /var for all images, as bootc does"},
+		&cli.BoolFlag{Name: "shared-var", Destination: &b.sharedVar, Usage: "share one /var between all images, as bootc does"},
 		o.dryRunFlag(),
 	}, o.common()...)
 }
@@ -74,8 +74,8 @@ func (o *options) bootListFlags() []cli.Flag {
 func (o *options) bootRemoveFlags() []cli.Flag {
 	return append([]cli.Flag{
 		o.bootDirFlag(), o.dryRunFlag(),
-		&cli.BoolFlag{Name: "force", Destination: &o.boot.force, Usage: "remove what is booted, too, and a ref whose entry is not there"},
-		&cli.BoolFlag{Name: "state", Destination: &o.boot.removeState, Usage: "remove the state folder beside the repository, too"},
+		&cli.BoolFlag{Name: "force", Destination: &o.boot.force, Usage: "also remove the booted entry, and a ref whose entry is missing"},
+		&cli.BoolFlag{Name: "state", Destination: &o.boot.removeState, Usage: "also remove the state folder beside the repository"},
 	}, o.RepoFlags()...)
 }
 

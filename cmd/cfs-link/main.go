@@ -52,8 +52,8 @@ func main() {
 			{Name: "ls", Usage: "list tags", ArgsUsage: "[PATTERN]... | --shared A B", Flags: o.listFlags(), Action: o.Action(o.list)},
 			{Name: "inspect", Usage: "describe an image, or write its manifest or config", ArgsUsage: "NAME|DIGEST", Flags: o.inspectFlags(), Action: o.Action(o.inspect)},
 			{Name: "show", Usage: "write the records of images", ArgsUsage: "NAME|DIGEST...", Flags: o.common(), Action: o.Action(o.show)},
-			{Name: "tag", Usage: "give an image a further tag", ArgsUsage: "NAME|DIGEST NEW", Flags: o.RepoFlags(), Action: o.Action(o.tagImage)},
-			{Name: "untag", Usage: "remove tags, or refs of EROFS images, and nothing that they keep", ArgsUsage: "NAME|PATTERN|refs/NAME...", Flags: o.RepoFlags(), Action: o.Action(o.untag)},
+			{Name: "tag", Usage: "add a tag to an image", ArgsUsage: "NAME|DIGEST NEW", Flags: o.RepoFlags(), Action: o.Action(o.tagImage)},
+			{Name: "untag", Usage: "remove tags, or refs of EROFS images; what they kept stays until cfs-gc runs", ArgsUsage: "NAME|PATTERN|refs/NAME...", Flags: o.RepoFlags(), Action: o.Action(o.untag)},
 			{Name: "why", Usage: "list what keeps an object, a stream or a blob: tags, refs, leases, mounts", ArgsUsage: "DIGEST...", Flags: o.whyFlags(), Action: o.Action(o.why)},
 			{Name: "which", Usage: "list the tags whose images have a path", ArgsUsage: "PATH", Flags: o.whichFlags(), Action: o.Action(o.which)},
 			{Name: "verify", Usage: "check the digests and signatures of an image", ArgsUsage: "[NAME|DIGEST]", Flags: o.verifyFlags(), Action: o.Action(o.verify)},
@@ -61,10 +61,10 @@ func main() {
 			{Name: "seal", Usage: "write the digests of an image into a new manifest", ArgsUsage: "NAME", Flags: o.sealFlags(), Action: o.Action(o.seal)},
 			{Name: "export-signatures", Usage: "write the signatures of an image into a layout that has it", ArgsUsage: "NAME|DIGEST LAYOUT", Flags: o.common(), Action: o.Action(o.export)},
 			{Name: "tbs", Usage: "write the bytes that a signature is over", ArgsUsage: "[NAME|DIGEST]", Flags: o.tbsFlags(), Action: o.Action(o.tbs)},
-			{Name: "graph", Usage: "draw what tags lead to: manifests, configs, layers, EROFS images", ArgsUsage: "[NAME|DIGEST]...", Flags: o.graphFlags(), Action: o.Action(o.graph)},
+			{Name: "graph", Usage: "draw the graph below tags: manifests, configs, layers, EROFS images", ArgsUsage: "[NAME|DIGEST]...", Flags: o.graphFlags(), Action: o.Action(o.graph)},
 			{Name: "boot-install", Usage: "install the boot entry of an image into the folder of a boot loader", ArgsUsage: "NAME|DIGEST", Flags: o.bootInstallFlags(), Action: o.Action(o.bootInstall)},
 			{Name: "boot-list", Usage: "list the boot entries that name images", Flags: o.bootListFlags(), Action: o.Action(o.bootList)},
-			{Name: "boot-remove", Usage: "remove boot entries, kernels that no other needs, and the refs of the images", ArgsUsage: "ID...", Flags: o.bootRemoveFlags(), Action: o.Action(o.bootRemove)},
+			{Name: "boot-remove", Usage: "remove boot entries, kernels that no other entry needs, and the refs of their images", ArgsUsage: "ID...", Flags: o.bootRemoveFlags(), Action: o.Action(o.bootRemove)},
 		},
 	})
 }

@@ -42,14 +42,14 @@ func (o *options) flags() []cli.Flag {
 }
 
 func (o *options) trustFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "trust-cert", Destination: &o.trusted, Usage: "trust signatures by the certificates in a `FILE`, PEM or DER; more than once for more"}
+	return &cli.StringSliceFlag{Name: "trust-cert", Destination: &o.trusted, Usage: "trust signatures by the certificates in `FILE`, PEM or DER; may be repeated"}
 }
 
 func (o *options) verifyFlags() []cli.Flag { return append([]cli.Flag{o.trustFlag()}, o.common()...) }
 
 func (o *options) tbsFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "role", Destination: &o.role, Value: "merged", Usage: "of `WHAT`: manifest, config, merged or merged.bootable"},
+		&cli.StringFlag{Name: "role", Destination: &o.role, Value: "merged", Usage: "select the role `ROLE`: manifest, config, merged or merged.bootable"},
 	}, o.RepoFlags()...)
 }
 
@@ -59,7 +59,7 @@ func (o *options) signFlags() []cli.Flag {
 		&cli.StringFlag{Name: "key", Destination: &o.key, Usage: "the private key, a `FILE` in PEM without a passphrase"},
 		&cli.BoolFlag{Name: "inline", Destination: &o.inlined, Usage: "sign in the annotations of a new manifest, and move the tag to it"},
 		o.sealConfigFlag(),
-		&cli.StringSliceFlag{Name: "signature", Destination: &o.signatures, Usage: "store a signature that was made elsewhere, `ROLE=FILE`; more than once for more"},
+		&cli.StringSliceFlag{Name: "signature", Destination: &o.signatures, Usage: "store a signature that was made elsewhere, `ROLE=FILE`; may be repeated"},
 	}, o.common()...)
 }
 
@@ -75,22 +75,22 @@ func (o *options) sealFlags() []cli.Flag {
 }
 
 func (o *options) sealConfigFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "write the digest of the config as well"}
+	return &cli.BoolFlag{Name: "config", Destination: &o.config, Usage: "also write the digest of the config"}
 }
 
 func (o *options) listFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.BoolFlag{Name: "missing", Destination: &o.missing, Usage: "only those of container images without an EROFS image"},
+		&cli.BoolFlag{Name: "missing", Destination: &o.missing, Usage: "list only container images without an EROFS image"},
 		&cli.BoolFlag{Name: "refs", Destination: &o.refs, Usage: "list the refs of EROFS images instead, as cfs-mkerofs --ref makes them"},
 		&cli.BoolFlag{Name: "shared", Destination: &o.shared, Usage: "print how many bytes two images, A and B, share"},
-		&cli.BoolFlag{Name: "no-trunc", Destination: &o.noTrunc, Usage: "on a terminal, write digests in full"},
+		&cli.BoolFlag{Name: "no-trunc", Destination: &o.noTrunc, Usage: "print full digests on a terminal"},
 		o.jsonFlag("write a JSON object for each tag, with its size"),
 	}, o.RepoFlags()...)
 }
 
 func (o *options) whyFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.BoolFlag{Name: "paths", Destination: &o.paths, Usage: "with the paths of the files that need it"},
+		&cli.BoolFlag{Name: "paths", Destination: &o.paths, Usage: "also print the paths of the files that need it"},
 		o.jsonFlag("write a JSON object for each line"),
 	}, o.RepoFlags()...)
 }
@@ -109,8 +109,8 @@ var inspectRules = tool.Rules{{If: "manifest", Not: "config"}, {If: "manifest", 
 
 func (o *options) graphFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.BoolFlag{Name: "dot", Destination: &o.dot, Usage: "write it in the DOT language of Graphviz"},
-		&cli.BoolFlag{Name: "svg", Destination: &o.svg, Usage: "write it as an SVG drawing"},
+		&cli.BoolFlag{Name: "dot", Destination: &o.dot, Usage: "write DOT, the language of Graphviz"},
+		&cli.BoolFlag{Name: "svg", Destination: &o.svg, Usage: "write an SVG drawing"},
 	}, o.RepoFlags()...)
 }
 

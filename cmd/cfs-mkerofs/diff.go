@@ -17,8 +17,8 @@ const diffHelp = "A and B are images or dumpfiles, each an fs-verity digest, a c
 
 func (o *options) diffFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "take dumpfiles that only mkcomposefs takes"},
-		&cli.BoolFlag{Name: "stat", Destination: &o.stat, Usage: "only count what was added, removed and changed"},
+		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "accept dumpfiles that only mkcomposefs accepts"},
+		&cli.BoolFlag{Name: "stat", Destination: &o.stat, Usage: "only count added, removed and changed entries"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write differences and cause as JSON objects, one a line"},
 	}
 }

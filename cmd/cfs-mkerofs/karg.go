@@ -24,12 +24,12 @@ const kargHelp = "Of a container image it is the argument for its boot image, of
 func (o *options) kargFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "let the image boot without fs-verity, whatever the repository is"},
-		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "insist on fs-verity, whatever the repository is: for a UKI that is built elsewhere"},
-		&cli.StringFlag{Name: "erofs-version", Destination: &o.version, Usage: "of a container image or a tree, take the boot image of format `V`: 0, 1 or 2"},
-		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "of a container image or a tree, take the boot image with the xattrs of `MODE`"},
+		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "require fs-verity, whatever the repository has: for a UKI that boots elsewhere"},
+		&cli.StringFlag{Name: "erofs-version", Destination: &o.version, Usage: "for a container image or a tree: use the boot image of format `V`: 0, 1 or 2"},
+		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "for a container image or a tree: use the boot image with the xattrs of `MODE`"},
 		&cli.StringFlag{Name: "tree", Destination: &o.tree.Path, Usage: "make the argument for the directory `DIR`"},
-		&cli.StringFlag{Name: "hash", Destination: &o.hash, Usage: "with --tree: the digest is by `HASH`, sha256 or sha512"},
-		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Destination: &o.tree.AsIs, Usage: "with --tree: take the tree as it is, not in the canonical form of container images"},
+		&cli.StringFlag{Name: "hash", Destination: &o.hash, Usage: "with --tree: use the hash `HASH`, sha256 or sha512"},
+		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Destination: &o.tree.AsIs, Usage: "with --tree: use the tree as it is, not in the canonical form of container images"},
 	}
 }
 

@@ -34,8 +34,8 @@ func (o *options) look(print func(io.Writer, *erofs.Reader) error) func() error 
 }
 
 func (o *options) listFlags() []cli.Flag {
-	return []cli.Flag{&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Destination: &o.long, Usage: "with mode, owner, size, time, and the target or the object"},
-		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write all of that as JSON objects"}}
+	return []cli.Flag{&cli.BoolFlag{Name: "long", Aliases: []string{"l"}, Destination: &o.long, Usage: "long format: mode, owner, size, time, and the target or the object"},
+		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "write the long format as JSON objects"}}
 }
 
 // list writes the paths in an image, or those below one of them.
@@ -68,7 +68,7 @@ func (o *options) cat() error {
 func (o *options) dumpFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "write the dumpfile as composefs-info does"},
-		&cli.StringSliceFlag{Name: "filter", Destination: &o.names, Usage: "of the entries of the root, write the one with this `NAME` alone, and what is below it; more than once for more"},
+		&cli.StringSliceFlag{Name: "filter", Destination: &o.names, Usage: "limit the output to the entry `NAME` of the root directory, and everything below it; may be repeated"},
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func (o *options) measureFlags() []cli.Flag {
-	return []cli.Flag{&cli.StringFlag{Name: "hash", Destination: &o.hash, Value: verity.SHA512.Name(), Usage: "take digests by `HASH`, sha256 or sha512"}}
+	return []cli.Flag{&cli.StringFlag{Name: "hash", Destination: &o.hash, Value: verity.SHA512.Name(), Usage: "use the hash `HASH`, sha256 or sha512"}}
 }
 
 // measure prints the fs-verity digest of each file, whether the file system has fs-verity

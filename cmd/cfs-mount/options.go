@@ -32,14 +32,14 @@ func (o *options) flags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "bootable", Destination: &o.bootable, Usage: "mount the boot image of a container image, not the plain one"},
 		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "fail if the repository is not protected by fs-verity"},
-		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "mount the image though fs-verity does not protect it, and with fs-verity if it does, as a kernel argument with a \"?\" asks for"},
-		tool.NewOptionalFlag("require-signature", "fail if the EROFS image is not signed; with =image, if its manifest or config is not either", &o.require),
-		&cli.StringSliceFlag{Name: "trust-cert", Destination: &o.trusted, Usage: "trust signatures by the certificates in a `FILE`, PEM or DER; more than once for more"},
-		&cli.StringFlag{Name: "upperdir", Destination: &o.mount.Upper, Usage: "what is written goes to `DIR`"},
+		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "allow an image without fs-verity, but use fs-verity if it has it, like a \"?\" in a kernel argument"},
+		tool.NewOptionalFlag("require-signature", "fail if the EROFS image is not signed; with =image, also its manifest or config", &o.require),
+		&cli.StringSliceFlag{Name: "trust-cert", Destination: &o.trusted, Usage: "trust signatures by the certificates in `FILE`, PEM or DER; may be repeated"},
+		&cli.StringFlag{Name: "upperdir", Destination: &o.mount.Upper, Usage: "store writes in `DIR`"},
 		&cli.StringFlag{Name: "workdir", Destination: &o.mount.Work, Usage: "an empty `DIR` on the file system of --upperdir"},
 		&cli.BoolFlag{Name: "read-write", Destination: &o.mount.ReadWrite, Usage: "with --upperdir: make the mount writable"},
 		&cli.StringSliceFlag{Name: "options", Aliases: []string{"o"}, Destination: &o.lists, Usage: "`OPTION`[,OPTION]... as mount.composefs has them"},
-		&cli.BoolFlag{Name: "list", Destination: &o.list, Usage: "list what is mounted, where, and the names of its images"},
+		&cli.BoolFlag{Name: "list", Destination: &o.list, Usage: "list mounted images, their mount points and tags"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "with --list: write a JSON object for each mount"},
 	}, o.RepoFlags()...)
 }

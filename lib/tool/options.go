@@ -60,7 +60,7 @@ func (o *Options) RecordFlags() []cli.Flag {
 
 // ProgressFlag chooses how a command says how far it is.
 func (o *Options) ProgressFlag() cli.Flag {
-	return &cli.StringFlag{Name: "progress", Destination: &o.progress, Value: string(progress.Auto), Usage: "say on stderr what is done as `P`: plain lines, json lines or none; auto is plain, but bars for downloads on a terminal",
+	return &cli.StringFlag{Name: "progress", Destination: &o.progress, Value: string(progress.Auto), Usage: "report progress on stderr as `P`: plain lines, json lines or none; auto is plain, but bars on a terminal",
 		Action: func(c *cli.Context, p string) error {
 			if _, err := progress.ParseMode(p); err != nil {
 				return fail(c.App.Name, writer(c.Bool(recordsJSON)), UsageError("--progress %w", err))

@@ -15,8 +15,8 @@ import (
 )
 
 const exitStatuses = `EXIT STATUS:
-   0 done; 1 failed; 2 wrong usage; 3 not found; 4 data that is not what its
-   digest or format says; 5 locked, and the time-out ran out; 75 try again
+   0 success; 1 failure; 2 usage error; 3 not found; 4 corrupt data: digest or
+   format do not match; 5 lock time-out; 75 temporary failure, retry
 `
 
 // completion is the last argument of a shell that asks what can come next (of
