@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cfs/cmd/cmdtest"
+	"cfs/cmd/internal/faultproxy"
 	"cfs/cmd/internal/flushes"
 	"cfs/cmd/internal/imagetest"
 	"cfs/cmd/internal/registrytest"
@@ -124,6 +125,36 @@ func TestReferrersTravel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReferrersAgain: a config and artifacts that are stored are not fetched again, unless they are damaged.
+func TestReferrersAgain(t *testing.T) {
+	t.Parallel()
+	r, h := registrytest.InProcess(t), newHome(t)
+	s := newSigned(t, 24, r)
+	s.sign("one", "two")
+	h.must(pushCode(h, r, s.dir))
+	h.stdin = ""
+	p := faultproxy.New(t, r.Addr)
+	config := imagetest.ManifestOf(t, s.dir, s.image).Config.Digest.String()
+	wantRequests := func(manifests, configs int) {
+		t.Helper()
+		if m, c := p.ManifestRequests(), p.Of(config).Requests; m != manifests || c != configs {
+			t.Errorf("%d requests for manifests, %d for the config; want %d and %d", m, c, manifests, configs)
+		}
+	}
+	pull := withReferrers + "docker://" + p.Addr + "/some/image:1 tag"
+	first := h.must(pull)
+	wantRequests(3, 1)
+	if again := h.must(pull); again != first {
+		t.Errorf("again it prints\n%s\nwant\n%s", again, first)
+	}
+	wantRequests(5, 1)
+	for _, name := range []string{"oci-config-" + config, "oci-manifest-" + s.artifacts[0].Digest.String()} {
+		h.must("chmod u+w repo/streams/" + name + " && echo damaged >repo/streams/" + name)
+	}
+	h.must("cfs-fetch --with-referrers --tls-verify=false --spool=spool docker://" + p.Addr + "/some/image:1")
+	wantRequests(8, 2)
 }
 
 // TestReferrersKeepSpool: a spool that is kept is a layout with the image and its artifacts.

@@ -13,7 +13,7 @@ func (o *options) cat() error {
 		return tool.UsageError("want SOURCE and DIGEST")
 	}
 	ctx := context.Background()
-	origin, err := o.open(ctx, nil)
+	origin, err := o.open(ctx, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 	meter := o.Printer().Meter()
 	origin, err := o.open(ctx, func(err error, wait time.Duration) {
 		meter.Say("%s; again in %s", terminal.Line(err.Error()), wait.Round(time.Millisecond))
-	})
+	}, o.stored)
 	if err != nil {
 		return err
 	}
@@ -72,6 +72,17 @@ func (o *options) readReferrers(ctx context.Context, origin *pull.Origin) error 
 		o.Warn("warning: referrer %s: the source lists it, but does not have it", d.Digest)
 	}
 	return explain(err)
+}
+
+// stored returns a document that the repository has. What is wrong with that is said when layers are
+// looked for.
+func (o *options) stored(d v1.Descriptor) []byte {
+	r, err := o.OpenRepo(false)
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	return pull.StoredDocument(r, d)
 }
 
 // findStored finds the layers that the repository has. One that is missing is empty. The

@@ -12,7 +12,7 @@ func (o *options) inspect() error {
 	if len(o.Operands) != 1 {
 		return tool.UsageError("want one SOURCE")
 	}
-	origin, err := o.open(context.Background(), nil)
+	origin, err := o.open(context.Background(), nil, nil)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 )
 
 // open reads manifest and config of the SOURCE operand. retrying, which may be nil, is told
-// when something is done again.
-func (o *options) open(ctx context.Context, retrying func(error, time.Duration)) (*pull.Origin, error) {
+// when something is done again; stored, which may be nil, knows what need not be fetched.
+func (o *options) open(ctx context.Context, retrying func(error, time.Duration), stored pull.Stored) (*pull.Origin, error) {
 	platform, err := o.parsePlatform()
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration))
 	if err != nil {
 		return nil, explain(err)
 	}
-	origin, err := pull.OpenOrigin(ctx, s, o.Operands[0], platform)
+	origin, err := pull.OpenOrigin(ctx, s, o.Operands[0], platform, stored)
 	if err != nil {
 		return nil, explain(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
@@ -48,6 +49,21 @@ func (c Config) read(r *repo.Repo) ([]byte, error) {
 		return c.readFile(linked)
 	}
 	return unlessGone(linked())
+}
+
+// StoredDocument returns the manifest or the config of a descriptor that the repository has, nil if
+// it does not, or if that cannot be read.
+func StoredDocument(r *repo.Repo, d v1.Descriptor) []byte {
+	var text []byte
+	if m, err := oci.OpenManifest(r, d.Digest); err == nil {
+		text = m.JSON
+	} else if c, err := oci.OpenNamedConfig(r, d.Digest); err == nil {
+		text = c.JSON
+	}
+	if int64(len(text)) != d.Size {
+		return nil
+	}
+	return text
 }
 
 // checkDocument refuses the manifest or the config of a record, if it lies in a file, which

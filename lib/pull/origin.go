@@ -27,14 +27,19 @@ type Origin struct {
 	Referrers    []source.Referrer // after ReadReferrers
 
 	source source.Source
+	stored Stored
 	keys   []oci.Key // of the layers
 }
 
+// Stored returns a manifest or a config of a descriptor that is stored, with its digest verified, nil
+// if it is not, or cannot be read: the source has it, too.
+type Stored func(v1.Descriptor) []byte
+
 // OpenOrigin reads the manifest and the config of the image that s has for a platform, nil
-// for this machine's. name is what records call the source. It closes s if it fails; else
-// Close does.
-func OpenOrigin(ctx context.Context, s source.Source, name string, platform *v1.Platform) (*Origin, error) {
-	o := &Origin{Name: name, source: s}
+// for this machine's. name is what records call the source. What is stored is not fetched over
+// a network, but for the manifest. It closes s if it fails; else Close does.
+func OpenOrigin(ctx context.Context, s source.Source, name string, platform *v1.Platform, stored Stored) (*Origin, error) {
+	o := &Origin{Name: name, source: s, stored: stored}
 	if err := o.read(ctx, platform); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -54,13 +59,24 @@ func (o *Origin) read(ctx context.Context, platform *v1.Platform) (err error) {
 	if o.Manifest, err = manifest.ParseAs(o.Descriptor, o.ManifestJSON); err != nil {
 		return fmt.Errorf("manifest %s: %w", o.Descriptor.Digest, err)
 	}
-	if o.ConfigJSON, err = source.ReadAll(ctx, o.source, o.Manifest.Config); err != nil {
+	if o.ConfigJSON, err = o.document(ctx, o.Manifest.Config); err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
 	if o.keys, err = oci.LayerKeys(o.Manifest, o.ConfigJSON); err != nil {
 		return fmt.Errorf("manifest %s: %w", o.Descriptor.Digest, err)
 	}
 	return nil
+}
+
+// document returns a document that the manifest names, or an artifact: what is stored need not come
+// over a network.
+func (o *Origin) document(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	if source.IsRemote(o.source) && o.stored != nil {
+		if text := o.stored(d); text != nil {
+			return text, nil
+		}
+	}
+	return source.ReadAll(ctx, o.source, d)
 }
 
 // CheckStrict refuses a manifest or a config that the reference would not read.
@@ -109,7 +125,7 @@ func (o *Origin) Layers() ([]Layer, error) {
 // ReadReferrers reads the artifacts of signatures that belong to the image. It returns those that
 // the source lists and does not have.
 func (o *Origin) ReadReferrers(ctx context.Context) (gone []v1.Descriptor, err error) {
-	o.Referrers, gone, err = source.Referrers(ctx, o.source, o.Descriptor.Digest)
+	o.Referrers, gone, err = source.Referrers(ctx, o.source, o.Descriptor.Digest, o.document)
 	return gone, err
 }
 

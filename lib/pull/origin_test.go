@@ -122,7 +122,7 @@ func openOrigin(t *testing.T, name string) (*pull.Origin, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := pull.OpenOrigin(t.Context(), s, name, nil)
+	o, err := pull.OpenOrigin(t.Context(), s, name, nil, nil)
 	if err == nil {
 		t.Cleanup(func() { o.Close() })
 	}

@@ -36,7 +36,7 @@ func OpenPublication(ctx context.Context, path string) (*Publication, error) {
 	}
 	p, size, of := &Publication{layout: l}, 0, map[digest.Digest]int{}
 	for _, d := range candidates {
-		r, err := readReferrer(ctx, layout{Layout: l}, d)
+		r, err := readReferrer(ctx, reader(layout{Layout: l}), d)
 		switch {
 		case errors.Is(err, errOther):
 			continue

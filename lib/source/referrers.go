@@ -23,21 +23,28 @@ type Referrer struct {
 	JSON       []byte
 }
 
+// Read returns a document of a descriptor, verified, as ReadAll does.
+type Read func(context.Context, v1.Descriptor) ([]byte, error)
+
+func reader(s Source) Read {
+	return func(ctx context.Context, d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) }
+}
+
 // maxReferrers is how many artifacts one image may have.
 const maxReferrers = 100
 
 // Referrers returns the artifacts of signatures that s has for the manifest subject, sorted by
 // digest: registries list them in any order. What it lists of other types or for other images is not among
-// them. gone are those that it lists and does not have. The error is marked as corrupt if there
-// are more, or larger ones, than are read.
-func Referrers(ctx context.Context, s Source, subject digest.Digest) (list []Referrer, gone []v1.Descriptor, err error) {
+// them. gone are those that it lists and does not have. The error is marked as corrupt if there are
+// more, or larger ones, than are read.
+func Referrers(ctx context.Context, s Source, subject digest.Digest, read Read) (list []Referrer, gone []v1.Descriptor, err error) {
 	candidates, err := s.Referrers(ctx, subject)
 	if err != nil {
 		return nil, nil, fmt.Errorf("referrers of manifest %s: %w", subject, err)
 	}
 	size := 0
 	for _, d := range candidates {
-		r, err := readReferrer(ctx, s, d)
+		r, err := readReferrer(ctx, read, d)
 		if err == nil && r.Manifest.Subject.Digest != subject {
 			err = errOther
 		}
@@ -68,8 +75,8 @@ func Referrers(ctx context.Context, s Source, subject digest.Digest) (list []Ref
 var errOther = errors.New("no artifact of signatures of this image")
 
 // readReferrer reads what may be an artifact of signatures. The error is errOther if it is not.
-func readReferrer(ctx context.Context, s Source, d v1.Descriptor) (Referrer, error) {
-	text, err := ReadAll(ctx, s, d)
+func readReferrer(ctx context.Context, read Read, d v1.Descriptor) (Referrer, error) {
+	text, err := read(ctx, d)
 	if err != nil {
 		return Referrer{}, err
 	}

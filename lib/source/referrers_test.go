@@ -70,7 +70,7 @@ func referrers(t *testing.T, name string, subject v1.Descriptor) ([]Referrer, []
 		t.Fatal(err)
 	}
 	defer s.Close()
-	return Referrers(t.Context(), s, subject.Digest)
+	return Referrers(t.Context(), s, subject.Digest, reader(s))
 }
 
 // TestReferrers: of all that a layout or an archive lists, the artifacts of this image count
