@@ -162,6 +162,19 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// TestStrangersBorrow: a good signature in a layer of another type does not make an artifact count.
+func TestStrangersBorrow(t *testing.T) {
+	i, borrowed := caseOf(t, "artifact-full"), caseOf(t, "artifact-tampered").Artifacts[0]
+	borrowed.Manifest.Layers, borrowed.Blobs = slices.Clone(borrowed.Manifest.Layers), slices.Clone(borrowed.Blobs)
+	for n := range borrowed.Manifest.Layers {
+		borrowed.Manifest.Layers[n].MediaType, borrowed.Blobs[n] = "application/octet-stream", i.Artifacts[0].Blobs[0]
+	}
+	i.Artifacts = append(i.Artifacts, borrowed)
+	if _, warnings, err := i.Verify(Wanted{Trusted: trust(t, "TEST-cert.pem"), Role: Merged}); err != nil || len(warnings) != 1 {
+		t.Errorf("%v, %q", err, warnings)
+	}
+}
+
 // TestBrokenBlobs: in an artifact that a trusted signer has signed in, no blob may be malformed.
 func TestBrokenBlobs(t *testing.T) {
 	for _, blob := range []string{"not-detached", "trailing-byte", "with-attributes", "truncated", "flipped", "other-digest"} {

@@ -89,8 +89,15 @@ func (i Image) Verify(w Wanted) (list []Signature, warnings []string, err error)
 	return list, warnings, i.enough(list, w)
 }
 
+// namesTrusted reports whether a signature in an artifact names somebody who is trusted. A layer of
+// another type is none, whatever it holds.
 func (a Artifact) namesTrusted(trusted []*x509.Certificate) bool {
-	return slices.ContainsFunc(a.Blobs, func(blob []byte) bool { return signature.NamesTrusted(blob, trusted) })
+	for n, d := range a.Manifest.Layers {
+		if d.MediaType == MediaTypeSignature && signature.NamesTrusted(a.Blobs[n], trusted) {
+			return true
+		}
+	}
+	return false
 }
 
 // errPassed is why an entry is passed over with a warning.
