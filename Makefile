@@ -26,8 +26,10 @@ BIN ?= bin
 
 # The version, the commit, and its time.
 VERSION := $(shell scripts/version 2>/dev/null || echo devel)
+# Where the program starts (lib/tool/start.go).
+ENTRY = $(if $(filter amd64 arm64,$(shell GOOS=linux $(GO) env GOARCH)),-E cfs/lib/tool.start)
 # The same sources are to become the same bytes anywhere: no paths, no stamps of Go.
-GOFLAGS_BUILD = -trimpath -buildvcs=false -ldflags '-s -w \
+GOFLAGS_BUILD = -trimpath -buildvcs=false -ldflags '-s -w $(ENTRY) \
 	-X cfs/lib/tool.Version=$(word 1,$(VERSION)) -X cfs/lib/tool.Commit=$(word 2,$(VERSION))'
 
 .PHONY: all dist test test-fast check demo soak bench man install uninstall install-compat uninstall-compat clean FORCE

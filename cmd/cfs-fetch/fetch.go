@@ -27,6 +27,9 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 	if len(o.Operands) != 1 {
 		return tool.UsageError("want one SOURCE")
 	}
+	if err := o.CheckCommand(o.Operands[0], "docker://"+o.Operands[0]); err != nil {
+		return err
+	}
 	if o.jobs < 1 {
 		return tool.UsageError("--jobs %d: want a positive number", o.jobs)
 	}

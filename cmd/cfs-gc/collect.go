@@ -19,7 +19,7 @@ import (
 // collect removes what nothing refers to, and says how much that was.
 func (o *options) collect() error {
 	if len(o.Operands) > 0 {
-		return tool.UsageError("unexpected operand %q", o.Operands[0])
+		return o.Unexpected()
 	}
 	r, err := o.openExclusive(!o.dryRun)
 	if err != nil {

@@ -6,13 +6,12 @@ import (
 	"cfs/lib/mount"
 	"cfs/lib/record"
 	"cfs/lib/survey"
-	"cfs/lib/tool"
 )
 
 // info describes the repository.
 func (o *options) info() error {
 	if len(o.Operands) > 0 {
-		return tool.UsageError("unexpected operand %q", o.Operands[0])
+		return o.Unexpected()
 	}
 	r, err := o.OpenRepo(false)
 	if err != nil {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"io/fs"
 	"os"
 
 	"cfs/lib/pull"
+	"cfs/lib/record"
+	"cfs/lib/temporary"
 	"cfs/lib/terminal"
 	"cfs/lib/tolerance"
 	"cfs/lib/tool"
@@ -32,9 +36,17 @@ func (o *options) filter() error {
 	if o.init && terminal.Is(os.Stdin) {
 		return o.Fail(i.Out, errors.Join(start(), i.Close())) // it is about the repository alone
 	}
-	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: i.Handle, Finish: i.Finish, Close: i.Close, From: "cfs-fetch SOURCE | cfs-import"})
+	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: func(rec record.Record) error { return again(i.Handle(rec)) }, Finish: func() error { return again(i.Finish()) }, Close: i.Close, From: "cfs-fetch SOURCE | cfs-import"})
 	for _, text := range i.Rules.Warnings() {
 		o.Warn("warning: %s", text)
+	}
+	return err
+}
+
+// again says what to do about an error of what is not stored any more.
+func again(err error) error {
+	if temporary.Is(err) {
+		return tool.Hint(err, "pull the image again")
 	}
 	return err
 }
@@ -57,6 +69,9 @@ func (o *options) importFile(name string) (err error) {
 	in := os.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = cmp.Or(o.CheckCommand(name, "./"+name), err)
+		}
 		if err != nil {
 			return err
 		}

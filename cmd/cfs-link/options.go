@@ -135,7 +135,7 @@ var rules = tool.Rules{{If: "tag", Not: "no-tag"}, {If: "require-signature", Nee
 // check refuses what is wrong before anything is done.
 func (o *options) check() error {
 	if len(o.Operands) > 0 {
-		return tool.UsageError("unexpected operand %q", o.Operands[0])
+		return o.Unexpected()
 	}
 	if err := o.Check(rules); err != nil || o.tag == "" {
 		return err

@@ -62,7 +62,7 @@ func (o *options) karg() error {
 // treeKarg returns the argument for the boot image that a directory would make.
 func (o *options) treeKarg() (boot.Karg, error) {
 	if len(o.Operands) > 0 {
-		return boot.Karg{}, tool.UsageError("unexpected operand %q", o.Operands[0])
+		return boot.Karg{}, o.Unexpected()
 	}
 	o.wanted.Bootable = true
 	recipe, err := o.read(nil)

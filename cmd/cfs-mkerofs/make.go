@@ -23,7 +23,7 @@ func (o *options) make() error {
 	case len(given) > 1:
 		return tool.UsageError("--%s exclude each other", strings.Join(given, " and --"))
 	case len(o.Operands) > 0:
-		return tool.UsageError("unexpected operand %q", o.Operands[0])
+		return o.Unexpected()
 	}
 	return o.makeOne()
 }

@@ -128,7 +128,7 @@ func (o *options) checkImage() error {
 // checkStage reads the options of the stage.
 func (o *options) checkStage() error {
 	if len(o.Operands) > 0 {
-		return tool.UsageError("unexpected operand %q", o.Operands[0])
+		return o.Unexpected()
 	}
 	if err := cmp.Or(o.Check(stageRules), o.parse(false)); err != nil {
 		return err

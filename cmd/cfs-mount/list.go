@@ -24,7 +24,7 @@ var rules = tool.Rules{
 // their images. Without a repository they have none.
 func (o *options) printList() error {
 	if len(o.Operands) > 0 {
-		return tool.UsageError("unexpected operand %q", o.Operands[0])
+		return o.Unexpected()
 	}
 	mounts, err := mount.Points()
 	if err != nil {

@@ -156,7 +156,7 @@ func TestImportRefuses(t *testing.T) {
 		{strings.Replace(layerLine(diffID, blob, gzip, "path="+path), "size=", "size=1", 1), "bytes", corrupt.Is},
 		{layerLine(diffID, blob, "application/x", "path="+path), `media type "application/x" is not one of a container's layer`, nil},
 		{layerLine(diffID, blob, gzip, "path=/no/such/file"), "/no/such/file", temporary.Is},
-		{layerLine(diffID, blob, gzip, "stream="+none.Encoded()), "is gone from the repository", temporary.Is},
+		{layerLine(diffID, blob, gzip, "stream="+none.Encoded()), "is not in the repository", temporary.Is},
 		{layerLine(diffID, blob, gzip, "path="+filepath.Dir(path)), "is no regular file", nil},
 		{layerLine(diffID, blob, "", "path="+filepath.Dir(path)), "is no regular file", nil},
 		{"layer - diff-id=x", `diff-id "x"`, nil},

@@ -69,7 +69,7 @@ func (i *Importer) present(l Layer) (stored, error) {
 	case !corrupt.OrMissing(err):
 		return stored{}, err
 	case !l.Stream.IsZero():
-		return stored{}, temporary.Errorf("stream %s of %s is gone from the repository", l.Stream, l.Key())
+		return stored{}, temporary.Errorf("stream %s of %s is not in the repository: it has been garbage-collected, or the records are of another repository", l.Stream, l.Key())
 	}
 	return stored{}, errAbsent
 }

@@ -47,9 +47,12 @@ func classify(err error) error {
 		response     *errcode.ErrorResponse
 	)
 	ofClient := errors.As(err, &request)
+	name, isName := errors.AsType[*net.DNSError](err)
 	switch {
 	case errors.Is(err, errIdle):
 		return passing(errIdle)
+	case isName && name.IsNotFound:
+		return withoutURL(err) // which no second question changes
 	case errors.Is(err, context.Canceled):
 		return withoutURL(err)
 	case errors.As(err, &verification), errors.Is(err, http.ErrSchemeMismatch):
@@ -172,9 +175,8 @@ func (b *budget) renew() { b.left, b.failures = b.options.Retries, 0 }
 // wait waits before the same is done again, or returns the error if that is of no use.
 func (b *budget) wait(ctx context.Context, err error) error {
 	t, ok := errors.AsType[*passingError](err)
-	name, isName := errors.AsType[*net.DNSError](err)
 	switch {
-	case !ok || b.left == 0 || isName && name.IsNotFound: // which no second question changes
+	case !ok || b.left == 0:
 		return err
 	case t.after > maxAsked:
 		return fmt.Errorf("%w; it asks to wait for %s", err, t.after.Round(time.Second))

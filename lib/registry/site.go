@@ -2,9 +2,7 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 
@@ -100,7 +98,7 @@ func (f *failures) add(s site, last *endpoint, err error) {
 	switch {
 	case s.url == nil && (f.registry == nil || s.endpoint == last):
 		f.registry = err
-	case s.url != nil && (f.url == nil || passes(err) && !passes(f.url)):
+	case s.url != nil && (f.url == nil || temporary.Is(err) && !temporary.Is(f.url)):
 		f.url = err
 	}
 }
@@ -112,14 +110,8 @@ func (f *failures) join() error {
 		return f.registry
 	case f.registry == nil:
 		return f.url
-	case !temporary.Is(f.registry) && passes(f.url):
+	case !temporary.Is(f.registry) && temporary.Is(f.url):
 		return passing(fmt.Errorf("%w; %w", f.registry, f.url))
 	}
 	return fmt.Errorf("%w; %v", f.registry, f.url)
-}
-
-// passes reports whether an error is worth another try: a host that does not exist is not.
-func passes(err error) bool {
-	name, ok := errors.AsType[*net.DNSError](err)
-	return temporary.Is(err) && !(ok && name.IsNotFound)
 }

@@ -127,7 +127,7 @@ func TestMainStatus(t *testing.T) {
 		{"missing", "", failed + "3\n", "cfs-test: file does not exist\n", 3},
 		{"hint", "", failed + "1\n", "cfs-test: no\ncfs-test: hint: do it\n", 1},
 		{"silent", "", "", "", 9},
-		{"--unknown", "", failed + "2\n", "cfs-test: flag provided but not defined: -unknown\ncfs-test: hint: try --help\n", 2},
+		{"--unknown", "", failed + "2\n", "cfs-test: unknown option --unknown\ncfs-test: hint: try --help\n", 2},
 		{"corrupt --repo", "", failed + "2\n", "cfs-test: flag needs an argument: -repo\ncfs-test: hint: try --help\n", 2},
 		{"--repo=", "", failed + "2\n", "cfs-test: --repo: its value is empty\ncfs-test: hint: try --help\n", 2},
 		{"--progress loud", "", failed + "2\n", "cfs-test: --progress \"loud\": want auto, plain, json or none\ncfs-test: hint: try --help\n", 2},
@@ -139,7 +139,8 @@ func TestMainStatus(t *testing.T) {
 		{"ls -- --all h", "", "all=false [\"--all\" \"h\"]\n", "", 0},
 		{"ls help", "", "all=false [\"help\"]\n", "", 0},
 		{"ls --repo=", "", "", "cfs-test: --repo: its value is empty\ncfs-test: hint: try --help\n", 2},
-		{"ls --unknown", "", "", "cfs-test: flag provided but not defined: -unknown\ncfs-test: hint: try --help\n", 2},
+		{"ls --unknown", "", "", "cfs-test: unknown option --unknown\ncfs-test: hint: try --help\n", 2},
+		{"ls --al", "", "", "cfs-test: unknown option --al; did you mean --all?\ncfs-test: hint: try --help\n", 2},
 		{"--version", "", version.String(), "", 0},
 	} {
 		stdout, stderr, status := run(t, v.stdin, strings.Fields(v.args)...)

@@ -32,6 +32,7 @@ type Options struct {
 	timeout        time.Duration
 	noWait         bool
 	isSet          func(option string) bool
+	commands       []string        // of the tool, if the command line has none of them
 	told           map[string]bool // of what there was a warning
 }
 
@@ -75,6 +76,9 @@ func (o *Options) ProgressFlag() cli.Flag {
 func (o *Options) Action(do func() error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		o.Tool, o.Operands = c.App.Name, c.Args().Slice()
+		if c.Command.Name == c.App.Name {
+			o.commands = commandsOf(c.App)
+		}
 		o.isSet = func(option string) bool { return c.IsSet(option) && c.Value(option) != false }
 		if err := checkEmpty(c); err != nil {
 			if c.Command.Name == c.App.Name && isStage(c.App) {
@@ -130,14 +134,16 @@ func (o *Options) RepoPath() (string, error) {
 	if count(o.repo != "", o.user, o.system) > 1 {
 		return "", UsageError("--repo, --user and --system exclude each other")
 	}
-	env := os.Getenv("COMPOSEFS_REPO")
+	env, isSet := os.LookupEnv("COMPOSEFS_REPO")
 	switch {
 	case o.repo != "":
 		return o.repo, nil
 	case o.user:
 	case o.system:
 		return systemRepo, nil
-	case env != "":
+	case isSet && env == "":
+		return "", UsageError("COMPOSEFS_REPO is empty: set it to the repository, or unset it")
+	case isSet:
 		return env, nil
 	case os.Geteuid() == 0:
 		return systemRepo, nil

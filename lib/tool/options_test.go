@@ -46,7 +46,6 @@ func TestRepoPath(t *testing.T) {
 	}
 	t.Setenv("HOME", "/home/x")
 	for _, v := range []struct{ args, env, want, option string }{
-		{"", "", other, ""},
 		{"", env, env, ""},
 		{"--repo R", "", "R", "--repo 'R' "},
 		{"--repo R", env, "R", "--repo 'R' "},
@@ -60,6 +59,14 @@ func TestRepoPath(t *testing.T) {
 		if path, err := o.RepoPath(); err != nil || path != v.want || o.RepoOption() != v.option {
 			t.Errorf("%q, environment %q: %q, %q, %v, want %q, %q", v.args, v.env, path, o.RepoOption(), err, v.want, v.option)
 		}
+	}
+	t.Setenv("COMPOSEFS_REPO", "")
+	if _, err := mustParse(t).RepoPath(); Status(err) != Usage || !strings.Contains(err.Error(), "COMPOSEFS_REPO is empty") {
+		t.Errorf("the environment is empty: %v", err)
+	}
+	os.Unsetenv("COMPOSEFS_REPO")
+	if path, err := mustParse(t).RepoPath(); err != nil || path != other {
+		t.Errorf("nothing says which repository: %q, %v", path, err)
 	}
 	for _, args := range []string{"--repo R --user", "--user --system", "--repo R --user --system"} {
 		o := mustParse(t, strings.Fields(args)...)

@@ -3,6 +3,7 @@
 package tool
 
 import (
+	"errors"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -58,6 +59,9 @@ func Main(app *cli.App) {
 		return // operands come, of which we know nothing; the library would run the command
 	}
 	out := &progress.Printer{Tool: app.Name, Objects: wantsJSON(app, args), Out: os.Stderr}
+	if stdoutClosed != 0 {
+		os.Exit(report(errors.New("stdout is closed: send its output to /dev/null if nobody needs it"), out))
+	}
 	os.Exit(report(app.Run(args), out))
 }
 
@@ -94,7 +98,9 @@ func plainDefaults(flags []cli.Flag) {
 	}
 }
 
-func usageError(_ *cli.Context, err error, _ bool) error { return UsageError("%w", err) }
+func usageError(c *cli.Context, err error, _ bool) error {
+	return UsageError("%w", unknownOption(c, err))
+}
 
 // checkEnvironment refuses a value of the variable that chooses an implementation of the
 // hashes: who mistypes it would believe that it works.
@@ -120,7 +126,7 @@ func isStage(app *cli.App) bool {
 
 // stageUsageError lets the next stage know.
 func stageUsageError(c *cli.Context, err error, _ bool) error {
-	return fail(c.App.Name, writer(c.Bool(recordsJSON)), UsageError("%w", err))
+	return fail(c.App.Name, writer(c.Bool(recordsJSON)), UsageError("%w", unknownOption(c, err)))
 }
 
 // arrange moves options to where the library wants them: behind the command, if

@@ -65,7 +65,7 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 			return a, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown fs-verity algorithm %q: want %s or %s", s, SHA256, SHA512)
+	return 0, fmt.Errorf("unknown fs-verity algorithm %q: want %s or %s, or in full %s or %s", s, SHA256.Name(), SHA512.Name(), SHA256, SHA512)
 }
 
 // ID is an fs-verity digest. It is comparable; the zero ID means none.

@@ -1,0 +1,18 @@
+package cmd
+
+import (
+	"testing"
+
+	"cfs/cmd/cmdtest"
+)
+
+// TestClosedStdout: who closes stdout is told so, before anything is done.
+func TestClosedStdout(t *testing.T) {
+	t.Parallel()
+	repo := cmdtest.Scratch(t) + "/repo"
+	for _, tool := range []string{"cfs-fetch inspect oci:none", "cfs-import --init --insecure </dev/null", "cfs-mkerofs ls x", "cfs-link ls", "cfs-gc", "cfs-mount --list", "cfs-pull oci:none x"} {
+		wantError(t, shell(t, repo, tool+" >&-"), 1, "stdout is closed")
+	}
+	must(t, "", "! test -e "+repo)
+	must(t, repo, "cfs-import --init --insecure </dev/null >/dev/null && cfs-link ls >/dev/null && cfs-link ls 1<>/dev/null")
+}
