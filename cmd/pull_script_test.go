@@ -49,6 +49,8 @@ func TestPullIsKilled(t *testing.T) {
 			}
 			if r := <-done; r.Status != 128+int(s) {
 				t.Errorf("exit status %d, want %d\n%s", r.Status, 128+int(s), r.Stderr)
+			} else if !strings.HasSuffix(r.Stderr, "cfs-pull: interrupted; what was fetched and stored is kept: the same command goes on from there\n") || strings.Contains(r.Stderr, "erminated") {
+				t.Errorf("stderr %q", r.Stderr)
 			}
 			eventually(t, "no stage is there any more", func() bool { return exec.Command("pgrep", "-f", f.dir+"/repo").Run() != nil })
 			if tags := f.must("cfs-link ls --repo=" + filepath.Join(f.dir, "repo")); tags != "" {

@@ -87,6 +87,8 @@ func (f *faulty) Close() error { return nil }
 // notReaders are the functions that take a reader and need no row, and why.
 var notReaders = map[string]string{
 	"terminal.IsDrawable":   "does not read",
+	"terminal.Claim":        "does not read",
+	"terminal.Columns":      "does not read",
 	"terminal.Is":           "does not read",
 	"terminal.NameFor":      "does not read",
 	"verity.Enable":         "does not read",

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"cfs/lib/progress"
 	"cfs/lib/pull"
 	"cfs/lib/record"
 	"cfs/lib/temporary"
@@ -36,7 +37,12 @@ func (o *options) filter() error {
 	if o.init && terminal.Is(os.Stdin) {
 		return o.Fail(i.Out, errors.Join(start(), i.Close())) // it is about the repository alone
 	}
-	err := o.Filter(i.Out, tool.Stage{Start: start, Handle: func(rec record.Record) error { return again(i.Handle(rec)) }, Finish: func() error { return again(i.Finish()) }, Close: i.Close, From: "cfs-fetch SOURCE | cfs-import"})
+	closeAll := func() error {
+		i.Count.Close()
+		return i.Close()
+	}
+	err := o.Filter(i.Out, tool.Stage{Start: start, Close: closeAll, From: "cfs-fetch SOURCE | cfs-import",
+		Handle: func(rec record.Record) error { return again(i.Handle(rec)) }, Finish: func() error { return again(i.Finish()) }})
 	for _, text := range i.Rules.Warnings() {
 		o.Warn("warning: %s", text)
 	}
@@ -52,7 +58,8 @@ func again(err error) error {
 }
 
 func (o *options) importer() *pull.Importer {
-	return &pull.Importer{Open: o.open, Out: o.Records(), Rules: tolerance.Strict(o.strict), Progress: o.Printer()}
+	p := o.Printer()
+	return &pull.Importer{Open: o.open, Out: o.Records(), Rules: tolerance.Strict(o.strict), Progress: p, Count: p.Counter("import", progress.Bytes)}
 }
 
 // importFile imports the tar of a name, "-" for stdin.
@@ -62,6 +69,7 @@ func (o *options) importFile(name string) (err error) {
 		return err
 	}
 	i := o.importer()
+	defer i.Count.Close()
 	if err := i.Start(); err != nil {
 		return err
 	}
@@ -76,6 +84,9 @@ func (o *options) importFile(name string) (err error) {
 			return err
 		}
 		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			i.Count.Expect("", info.Size())
+		}
 		in = f
 	}
 	return i.Import(name, in, diffID)

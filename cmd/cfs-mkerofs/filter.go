@@ -3,6 +3,7 @@ package main
 import (
 	"runtime/debug"
 
+	"cfs/lib/progress"
 	"cfs/lib/pull"
 	"cfs/lib/record"
 	"cfs/lib/tool"
@@ -15,7 +16,8 @@ const gcPercent = 50
 // filter is the stage of the pipe.
 func (o *options) filter() error {
 	debug.SetGCPercent(gcPercent)
-	m := &pull.Maker{Open: o.OpenToWrite, Out: o.Records(), Warn: o.Warn, Status: tool.Status}
+	count := o.Printer().Counter("mkerofs", progress.Entries)
+	m := &pull.Maker{Open: o.OpenToWrite, Out: o.Records(), Count: count, Warn: o.Warn, Status: tool.Status}
 	check := func() error {
 		err := o.checkStage()
 		m.Formats, m.Rules, m.Boot = o.formats, &o.rules, o.wanted
@@ -28,8 +30,12 @@ func (o *options) filter() error {
 		}
 		return err
 	}
+	closeAll := func() error {
+		count.Close()
+		return m.Close()
+	}
 	err := o.Filter(m.Out, tool.Stage{
-		Check: check, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish, Close: m.Close,
+		Check: check, Handle: func(rec record.Record) error { return usage(m.Handle(rec)) }, Finish: finish, Close: closeAll,
 		From: "cfs-fetch SOURCE | cfs-import | cfs-mkerofs",
 	})
 	o.warn()

@@ -52,7 +52,7 @@ func main() {
 		Usage:       "build EROFS images",
 		UsageText:   synopsis,
 		Description: description,
-		Flags:       slices.Concat(o.flags(), repository, o.RecordFlags()),
+		Flags:       slices.Concat(o.flags(), []cli.Flag{o.ProgressFlag()}, repository, o.RecordFlags()),
 		Action:      o.Action(o.make),
 		Commands: []*cli.Command{
 			command("dump", "write the dumpfile of an image", "IMAGE", "", o.dump, slices.Concat(o.dumpFlags(), repository)...),

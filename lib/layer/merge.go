@@ -19,6 +19,7 @@ type Merger struct {
 	Xattrs variant.XattrMode
 	Rules  *tolerance.Rules // what is tolerated; nil tolerates all of it
 	Layer  string           // that is added next, such as "layer DIGEST": begins warnings
+	Entry  func(n int64)    // is told of each entry that is applied; it may be nil
 
 	found  tolerance.Rules // what was tolerated so far
 	member string          // that is applied
@@ -59,6 +60,9 @@ func (g *Merger) Add(s *splitstream.Reader) error {
 		}
 		if err != nil {
 			return err
+		}
+		if g.Entry != nil {
+			g.Entry(1)
 		}
 	}
 }

@@ -30,6 +30,7 @@ type Link struct {
 	Keys         []Key             // of the layers, in order
 	Streams      map[Key]verity.ID // of the layers
 	Images       map[variant.Variant]verity.ID
+	Entry        func(n int64) // is told of each entry that Tree merges; it may be nil
 
 	referrer bool // its layers are stored as blobs of one
 }

@@ -33,7 +33,7 @@ func (l *Link) Tree(r *repo.Repo, mode variant.XattrMode, rules *tolerance.Rules
 	if err := l.CheckLayers(r); err != nil {
 		return nil, err
 	}
-	m := merging{repo: r, mode: mode, rules: rules, stream: func(key Key) verity.ID { return l.Streams[key] }}
+	m := merging{repo: r, mode: mode, rules: rules, stream: func(key Key) verity.ID { return l.Streams[key] }, entry: l.Entry}
 	m.recut = func(key Key) error {
 		id, err := storeCut(r, key, l.Streams[key])
 		if err == nil {
@@ -70,6 +70,7 @@ type merging struct {
 	rules  *tolerance.Rules
 	stream func(Key) verity.ID
 	files  map[Key]*os.File // streams that were cut anew and not stored
+	entry  func(n int64)    // of layer.Merger
 	recut  func(Key) error  // cuts a stream anew; the error may be errNotCut
 }
 
@@ -94,7 +95,7 @@ func isCut(err error) bool {
 
 // merge also returns how many layers were merged.
 func (m *merging) merge(keys []Key) (*tree.Inode, int, error) {
-	g := layer.Merger{Xattrs: m.mode, Rules: m.rules}
+	g := layer.Merger{Xattrs: m.mode, Rules: m.rules, Entry: m.entry}
 	for i, key := range keys {
 		g.Layer = "layer " + key.String()
 		if err := m.with(key, g.Add); err != nil {

@@ -21,6 +21,7 @@ type Meter struct {
 	overall  *mpb.Bar
 	finished chan struct{}
 	stopped  sync.WaitGroup
+	release  func() // of the terminal that bars are on
 
 	mu          sync.Mutex
 	start       time.Time
@@ -83,6 +84,11 @@ func (m *Meter) Start() {
 	case JSON:
 		m.stopped.Go(m.tick)
 	case bars:
+		var ok bool
+		if m.release, ok = terminal.Claim(m.printer.Out); !ok {
+			m.mode = None // another one draws there
+			return
+		}
 		m.bars = mpb.New(mpb.WithOutput(m.printer.Out), mpb.WithWidth(60))
 		for _, i := range m.items {
 			i.bar = m.bar(fmt.Sprintf("%-6s %.12s", i.kind, hexOf(i.digest)), i.total, i.pace)
@@ -199,6 +205,7 @@ func (m *Meter) Close() {
 	}
 	m.overall.Abort(false)
 	m.bars.Wait()
+	m.release()
 }
 
 // tick tells from time to time how far all is.

@@ -63,6 +63,9 @@ type Stored struct {
 func (p *Printer) Event(e Event) {
 	switch p.Mode {
 	case Auto, Plain:
+		if p.Mode == Auto && terminal.IsDrawable(p.Out) {
+			return // bars show it
+		}
 		fmt.Fprintf(p.Out, "%s: %s %s: %s\n", p.Tool, e.Kind, e.Digest, e.Message)
 	case JSON:
 		p.object(e)
@@ -107,7 +110,11 @@ func wordsOf(text string) words {
 }
 
 func (p *Printer) line(format string, args ...any) string {
-	return p.Tool + ": " + terminal.Line(fmt.Sprintf(format, args...)) + "\n"
+	clear := ""
+	if p.Mode != Plain && terminal.IsDrawable(p.Out) {
+		clear = clearLine // of a Counter, maybe of another stage
+	}
+	return clear + p.Tool + ": " + terminal.Line(fmt.Sprintf(format, args...)) + "\n"
 }
 
 // object prints an object, which has a member at least, with the version and the tool before it.

@@ -23,6 +23,7 @@ type Importer struct {
 	Jobs     int              // layers at once
 	Rules    *tolerance.Rules // what is tolerated, after Finish
 	Progress *progress.Printer
+	Count    *progress.Counter // of bytes of layers, may be nil
 
 	repo     *repo.Repo
 	commits  *committer
@@ -97,6 +98,9 @@ func (i *Importer) begin(rec record.Record) {
 	rules := i.newRules(rec.Kind + " " + rec.Digest)
 	i.notes = append(i.notes, rules)
 	pulled := i.subjects[rec.Get(keyFor)]
+	if l, err := ParseLayer(rec); err == nil {
+		i.Count.Expect(l.Digest.String(), l.Size)
+	}
 	f := i.followed.take(digest.Digest(rec.Digest))
 	i.pace.begin()
 	i.queue.add(func() {

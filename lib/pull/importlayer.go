@@ -64,6 +64,7 @@ func (i *Importer) present(l Layer) (stored, error) {
 	id, err := l.stored(i.repo)
 	switch {
 	case err == nil:
+		i.Count.Set(l.Digest.String(), max(l.Size, 0))
 		i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: orNone(l.Digest.String()), Message: "present"})
 		return stored{Layer: l, stream: id}, nil
 	case !corrupt.OrMissing(err):
@@ -112,10 +113,26 @@ func (i *Importer) imported(l Layer, done oci.Imported) stored {
 
 // store stores a blob as what it is.
 func (i *Importer) store(ctx context.Context, l Layer, in io.Reader, rules *tolerance.Rules) (oci.Imported, error) {
+	in = &counted{in: in, count: i.Count, name: l.Digest.String()}
 	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules, Windows: i.windows}
 	if l.Artifact {
 		return oci.ImportBlob(ctx, i.repo, in, src)
 	}
 	said, _ := manifest.LayerCompression(l.MediaType)
 	return oci.ImportLayer(ctx, i.repo, in, said, src)
+}
+
+// counted is a blob whose bytes are counted as they are read.
+type counted struct {
+	in    io.Reader
+	count *progress.Counter
+	name  string
+	n     int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.in.Read(b)
+	c.n += int64(n)
+	c.count.Set(c.name, c.n)
+	return n, err
 }

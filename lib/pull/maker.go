@@ -8,6 +8,7 @@ import (
 	"cfs/lib/build"
 	"cfs/lib/corrupt"
 	"cfs/lib/oci"
+	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/temporary"
@@ -27,6 +28,7 @@ type Maker struct {
 	Rules   *tolerance.Rules // what is tolerated
 	Boot    build.Wanted     // the boot images that are made too, if any
 
+	Count  *progress.Counter                // of entries that are merged, may be nil
 	Warn   func(format string, args ...any) // prints a line for people
 	Status func(error) int                  // returns the exit status of an error
 
@@ -87,6 +89,7 @@ func (m *Maker) commit(manifest Manifest) error {
 	if err != nil {
 		return err
 	}
+	link.Entry = m.Count.Add
 	made, missing, err := m.make(link)
 	if err != nil {
 		return fmt.Errorf("manifest %s: %w", manifest.Digest, err)
