@@ -64,7 +64,7 @@ var mayImport = map[string][]string{
 	"inspect":     {"record", "repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "tolerance", "verity", "corrupt", "lookup", "missing"},
 	"graph":       {"terminal"},
 	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "signed", "variant", "verity", "terminal", "corrupt", "record"},
-	"pull":        {"fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal"},
+	"pull":        {"terminal", "fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal"},
 	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 

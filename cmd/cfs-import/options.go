@@ -18,6 +18,7 @@ type options struct {
 	tool.Options
 	diffID, algorithm, formats string
 	init, insecure, strict     bool
+	markNew                    bool
 	jobs                       int
 }
 
@@ -29,6 +30,7 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.formats, DefaultText: `"1"`, Usage: "with --init: formats of EROFS images, `V`[,V], the default first"},
 		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "with --init: make one that does not need fs-verity"},
 		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse media types that cfsctl does not know, and layers that are not compressed as theirs say"},
+		&cli.BoolFlag{Name: "mark-new", Destination: &o.markNew, Usage: "write new=BYTES into the records of layers that are stored now"},
 		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, DefaultText: "number of CPUs, at most 4", Usage: "import `N` layers at once"},
 		o.ProgressFlag(),
 	}, o.streamFlags()...)

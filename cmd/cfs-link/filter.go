@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 
 	"cfs/lib/oci"
 	"cfs/lib/pull"
@@ -14,6 +15,9 @@ import (
 // nobody may read its records any more.
 func (o *options) filter() error {
 	l := &pull.Linker{Open: o.OpenToWrite, Lock: o.Lock(true), Name: o.tagOf, Out: o.Records(), Check: o.checkLink}
+	if o.summary {
+		l.Linked = func(s pull.Linked) error { return s.WriteText(os.Stderr) }
+	}
 	handle := func(rec record.Record) error {
 		err := l.Handle(rec)
 		if errors.Is(err, oci.ErrIncomplete) {

@@ -13,8 +13,8 @@ import (
 
 type options struct {
 	tool.Options
-	tag   string
-	noTag bool
+	tag            string
+	noTag, summary bool
 
 	missing, refs, shared, noTrunc bool // of ls
 	paths                          bool // of why
@@ -36,6 +36,7 @@ func (o *options) flags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "tag", Destination: &o.tag, Usage: "tag the image `NAME` (default: its source= in the manifest's record)"},
 		&cli.BoolFlag{Name: "no-tag", Destination: &o.noTag, Usage: "do not tag the image"},
+		&cli.BoolFlag{Name: "summary", Destination: &o.summary, Usage: "write five lines for people on stderr, and no records"},
 		tool.NewOptionalFlag("require-signature", "link nothing unless its merged EROFS image is signed; with =image, its manifest or config as well", &o.require),
 		o.trustFlag(),
 	}, o.common()...)
@@ -130,7 +131,7 @@ var listRules = tool.Rules{{If: "refs", Not: "shared"}, {If: "refs", Not: "missi
 // common are the options of all that opens the repository.
 func (o *options) common() []cli.Flag { return append(o.RepoFlags(), o.RecordFlags()...) }
 
-var rules = tool.Rules{{If: "tag", Not: "no-tag"}, {If: "require-signature", Needs: []string{"trust-cert"}}, {If: "trust-cert", Needs: []string{"require-signature"}}}
+var rules = tool.Rules{{If: "tag", Not: "no-tag"}, {If: "summary", Not: "json"}, {If: "require-signature", Needs: []string{"trust-cert"}}, {If: "trust-cert", Needs: []string{"require-signature"}}}
 
 // check refuses what is wrong before anything is done.
 func (o *options) check() error {

@@ -18,6 +18,7 @@ type stored struct {
 	Layer            // as its record came, with what was found out
 	stream verity.ID // that it has now
 	fresh  bool      // the stream needs its name yet
+	wrote  string    // bytes of new objects, to be said in the record, or ""
 }
 
 // steps are what a commit does to the repository, and the pipe. A test puts in its own,
@@ -130,7 +131,11 @@ func (k *committer) nameAll(batch []stored) error {
 func (s stored) say(out *record.Writer) error {
 	l := s.Layer
 	l.store(s.stream)
-	if err := out.Write(l.Record()); err != nil {
+	rec := l.Record()
+	if s.wrote != "" {
+		rec = rec.Set(keyNew, s.wrote)
+	}
+	if err := out.Write(rec); err != nil {
 		return err
 	}
 	return s.removeSpooled()

@@ -22,6 +22,7 @@ type Importer struct {
 	Out      *record.Writer
 	Jobs     int              // layers at once
 	Rules    *tolerance.Rules // what is tolerated, after Finish
+	MarkNew  bool             // say in the records of layers how many bytes were stored for them
 	Progress *progress.Printer
 	Count    *progress.Counter // of bytes of layers, may be nil
 

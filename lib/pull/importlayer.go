@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 
 	"github.com/opencontainers/go-digest"
 
@@ -108,7 +109,11 @@ func (i *Importer) imported(l Layer, done oci.Imported) stored {
 	i.Progress.Event(progress.Event{Kind: l.Kind(), Digest: l.Digest.String(), Message: fmt.Sprintf(
 		"%d new and %d present objects; %d bytes stored, %d inline", done.New, done.Present, done.NewBytes, done.Inline),
 		Stored: &progress.Stored{New: done.New, Present: done.Present, Written: done.NewBytes, Inline: done.Inline}})
-	return stored{Layer: l, stream: done.Stream, fresh: true}
+	s := stored{Layer: l, stream: done.Stream, fresh: true}
+	if i.MarkNew {
+		s.wrote = strconv.FormatInt(done.NewBytes, 10)
+	}
+	return s
 }
 
 // store stores a blob as what it is.

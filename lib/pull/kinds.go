@@ -28,6 +28,7 @@ const (
 	keyMediaType = "media-type"
 	keySize      = "size"
 	keyFor       = "for"
+	keyNew       = "new" // bytes of objects that were stored for a layer just now
 	keySource    = "source"
 	keyPath      = "path"
 	keySpooled   = "spooled"

@@ -6,6 +6,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cfs/lib/corrupt"
 	"cfs/lib/flock"
 	"cfs/lib/oci"
 	"cfs/lib/record"
@@ -26,7 +27,11 @@ type Linker struct {
 	// image. It may be nil.
 	Check func(*repo.Repo, *oci.Link, []*oci.Link) ([]record.Record, error)
 
+	// Linked is told of an image instead of Out. It may be nil.
+	Linked func(Linked) error
+
 	repo      *repo.Repo
+	before    digest.Digest // what the tag led to
 	image     Incoming
 	committed bool // a manifest has come
 	partial   int  // the status of the first part that could not be made
@@ -99,6 +104,9 @@ func (l *Linker) commit(m Manifest) error {
 			return err
 		}
 	}
+	if l.Linked != nil {
+		return l.Linked(l.summary(image, m, name))
+	}
 	return l.write(image, referrers, m, name)
 }
 
@@ -137,6 +145,9 @@ func (l *Linker) link(m Manifest, name string) (*oci.Image, []*oci.Image, error)
 		return image, referrers, l.repo.SyncNames()
 	}
 	if err := l.remember(m, name); err != nil {
+		return nil, nil, err
+	}
+	if l.before, err = oci.Tag(l.repo, name); err != nil && !corrupt.OrMissing(err) {
 		return nil, nil, err
 	}
 	return image, referrers, oci.SetTag(l.repo, name, image.Manifest.Digest)
