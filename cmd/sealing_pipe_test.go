@@ -45,6 +45,20 @@ func TestSealingPipe(t *testing.T) {
 		t.Errorf("after a failure: %+v", r)
 	}
 
+	// In a pipe seal moves no tag: the new manifest goes on.
+	key := must(t, repo, "cfs-link show a | cfs-mkerofs | cfs-link seal --dry-run")
+	if want := must(t, repo, "cfs-link seal --dry-run a"); key != want || want == "" {
+		t.Errorf("seal --dry-run in a pipe:\n%s\nwant\n%s", key, want)
+	}
+	before := must(t, repo, "cfs-link ls")
+	must(t, repo, "cfs-link show a | cfs-mkerofs | cfs-link seal | cfs-link --tag sealed && cfs-link verify sealed")
+	must(t, repo, "cfs-link show a | cfs-link sign --inline --cert "+ours.cert+" --key "+ours.key+" | cfs-link --tag inline && cfs-link verify inline"+trust+" && cfs-link show inline | cfs-link seal | cfs-link --tag inline && cfs-link verify inline"+trust)
+	if after := must(t, repo, "cfs-link untag sealed inline && cfs-link ls"); after != before {
+		t.Errorf("after that:\n%s\nwant\n%s", after, before)
+	}
+	wantError(t, shell(t, repo, "cfs-link verify --trust-cert '' a"), 2, "--trust-cert: its value is empty")
+	must(t, repo, "cfs-link show a | cfs-link export-signatures "+layout+" | grep -q ^manifest && grep -q vnd.composefs.metadata.v1 "+layout+"/index.json")
+
 	// The repository has another image linked than that which was signed: verifying by name
 	// and in the pipe find out.
 	forged := dir + "/forged"

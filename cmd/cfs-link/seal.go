@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"io"
 	"os"
 
 	"cfs/lib/lookup"
@@ -22,50 +23,82 @@ func (o *options) seal() error {
 	if o.dryRun {
 		open = o.openToRead
 	}
-	return o.withImage(open, func(r *repo.Repo, image *signed.Image) error {
-		return o.inline(r, image, nil, nil)
+	return o.inline(open, nil, nil)
+}
+
+// inline is seal with a signer, or without. In a pipe the new manifest comes in the place of the old one, and
+// has no tag yet.
+func (o *options) inline(open func() (*repo.Repo, error), cert *x509.Certificate, s *signature.Signer) error {
+	if len(o.Operands) > 0 {
+		return o.withImage(open, func(r *repo.Repo, image *signed.Image) error {
+			done, err := o.sealed(r, image, cert, s, o.Operands[0])
+			if err != nil || done == nil {
+				return err
+			}
+			return o.writeLast(r, done, o.Operands[0])
+		})
+	}
+	out := o.Records()
+	if o.dryRun {
+		out = &record.Writer{Out: io.Discard}
+	}
+	return o.filterImages(open, out, true, func(r *repo.Repo, image *signed.Image, manifest record.Record) ([]record.Record, error) {
+		done, err := o.sealed(r, image, cert, s, "")
+		switch {
+		case err != nil || done == nil:
+			return nil, err
+		case done.Manifest.Digest == image.Digest:
+			return []record.Record{manifest}, nil
+		}
+		list, err := pull.Records(r, done, nil)
+		if err != nil {
+			return nil, err
+		}
+		return list[len(list)-1:], nil
 	})
 }
 
-// inline is seal with a signer, or without.
-func (o *options) inline(r *repo.Repo, image *signed.Image, cert *x509.Certificate, s *signature.Signer) error {
+// sealed stores an image with its digests in the manifest, and moves the tag, unless that is "". With
+// --dry-run it prints them and returns nil.
+func (o *options) sealed(r *repo.Repo, image *signed.Image, cert *x509.Certificate, s *signature.Signer, tag string) (*oci.Image, error) {
 	list, err := image.Seal(r, o.config, s)
 	if err != nil {
-		return unsignedHint(err)
+		return nil, unsignedHint(err)
 	}
 	if o.dryRun {
-		for _, a := range list {
-			if _, err := fmt.Fprintln(os.Stdout, a.Key, a.Value); err != nil {
-				return err
-			}
-		}
-		return nil
+		return nil, printAnnotations(list)
 	}
-	name := o.Operands[0]
-	tagged, err := oci.Tag(r, name)
-	if err != nil || tagged != image.Digest {
-		return tool.UsageError("%q is no tag: want the tag that is to move to the new manifest", name)
+	if tag != "" {
+		if tagged, err := oci.Tag(r, tag); err != nil || tagged != image.Digest {
+			return nil, tool.UsageError("%q is no tag: want the tag that is to move to the new manifest", tag)
+		}
 	}
 	release, err := r.LockStreams(o.Lock(true))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer release()
 	done, err := o.annotated(r, image, list, cert)
-	if err != nil {
-		return err
+	if err != nil || tag == "" {
+		return done, err
 	}
-	if err := oci.SetTag(r, name, done.Manifest.Digest); err != nil {
-		return err
+	return done, oci.SetTag(r, tag, done.Manifest.Digest)
+}
+
+func printAnnotations(list []signed.Annotation) error {
+	for _, a := range list {
+		if _, err := fmt.Fprintln(os.Stdout, a.Key, a.Value); err != nil {
+			return err
+		}
 	}
-	return o.writeLast(r, done, name)
+	return nil
 }
 
 // annotated returns the image with annotations: the same, if it has them.
 func (o *options) annotated(r *repo.Repo, image *signed.Image, list []signed.Annotation, cert *x509.Certificate) (*oci.Image, error) {
 	stored, err := oci.OpenImage(r, image.Digest)
 	if err != nil {
-		return nil, err
+		return nil, notLinked(err)
 	}
 	if sealed, err := image.IsSealed(r, list, cert); err != nil || sealed {
 		return stored, err
@@ -88,8 +121,15 @@ func (o *options) writeLast(r *repo.Repo, image *oci.Image, name string) error {
 	return nil
 }
 
-// export writes the signature artifacts of an image into a layout that has it.
+// export writes the signature artifacts of an image into a layout that has it. Without a name it
+// passes on the records that come in.
 func (o *options) export() error {
+	if len(o.Operands) == 1 {
+		return o.filterImages(o.openToRead, o.Records(), false, func(r *repo.Repo, image *signed.Image, manifest record.Record) ([]record.Record, error) {
+			_, err := signed.Export(r, image.Digest, o.Operands[0])
+			return []record.Record{manifest}, err
+		})
+	}
 	return o.withRepo(2, 2, o.openToRead, func(r *repo.Repo) error {
 		image, err := lookup.Image(r, o.Operands[0])
 		if err != nil {

@@ -97,8 +97,17 @@ func (o *options) eachImage(open func() (*repo.Repo, error), out *record.Writer,
 			return err
 		})
 	}
-	e := &pull.Examiner{Open: open, Out: out, Examine: func(r *repo.Repo, l *oci.Link, artifacts []*oci.Link) ([]record.Record, error) {
-		return do(r, signed.Linked(l, artifacts))
+	return o.filterImages(open, out, false, func(r *repo.Repo, image *signed.Image, manifest record.Record) ([]record.Record, error) {
+		list, err := do(r, image)
+		return append(list, manifest), err
+	})
+}
+
+// filterImages does something with the images whose records come in. It writes the records that do returns in the place
+// of the manifest's.
+func (o *options) filterImages(open func() (*repo.Repo, error), out *record.Writer, replaces bool, do func(*repo.Repo, *signed.Image, record.Record) ([]record.Record, error)) error {
+	e := &pull.Examiner{Open: open, Out: out, Replaces: replaces, Examine: func(r *repo.Repo, l *oci.Link, artifacts []*oci.Link, manifest record.Record) ([]record.Record, error) {
+		return do(r, signed.Linked(l, artifacts), manifest)
 	}}
 	return o.Filter(out, tool.Stage{Handle: e.Handle, Finish: e.Finish, Close: e.Close, Product: true, From: "cfs-link show NAME | cfs-mkerofs"})
 }
@@ -160,8 +169,8 @@ func (o *options) sign() error {
 		return err
 	}
 	return o.eachImage(o.OpenToWrite, o.Records(), func(r *repo.Repo, image *signed.Image) ([]record.Record, error) {
-		if _, err := oci.OpenManifest(r, image.Digest); err != nil { // of records of what is not linked
-			return nil, tool.Hint(err, "cfs-link --tag NAME stores the image, before cfs-link sign")
+		if _, err := oci.OpenManifest(r, image.Digest); err != nil {
+			return nil, notLinked(err)
 		}
 		blobs := given
 		if o.key != "" {
@@ -176,6 +185,11 @@ func (o *options) sign() error {
 	})
 }
 
+// notLinked adds what is to be done about records of an image that is not linked.
+func notLinked(err error) error {
+	return tool.Hint(err, "cfs-link --tag NAME stores the image, before it is signed or sealed")
+}
+
 // signInline signs an image in the annotations of a new manifest.
 func (o *options) signInline() error {
 	certs, err := signed.ReadCertificates(o.cert)
@@ -186,9 +200,7 @@ func (o *options) signInline() error {
 	if err != nil {
 		return err
 	}
-	return o.withImage(o.OpenToWrite, func(r *repo.Repo, image *signed.Image) error {
-		return o.inline(r, image, certs[0], signer)
-	})
+	return o.inline(o.OpenToWrite, certs[0], signer)
 }
 
 // signatureOf signs by the key that the options name.

@@ -14,9 +14,11 @@ type Examiner struct {
 	Open func() (*repo.Repo, error) // at the first record
 	Out  *record.Writer
 
+	Replaces bool // the image becomes another one, to which its artifacts do not belong: they are not passed on
+
 	// Examine is given the image as it would be linked, with the artifacts that come with it. It
-	// returns records to be written before that of the manifest.
-	Examine func(*repo.Repo, *oci.Link, []*oci.Link) ([]record.Record, error)
+	// returns what is written in the place of the manifest's record, which it is given too.
+	Examine func(*repo.Repo, *oci.Link, []*oci.Link, record.Record) ([]record.Record, error)
 
 	repo     *repo.Repo
 	image    Incoming
@@ -30,10 +32,10 @@ func (e *Examiner) Handle(rec record.Record) (err error) {
 			return err
 		}
 	}
-	var found []record.Record
+	written := []record.Record{rec}
 	switch rec.Kind {
 	case kindManifest:
-		if found, err = e.examine(rec); err != nil {
+		if written, err = e.examine(rec); err != nil {
 			return err
 		}
 		e.image, e.examined = Incoming{}, true
@@ -43,7 +45,10 @@ func (e *Examiner) Handle(rec record.Record) (err error) {
 			return err
 		}
 	}
-	for _, r := range append(found, rec) {
+	if e.Replaces && (rec.Kind == kindReferrer || rec.Kind == kindBlob && rec.Get(keyRole) == kindReferrer) {
+		return nil
+	}
+	for _, r := range written {
 		if err := e.Out.Write(r); err != nil {
 			return err
 		}
@@ -64,7 +69,7 @@ func (e *Examiner) examine(rec record.Record) ([]record.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.Examine(e.repo, link, artifacts)
+	return e.Examine(e.repo, link, artifacts, rec)
 }
 
 // Finish ends the input. The error is ErrNoManifest if no manifest came.

@@ -92,7 +92,14 @@ func (o *Options) Action(do func() error) cli.ActionFunc {
 
 func checkEmpty(c *cli.Context) error {
 	for _, name := range c.LocalFlagNames() {
-		if s, ok := c.Value(name).(string); ok && s == "" {
+		empty := false
+		switch v := c.Value(name).(type) {
+		case string:
+			empty = v == ""
+		case cli.StringSlice:
+			empty = slices.Contains(v.Value(), "") && name != "options" && name != "o" // which mount(8) takes
+		}
+		if empty {
 			return UsageError("--%s: its value is empty", name)
 		}
 	}
