@@ -34,14 +34,14 @@ func TestPolicy(t *testing.T) {
 		h.fails(status, fetch+source)
 		h.fails(status, "cfs-fetch inspect --tls-verify=false "+source)
 	}
-	h.fails(1, fetch+"oci:layout", name+" rejects by default all images")
+	h.fails(1, fetch+"oci:layout", name+" rejects all images by default")
 	h.fails(1, "cfs-pull --init --insecure --tls-verify=false "+r.Source("team/app:1")+" t", "rejects")
 	h.must("cfs-pull --init --insecure --insecure-policy --tls-verify=false " + r.Source("team/app:1") + " t && cfs-pull --check --insecure-policy --tls-verify=false " + r.Source("team/app:1") + " t")
 
 	policy(`{"default": [{"type": "reject"}], "transports": {"docker": {"HOST/team": [{"type": "insecureAcceptAnything"}]}, "oci": {"DIR/layout": [{"type": "insecureAcceptAnything"}]}}}`)
 	h.must(fetch + r.Source("team/app:1") + " && " + fetch + "oci:layout && " + fetch + "oci:link")
-	h.fails(1, fetch+r.Source("teams/app:1"), "rejects by default")
-	h.fails(1, fetch+"oci-archive:archive", "rejects by default")
+	h.fails(1, fetch+r.Source("teams/app:1"), "rejects all images by default")
+	h.fails(1, fetch+"oci-archive:archive", "rejects all images by default")
 
 	policy(`{"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {"HOST/team/app:1": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/key"}]}}}`)
 	h.fails(1, fetch+r.Source("team/app:1"), "wants signedBy for images of docker:"+r.Addr+"/team/app:1", "--insecure-policy")

@@ -86,7 +86,7 @@ func (p *Policy) Check(transport string, scopes []string) error {
 			return p.check(list, fmt.Sprintf("images of %s:%s", transport, scope))
 		}
 	}
-	return p.check(p.general, "by default all images")
+	return p.check(p.general, "all images by default")
 }
 
 func (p *Policy) check(list []requirement, what string) error {

@@ -34,16 +34,16 @@ func TestCheck(t *testing.T) {
 	}
 	for image, want := range map[string]string{
 		"registry.example/a:latest":                             "",
-		"registry.example:5000/a:latest":                        "rejects by default all images",
+		"registry.example:5000/a:latest":                        "rejects all images by default",
 		"registry.example/secret/deep/a:latest":                 "rejects images of docker:registry.example/secret",
 		"registry.example/secrets:latest":                       "",
 		"registry.example/signed/two:v1":                        "wants signedBy for images of docker:registry.example/signed, which cannot be verified here",
 		"registry.example/signed/one:v1":                        "",
 		"registry.example/signed/one:v2":                        "wants signedBy",
 		"a.wild.example/x:1":                                    "wants sigstoreSigned for images of docker:*.wild.example",
-		"wild.example/x:1":                                      "rejects by default",
+		"wild.example/x:1":                                      "rejects all images by default",
 		"registry.example/a@sha256:" + strings.Repeat("0", 64):  "",
-		"docker.io/library/a@sha256:" + strings.Repeat("0", 64): "rejects by default",
+		"docker.io/library/a@sha256:" + strings.Repeat("0", 64): "rejects all images by default",
 	} {
 		ref, err := reference.ParseNormalizedNamed(image)
 		if err != nil {
@@ -58,8 +58,8 @@ func TestCheck(t *testing.T) {
 	for name, want := range map[string]string{"/srv/a": "", "/srv/no": "rejects images of oci:/srv/no", "/srv/no/deep": "rejects", "/srv/nothing": "", "/": ""} {
 		wantErr(t, name, p.Check("oci", PathScopes(name)), want)
 	}
-	wantErr(t, "dir", p.Check("dir", PathScopes("/srv/a")), "rejects by default")
-	wantErr(t, "docker-archive", p.Check("docker-archive", nil), "rejects by default")
+	wantErr(t, "dir", p.Check("dir", PathScopes("/srv/a")), "rejects all images by default")
+	wantErr(t, "docker-archive", p.Check("docker-archive", nil), "rejects all images by default")
 	wantErr(t, "no policy", (*Policy)(nil).Check("dir", nil), "")
 }
 
