@@ -94,6 +94,8 @@ func TestCompletion(t *testing.T) {
 		"cfs-link un":                           "untag",
 		"cfs-link untag refs/":                  "refs/mine",
 		"cfs-mount refs/":                       "refs/mine",
+		"cfs-mkerofs ls refs/":                  "refs/mine",
+		"cfs-mkerofs --image refs/":             "refs/mine",
 		"cfs-link which ":                       "",
 		"cfs-link inspect --man":                "--manifest",
 		"cfs graph web:":                        "1 2",

@@ -44,7 +44,7 @@ func (k *listing) inspect() error {
 	if k.JSON {
 		return record.WriteJSON(os.Stdout, about)
 	}
-	return about.WriteText(os.Stdout)
+	return about.WriteText(os.Stdout, terminal.Columns(os.Stdout))
 }
 
 // printSource prints where the image of a tag was pulled from. Only a tag has a source.

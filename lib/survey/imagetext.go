@@ -14,12 +14,14 @@ import (
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // WriteText writes the summary for people: a line for each fact, its name first. Texts of
-// the image are quoted as terminal.Name does.
-func (i Image) WriteText(w io.Writer) error {
+// the image are quoted as terminal.Name does. Lines are folded at so many columns, unless that is
+// 0.
+func (i Image) WriteText(w io.Writer, columns int) error {
 	var b strings.Builder
 	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%-13s %s\n", name, value)
+		for _, part := range fold(value, columns-14) {
+			fmt.Fprintf(&b, "%-13s %s\n", name, part)
+			name = ""
 		}
 	}
 	lines := func(name string, values []string) {
@@ -84,4 +86,24 @@ func quoteWords(words []string) string {
 		quoted[i] = `"` + strings.ReplaceAll(terminal.Name(word), `"`, `\"`) + `"`
 	}
 	return strings.Join(quoted, " ")
+}
+
+// fold cuts a text into lines of so many characters, at spaces where there are some, or returns
+// it whole if there is no room for any.
+func fold(text string, room int) (lines []string) {
+	rest := []rune(text)
+	for room >= 20 && len(rest) > room {
+		end, next := room, room
+		for at := room; at > 0; at-- {
+			if rest[at] == ' ' {
+				end, next = at, at+1
+				break
+			}
+		}
+		lines, rest = append(lines, string(rest[:end])), rest[next:]
+	}
+	if len(rest) > 0 {
+		lines = append(lines, string(rest))
+	}
+	return lines
 }
