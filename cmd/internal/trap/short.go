@@ -43,6 +43,9 @@ func Short(c Call) error {
 		return err
 	}
 	defer unix.Close(fd)
+	if kind, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); strings.Contains(kind, "eventfd") {
+		return nil // which has no halves; the runtime of Go ends the program if it sees one
+	}
 	p := make([]byte, n)
 	if writes := c.Nr == unix.SYS_WRITE || c.Nr == unix.SYS_PWRITE64; writes {
 		if _, err := memory.ReadAt(p, int64(c.args[1])); err != nil {
