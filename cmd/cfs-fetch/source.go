@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 	"cfs/lib/pull"
 	"cfs/lib/registry"
 	"cfs/lib/source"
+	"cfs/lib/terminal"
 	"cfs/lib/tool"
 )
 
@@ -37,7 +39,7 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration),
 	if err != nil {
 		dir = os.TempDir() // it is for archives alone, and nothing stays there
 	}
-	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir, Strict: o.strict, Policy: p})
+	s, err := source.Open(o.Operands[0], source.Options{Registry: r, TempDir: dir, Strict: o.strict, Several: o.warnOfSeveral, Policy: p})
 	if errors.Is(err, source.ErrName) {
 		return nil, tool.UsageError("%w", err)
 	}
@@ -52,6 +54,11 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration),
 		return nil, errors.Join(err, origin.Close())
 	}
 	return origin, nil
+}
+
+func (o *options) warnOfSeveral(names []string) {
+	o.Warn("warning: %s has several images, and the first that fits is taken: name one of %s, as in %s:%s",
+		terminal.Line(o.Operands[0]), terminal.Line(strings.Join(names, ", ")), terminal.Line(o.Operands[0]), terminal.Line(names[0]))
 }
 
 // policy returns the policy that is configured, nil if it is not asked.

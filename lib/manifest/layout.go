@@ -186,6 +186,27 @@ func FindNamed(indexJSON []byte, ref string) ([]v1.Descriptor, error) {
 	return named, nil
 }
 
+// Names returns the different names that the text of a layout's index.json gives to what it lists.
+func Names(indexJSON []byte) ([]string, error) {
+	index, err := ParseIndex(indexJSON, "")
+	var list []string
+	for _, d := range index.Manifests {
+		if name := d.Annotations[v1.AnnotationRefName]; name != "" {
+			list = append(list, name)
+		}
+	}
+	return unique(list), err
+}
+
+// Names returns the different names of what the layout lists.
+func (l *Layout) Names() ([]string, error) {
+	text, err := l.readFile(v1.ImageIndexFile)
+	if err != nil {
+		return nil, err
+	}
+	return Names(text)
+}
+
 func names(index v1.Index) string {
 	var list []string
 	for _, d := range index.Manifests {

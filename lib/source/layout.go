@@ -30,6 +30,10 @@ func openLayout(where string, o Options) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	names, err := l.Names()
+	if err == nil { // else Manifest says why
+		o.tellSeveral(ref, names)
+	}
 	return layout{l, ref, o.Strict}, nil
 }
 

@@ -17,7 +17,8 @@ import (
 // ociArchive is an OCI image layout in a tar.
 type ociArchive struct {
 	*tarFile
-	ref string
+	ref     string
+	options Options
 }
 
 func openOCIArchive(where string, o Options) (Source, error) {
@@ -32,7 +33,7 @@ func openOCIArchive(where string, o Options) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ociArchive{t, ref}, nil
+	return ociArchive{t, ref, o}, nil
 }
 
 func isFile(path string) error {
@@ -44,6 +45,9 @@ func (s ociArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1.Des
 	text, err := s.readJSON(v1.ImageIndexFile)
 	if err != nil {
 		return v1.Descriptor{}, s.insteadOf(err, dirManifest, "docker-archive")
+	}
+	if names, err := manifest.Names(text); err == nil { // else FindNamed says why
+		s.options.tellSeveral(s.ref, names)
 	}
 	named, err := manifest.FindNamed(text, s.ref)
 	if err != nil {

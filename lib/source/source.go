@@ -52,9 +52,20 @@ type Options struct {
 	TempDir  string // where a compressed archive is unpacked to, while it is open
 	Strict   bool   // of a layout, only the manifest that the reference takes will do
 
+	// Several is told the names of the images in a layout or an archive, if SOURCE has none of
+	// several. It may be nil.
+	Several func(names []string)
+
 	// Policy says which images are accepted, before anything of them is read; nil: all.
 	// That of Registry is set by Open.
 	Policy *policy.Policy
+}
+
+// tellSeveral calls Several if there are several names, and ref is none of them.
+func (o Options) tellSeveral(ref string, names []string) {
+	if o.Several != nil && ref == "" && len(names) > 1 {
+		o.Several(names)
+	}
 }
 
 // checkPath returns why the policy does not accept images of a file or folder. What that holds is
