@@ -149,14 +149,28 @@ func (l *Layout) ReadAll(d v1.Descriptor) ([]byte, error) {
 // image if ref is "", as Find finds it. With strict it must be the one that the reference
 // takes. The error wraps fs.ErrNotExist if there is no such image.
 func (l *Layout) Resolve(ref string, platform *v1.Platform, strict bool) (v1.Descriptor, error) {
+	list, err := l.Named(ref)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	return l.Choose(list, platform, strict)
+}
+
+// Named returns what the layout lists under a name, as FindNamed does.
+func (l *Layout) Named(ref string) ([]v1.Descriptor, error) {
 	text, err := l.readFile(v1.ImageIndexFile)
 	if err != nil {
-		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
+		return nil, fmt.Errorf("OCI layout %s: %w", l.path, err)
 	}
 	list, err := FindNamed(text, ref)
 	if err != nil {
-		return v1.Descriptor{}, fmt.Errorf("OCI layout %s: %w", l.path, err)
+		return nil, fmt.Errorf("OCI layout %s: %w", l.path, err)
 	}
+	return list, nil
+}
+
+// Choose returns the manifest for a platform among what Named has returned, as Resolve does.
+func (l *Layout) Choose(list []v1.Descriptor, platform *v1.Platform, strict bool) (v1.Descriptor, error) {
 	if strict {
 		return findStrictly(list, platform, l.ReadAll)
 	}
@@ -186,25 +200,14 @@ func FindNamed(indexJSON []byte, ref string) ([]v1.Descriptor, error) {
 	return named, nil
 }
 
-// Names returns the different names that the text of a layout's index.json gives to what it lists.
-func Names(indexJSON []byte) ([]string, error) {
-	index, err := ParseIndex(indexJSON, "")
-	var list []string
-	for _, d := range index.Manifests {
+// Names returns the different names of what a layout lists.
+func Names(list []v1.Descriptor) (names []string) {
+	for _, d := range list {
 		if name := d.Annotations[v1.AnnotationRefName]; name != "" {
-			list = append(list, name)
+			names = append(names, name)
 		}
 	}
-	return unique(list), err
-}
-
-// Names returns the different names of what the layout lists.
-func (l *Layout) Names() ([]string, error) {
-	text, err := l.readFile(v1.ImageIndexFile)
-	if err != nil {
-		return nil, err
-	}
-	return Names(text)
+	return unique(names)
 }
 
 func names(index v1.Index) string {

@@ -14,8 +14,8 @@ import (
 // layout is an image in a directory in the OCI image layout.
 type layout struct {
 	*manifest.Layout
-	ref    string
-	strict bool
+	ref     string
+	options Options
 }
 
 func openLayout(where string, o Options) (Source, error) {
@@ -30,15 +30,16 @@ func openLayout(where string, o Options) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := l.Names()
-	if err == nil { // else Manifest says why
-		o.tellSeveral(ref, names)
-	}
-	return layout{l, ref, o.Strict}, nil
+	return layout{l, ref, o}, nil
 }
 
 func (l layout) Manifest(_ context.Context, platform *v1.Platform) (v1.Descriptor, error) {
-	return l.Resolve(l.ref, platform, l.strict)
+	list, err := l.Named(l.ref)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	l.options.tellSeveral(l.ref, list)
+	return l.Choose(list, platform, l.options.Strict)
 }
 
 func (l layout) Referrers(_ context.Context, subject digest.Digest) ([]v1.Descriptor, error) {

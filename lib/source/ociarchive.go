@@ -46,13 +46,11 @@ func (s ociArchive) Manifest(ctx context.Context, platform *v1.Platform) (v1.Des
 	if err != nil {
 		return v1.Descriptor{}, s.insteadOf(err, dirManifest, "docker-archive")
 	}
-	if names, err := manifest.Names(text); err == nil { // else FindNamed says why
-		s.options.tellSeveral(s.ref, names)
-	}
 	named, err := manifest.FindNamed(text, s.ref)
 	if err != nil {
 		return v1.Descriptor{}, fmt.Errorf("archive %s: %w", s.name, err)
 	}
+	s.options.tellSeveral(s.ref, named)
 	return manifest.Find(named, platform, func(d v1.Descriptor) ([]byte, error) { return ReadAll(ctx, s, d) })
 }
 

@@ -61,9 +61,9 @@ type Options struct {
 	Policy *policy.Policy
 }
 
-// tellSeveral calls Several if there are several names, and ref is none of them.
-func (o Options) tellSeveral(ref string, names []string) {
-	if o.Several != nil && ref == "" && len(names) > 1 {
+// tellSeveral calls Several if what a layout lists has several names, and ref is none of them.
+func (o Options) tellSeveral(ref string, list []v1.Descriptor) {
+	if names := manifest.Names(list); o.Several != nil && ref == "" && len(names) > 1 {
 		o.Several(names)
 	}
 }
