@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +23,10 @@ func (p *Policy) parse(text []byte) error {
 			return object(d, func(transport string) error {
 				scopes := map[string][]requirement{}
 				p.transports[transport] = scopes
-				return object(d, func(scope string) (err error) {
-					scopes[scope], err = requirements(d)
-					return err
+				return object(d, func(scope string) error {
+					list, err := requirements(d)
+					scopes[scope] = list
+					return cmp.Or(err, checkScope(transport, scope))
 				})
 			})
 		}
@@ -39,7 +41,7 @@ func (p *Policy) parse(text []byte) error {
 	if p.general == nil {
 		return errors.New("it has no default")
 	}
-	return p.checkAll()
+	return nil
 }
 
 // object reads an object, whose values are read by member. A key must not stand there twice.

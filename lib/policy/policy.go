@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -130,18 +129,6 @@ func checkScope(transport, scope string) error {
 		return nil
 	case !strings.HasPrefix(scope, "/") || scope == "/" || path.Clean(scope) != scope:
 		return fmt.Errorf("the scope %q of %s is no clean absolute path below /", scope, transport)
-	}
-	return nil
-}
-
-// checkAll checks the scopes that were read.
-func (p *Policy) checkAll() error {
-	for _, transport := range slices.Sorted(maps.Keys(p.transports)) {
-		for _, scope := range slices.Sorted(maps.Keys(p.transports[transport])) {
-			if err := checkScope(transport, scope); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
