@@ -2,8 +2,10 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"cfs/lib/lookup"
@@ -69,8 +71,11 @@ func (o *options) sealed(r *repo.Repo, image *signed.Image, cert *x509.Certifica
 		return nil, printAnnotations(list)
 	}
 	if tag != "" {
-		if tagged, err := oci.Tag(r, tag); err != nil || tagged != image.Digest {
+		switch tagged, err := oci.Tag(r, tag); {
+		case errors.Is(err, fs.ErrNotExist), err == nil && tagged != image.Digest:
 			return nil, tool.UsageError("%q is no tag: want the tag that is to move to the new manifest", tag)
+		case err != nil:
+			return nil, err
 		}
 	}
 	release, err := r.LockStreams(o.Lock(true))

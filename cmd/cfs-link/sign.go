@@ -187,7 +187,10 @@ func (o *options) sign() error {
 
 // notLinked adds what is to be done about records of an image that is not linked.
 func notLinked(err error) error {
-	return tool.Hint(err, "cfs-link --tag NAME stores the image, before it is signed or sealed")
+	if errors.Is(err, fs.ErrNotExist) {
+		return tool.Hint(err, "cfs-link --tag NAME stores the image, before it is signed or sealed")
+	}
+	return err
 }
 
 // signInline signs an image in the annotations of a new manifest.
