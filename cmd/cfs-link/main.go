@@ -22,9 +22,9 @@ cfs-link graph [--dot|--svg] [options] [NAME|DIGEST]...
 cfs-link verify [--trust-cert FILE]... [options] [NAME|DIGEST]
 cfs-link sign --cert FILE --key FILE [options] [NAME|DIGEST]
 cfs-link sign --cert FILE --signature ROLE=FILE... [options] [NAME|DIGEST]
-cfs-link sign --inline [--config] --cert FILE --key FILE [options] NAME
-cfs-link seal [--config] [--dry-run] [options] NAME
-cfs-link export-signatures [options] NAME|DIGEST LAYOUT
+cfs-link sign --inline [--config] --cert FILE --key FILE [options] [NAME]
+cfs-link seal [--config] [--dry-run] [options] [NAME]
+cfs-link export-signatures [options] [NAME|DIGEST] LAYOUT
 cfs-link tbs [--role ROLE] [options] [NAME|DIGEST]
 cfs-link boot-install [--bootdir DIR] [--cmdline ARG]... [options] NAME|DIGEST
 cfs-link boot-list [--bootdir DIR] [--check] [options]

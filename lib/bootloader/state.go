@@ -75,9 +75,5 @@ func removeState(state string, image verity.ID) error {
 		return err
 	}
 	defer root.Close()
-	err = root.RemoveAll(stateOf(image))
-	if errors.Is(err, fs.ErrNotExist) { // as deploy itself
-		return nil
-	}
-	return err
+	return root.RemoveAll(stateOf(image))
 }

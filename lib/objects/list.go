@@ -155,8 +155,8 @@ func (s *Store) Leftovers() (found []string, err error) {
 	return found, nil
 }
 
-// Remove removes an object, or a directory that has its name. The error wraps fs.ErrNotExist if there is no such object. The
-// caller keeps writers out, and knows that nothing refers to the object.
+// Remove removes an object, or a directory that has its name. The error wraps fs.ErrNotExist if
+// there is neither. The caller keeps writers out, and knows that nothing refers to the object.
 func (s *Store) Remove(id verity.ID) error {
 	err := s.use(s.folder(id), func(dir int) error { return unix.Unlinkat(dir, base(id), 0) })
 	if err == unix.EISDIR {

@@ -5,8 +5,8 @@
 // in one.
 //
 // An object has its name only when it is whole: it is written to a file without a name, or with
-// a temporary one, protected by fs-verity where the file system has that, then linked. An object that is
-// damaged as far as can be seen without reading it is replaced in one step. What was
+// a temporary one, protected by fs-verity where the file system has that, then linked. An object
+// that is damaged as far as can be seen without reading it is replaced in one step. What was
 // stored is durable after Sync. Existing objects are only trusted by their size while a power
 // cut cannot have torn them, which the marks of their writers say.
 //
@@ -55,7 +55,7 @@ type Store struct {
 	sub     string // the folder of the store in the root, "." if it is that
 	buffers buffers
 	marks   marks
-	ext4    bool
+	ext4    bool // see needsNames
 
 	noTemp, noClone, noVerity atomic.Bool // what the file system turned out not to have
 }

@@ -60,11 +60,12 @@ func (s *Store) newObjectTemp(dir string) (*temp, error) {
 	return s.newTemp(dir)
 }
 
-// needsNames reports whether a file needs a name before fs-verity protects it. When a process is killed
-// while ext4 protects a file without one, the file stays in the list of orphans on the disk. The next
-// mount cuts off what is behind the end of the file that has this inode by then, and so its hashes, if
-// it is protected: it cannot be opened any more. (Linux 6.12, ext4_end_enable_verity: it takes the file
-// off the list in memory alone, as ext4_truncate has done the rest, which that does for files with a name.)
+// needsNames reports whether a file needs a name before fs-verity protects it. If a process is
+// killed while ext4 enables fs-verity for an unlinked file, the inode stays in the orphan list on
+// the disk. The next mount truncates whichever file has that inode by then to its size. If that
+// file is protected, it loses its hash tree, and cannot be opened any more. (Linux 6.12: after a failure
+// ext4_end_enable_verity removes the inode from the list in memory only. ext4_truncate has removed it
+// from the one on the disk before, but only if the file has a name.)
 func (s *Store) needsNames() bool { return s.ext4 && (s.config.Secure || !s.noVerity.Load()) }
 
 // newTemp makes a file in the directory dir, without a name if the file system can.

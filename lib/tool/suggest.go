@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -34,8 +35,8 @@ func (o *Options) Unexpected() error {
 	return UsageError("unexpected operand %q, and no command: those are %s%s", word, strings.Join(o.commands, ", "), didYouMean(word, o.commands))
 }
 
-// CheckCommand refuses an operand that looks like a mistyped command, and returns how else it is
-// written if it is meant: that is up to the caller to know.
+// CheckCommand refuses an operand that looks like a mistyped command. instead is how to write it
+// for a user who means the operand.
 func (o *Options) CheckCommand(word, instead string) error {
 	if word != "help" && nearest(word, o.commands) == "" {
 		return nil
@@ -79,5 +80,5 @@ func unknownOption(c *cli.Context, err error) error {
 	if n := nearest(m[1], names); n != "" {
 		text += fmt.Sprintf("; did you mean --%s?", n)
 	}
-	return fmt.Errorf("%s", text)
+	return errors.New(text)
 }
