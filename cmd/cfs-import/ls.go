@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"time"
 
 	"cfs/lib/layer"
 	"cfs/lib/oci"
@@ -47,29 +46,16 @@ func (o *options) listMembers(l *layer.Reader) error {
 
 // writeMember describes a member by a JSON object.
 func writeMember(out io.Writer, m *tarball.Member, object verity.ID) error {
-	member := struct {
-		Version int         `json:"v"`
-		Path    record.Text `json:"path"`
-		Mode    string      `json:"mode"`
-		UID     uint32      `json:"uid"`
-		GID     uint32      `json:"gid"`
-		Size    uint64      `json:"size"`
-		Mtime   string      `json:"mtime"`
-		Link    record.Text `json:"link,omitempty"`   // the path that a hard link is another name of
-		Target  record.Text `json:"target,omitempty"` // of a symbolic link
-		Object  string      `json:"object,omitempty"`
-	}{
-		Version: record.JSONVersion, Path: record.Text(m.Name), Mode: mode(m).String(), UID: uint32(m.UID), GID: uint32(m.GID), Size: uint64(m.Size), Mtime: mtime(m),
-	}
+	f := record.File{Version: record.JSONVersion, Path: record.Text(m.Name), Mode: mode(m).String(), UID: uint32(m.UID), GID: uint32(m.GID), Size: uint64(m.Size), Mtime: m.Mtime.RFC3339()}
 	switch {
 	case m.Type == '1':
-		member.Link = record.Text(m.Link)
+		f.Link = record.Text(m.Link)
 	case m.Type == '2':
-		member.Target = record.Text(m.Link)
+		f.Target = record.Text(m.Link)
 	case !object.IsZero():
-		member.Object = object.String()
+		f.Object = object.String()
 	}
-	return record.WriteJSON(out, member)
+	return record.WriteJSON(out, f)
 }
 
 func mode(m *tarball.Member) fs.FileMode {
@@ -77,13 +63,9 @@ func mode(m *tarball.Member) fs.FileMode {
 	return kinds[m.Type] | fs.FileMode(m.Mode&0o777)
 }
 
-func mtime(m *tarball.Member) string {
-	return time.Unix(m.Mtime.Sec, int64(m.Mtime.Nsec)).UTC().Format(time.RFC3339Nano)
-}
-
 // line describes a member: mode, owner, size, time, name, and what it leads to.
 func line(m *tarball.Member, object verity.ID) string {
-	s := fmt.Sprintf("%s %d/%d %d %s %q", mode(m), m.UID, m.GID, m.Size, mtime(m), m.Name)
+	s := fmt.Sprintf("%s %d/%d %d %s %q", mode(m), m.UID, m.GID, m.Size, m.Mtime.RFC3339(), m.Name)
 	switch {
 	case m.Type == '1':
 		s += fmt.Sprintf(" link to %q", m.Link)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +54,7 @@ func (l List) Write(w io.Writer, image *erofs.Reader) error {
 // line describes an inode as cfs-import ls does: mode, owner, size, time, name, and what it
 // leads to.
 func (l List) line(name string, n *tree.Inode) string {
-	s := fmt.Sprintf("%s %d/%d %d %s %s", Mode(n), n.UID, n.GID, n.Size, mtime(n), l.Name(name))
+	s := fmt.Sprintf("%s %d/%d %d %s %s", Mode(n), n.UID, n.GID, n.Size, n.Mtime.RFC3339(), l.Name(name))
 	switch {
 	case n.IsSymlink():
 		s += " -> " + l.Name(n.Target)
@@ -67,30 +66,14 @@ func (l List) line(name string, n *tree.Inode) string {
 
 // writeJSON describes an inode by a JSON object.
 func writeJSON(out io.Writer, name string, n *tree.Inode) error {
-	entry := struct {
-		Version int         `json:"v"`
-		Path    record.Text `json:"path"`
-		Mode    string      `json:"mode"`
-		UID     uint32      `json:"uid"`
-		GID     uint32      `json:"gid"`
-		Size    uint64      `json:"size"`
-		Mtime   string      `json:"mtime"`
-		Target  record.Text `json:"target,omitempty"`
-		Object  string      `json:"object,omitempty"`
-	}{
-		Version: record.JSONVersion, Path: record.Text(name), Mode: Mode(n).String(), UID: n.UID, GID: n.GID, Size: n.Size, Mtime: mtime(n),
-	}
+	f := record.File{Version: record.JSONVersion, Path: record.Text(name), Mode: Mode(n).String(), UID: n.UID, GID: n.GID, Size: n.Size, Mtime: n.Mtime.RFC3339()}
 	switch {
 	case n.IsSymlink():
-		entry.Target = record.Text(n.Target)
+		f.Target = record.Text(n.Target)
 	case !n.Object.IsZero():
-		entry.Object = n.Object.String()
+		f.Object = n.Object.String()
 	}
-	return record.WriteJSON(out, entry)
-}
-
-func mtime(n *tree.Inode) string {
-	return time.Unix(n.Mtime.Sec, int64(n.Mtime.Nsec)).UTC().Format(time.RFC3339Nano)
+	return record.WriteJSON(out, f)
 }
 
 // Mode returns the mode of an inode as package fs has it.

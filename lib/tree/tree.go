@@ -11,6 +11,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,11 @@ const InlineMax = 64
 type Time struct {
 	Sec  int64
 	Nsec uint32 // below 1e9
+}
+
+// RFC3339 returns the time in UTC, in the form of RFC 3339 with as many digits as it needs.
+func (t Time) RFC3339() string {
+	return time.Unix(t.Sec, int64(t.Nsec)).UTC().Format(time.RFC3339Nano)
 }
 
 // Xattr is one extended attribute: full name and value, both any bytes.
