@@ -66,11 +66,7 @@ func (c *Counter) Expect(name string, total int64) {
 	if c == nil || total < 0 {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p := c.part(name)
-	c.total += total - p.total
-	p.total = total
+	c.update(name, func(p *part) { p.total = total })
 }
 
 // Set says how much of a part is done.
@@ -78,11 +74,7 @@ func (c *Counter) Set(name string, done int64) {
 	if c == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p := c.part(name)
-	c.done += done - p.done
-	p.done = done
+	c.update(name, func(p *part) { p.done = done })
 }
 
 // Add says that so much more is done, of nothing in particular.
@@ -90,20 +82,25 @@ func (c *Counter) Add(n int64) {
 	if c == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.part("").done += n
-	c.done += n
+	c.update("", func(p *part) { p.done += n })
 }
 
-func (c *Counter) part(name string) *part {
+// update changes a part, and the sums with it.
+func (c *Counter) update(name string, change func(*part)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.start.IsZero() {
 		c.start = time.Now()
 	}
-	if c.parts[name] == nil {
-		c.parts[name] = &part{}
+	p := c.parts[name]
+	if p == nil {
+		p = &part{}
+		c.parts[name] = p
 	}
-	return c.parts[name]
+	before := *p
+	change(p)
+	c.done += p.done - before.done
+	c.total += p.total - before.total
 }
 
 // Close ends the showing.
@@ -170,13 +167,10 @@ func (c *Counter) tell() string {
 
 // state says in words how far it is.
 func (c *Counter) state(rate float64, left time.Duration) string {
-	switch {
-	case c.total == 0:
+	if c.total == 0 {
 		return c.unit(c.done)
-	case rate == 0:
-		return c.unit(c.done) + " of " + c.unit(c.total)
 	}
-	return fmt.Sprintf("%s of %s, %s/s, %s left", c.unit(c.done), c.unit(c.total), c.unit(int64(rate)), left)
+	return sayPace(c.unit, c.done, c.total, rate, left)
 }
 
 // line returns the line to be drawn, with a bar if there is room for it.

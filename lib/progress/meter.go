@@ -151,6 +151,15 @@ func paceOf(come, missing int64, in time.Duration) (rate float64, left time.Dura
 	return rate, left
 }
 
+// sayPace says in words how far something is, with numbers as unit writes them.
+func sayPace(unit func(int64) string, done, total int64, rate float64, left time.Duration) string {
+	text := unit(done) + " of " + unit(total)
+	if rate > 0 {
+		text += fmt.Sprintf(", %s/s, %s left", unit(int64(rate)), left)
+	}
+	return text
+}
+
 // Set tells that so many bytes of the transfer are there.
 func (i *Item) Set(bytes int64) {
 	m := i.meter
@@ -226,12 +235,8 @@ func (m *Meter) tell() {
 	rate, left := m.pace()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case m.mode == Plain && rate > 0:
-		m.printer.Say("%s of %s, %s/s, %s left", size(m.done), size(m.total), size(int64(rate)), left)
-		return
-	case m.mode == Plain:
-		m.printer.Say("%s of %s", size(m.done), size(m.total))
+	if m.mode == Plain {
+		m.printer.Say("%s", sayPace(size, m.done, m.total, rate, left))
 		return
 	}
 	for _, i := range m.items {
