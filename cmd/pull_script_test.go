@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
@@ -43,7 +44,12 @@ func TestPullIsKilled(t *testing.T) {
 			c := f.command("exec " + strings.Replace(f.code, "cfs-fetch", "cfs-pull --repo=$HOME/repo --init --insecure", 1) + " a")
 			done := make(chan result, 1)
 			go func() { done <- cmdtest.Run(t, c) }()
+			// The stages start together: the first request may precede the repository.
 			eventually(t, "it fetches", func() bool { return f.proxy.Total().Requests > 0 })
+			eventually(t, "there is a repository", func() bool {
+				_, err := os.Stat(filepath.Join(f.dir, "repo", "meta.json"))
+				return err == nil
+			})
 			if err := c.Process.Signal(s); err != nil {
 				t.Fatal(err)
 			}
