@@ -1,0 +1,149 @@
+// Package chunked reads what zstd:chunked says of a layer: where in the blob the content of each
+// file is compressed by itself, so that a part of the blob can be fetched, and the tar-split from
+// which the tar is put together.
+//
+// The blob is a sequence of zstd frames. Behind those of the tar come skippable frames (RFC 8878, 3.1.2)
+// with a table of contents, the TOC, in JSON, and the tar-split; annotations in the manifest say
+// where (go.podman.io/storage/pkg/chunked). Nothing of all this proves what the files hold: what is
+// put together must have the diff ID of the layer.
+package chunked
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cfs/lib/blob"
+)
+
+// The annotations of a layer in a manifest.
+const (
+	prefix    = "io.github.containers.zstd-chunked."
+	oldPrefix = "io.containers.zstd-chunked." // of writers without a tar-split, and of stargz
+
+	manifestChecksum = "manifest-checksum"
+	manifestPosition = "manifest-position"
+	tarSplitChecksum = "tarsplit-checksum"
+	tarSplitPosition = "tarsplit-position"
+
+	stargzDigest = "containerd.io/snapshot/stargz/toc.digest"
+)
+
+// skippableHeader is the length in bytes of the header of a skippable frame.
+const skippableHeader = 8
+
+// Limits of what is read of a layer.
+const (
+	maxCompressed = 64 << 20
+	maxPlain      = 256 << 20
+)
+
+// Layer is what the annotations of a layer say.
+type Layer struct {
+	TOC      Table
+	TarSplit Table
+
+	size int64 // of the blob
+}
+
+// Table is one of TOC and tar-split in the blob.
+type Table struct {
+	blob.Span               // of its zstd frame
+	Plain     int64         // bytes that it decodes to
+	Digest    digest.Digest // of the compressed bytes; "" if the TOC says it
+}
+
+// ErrForm means that a layer has no form of which a part can be used.
+var ErrForm = errors.New("is not zstd:chunked with a tar-split")
+
+// Parse reads the annotations of a layer. The error is ErrForm if they do not say that
+// it is zstd:chunked, or not in a form that has a tar-split; any other says what is wrong with them.
+func Parse(d v1.Descriptor) (*Layer, error) {
+	a := d.Annotations
+	if a[prefix+manifestPosition] == "" || a[prefix+tarSplitPosition] == "" {
+		return nil, ErrForm
+	}
+	if a[oldPrefix+manifestPosition] != "" || a[stargzDigest] != "" {
+		return nil, errors.New("it has the annotations of two forms")
+	}
+	l := &Layer{size: d.Size}
+	toc, err := numbers(a[prefix+manifestPosition], 4)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", manifestPosition, err)
+	}
+	if toc[3] != 1 {
+		return nil, fmt.Errorf("a table of contents of type %d is not known", toc[3])
+	}
+	split, err := numbers(a[prefix+tarSplitPosition], 3)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", tarSplitPosition, err)
+	}
+	if l.TOC, err = l.table(toc); err != nil {
+		return nil, fmt.Errorf("table of contents: %w", err)
+	}
+	if l.TarSplit, err = l.table(split); err != nil {
+		return nil, fmt.Errorf("tar-split: %w", err)
+	}
+	if l.TarSplit.Start < l.TOC.End+skippableHeader {
+		return nil, errors.New("the tar-split does not come behind the table of contents")
+	}
+	if l.TOC.Digest, err = checksum(a[prefix+manifestChecksum]); err != nil {
+		return nil, fmt.Errorf("%s: %w", manifestChecksum, err)
+	}
+	if s := a[prefix+tarSplitChecksum]; s != "" {
+		if l.TarSplit.Digest, err = checksum(s); err != nil {
+			return nil, fmt.Errorf("%s: %w", tarSplitChecksum, err)
+		}
+	}
+	return l, nil
+}
+
+// Tail returns the part of the blob that TOC, tar-split and all behind them are in.
+func (l *Layer) Tail() blob.Span { return blob.Span{Start: l.TOC.Start - skippableHeader, End: l.size} }
+
+// table returns the table at an offset and of a length in the blob, with its length when decoded.
+func (l *Layer) table(n []int64) (Table, error) {
+	offset, length, plain := n[0], n[1], n[2]
+	switch {
+	case length > maxCompressed || plain > maxPlain:
+		return Table{}, fmt.Errorf("of %d bytes, compressed to %d, is larger than %d or %d", plain, length, maxPlain, maxCompressed)
+	case length == 0 || plain == 0:
+		return Table{}, errors.New("is empty")
+	case offset < skippableHeader || offset > l.size || length > l.size-offset:
+		return Table{}, fmt.Errorf("at [%d, %d) is not inside the blob's %d bytes", offset, offset+length, l.size)
+	}
+	return Table{Span: blob.Span{Start: offset, End: offset + length}, Plain: plain}, nil
+}
+
+// numbers reads n decimal numbers without a sign, separated by colons.
+func numbers(s string, n int) ([]int64, error) {
+	words := strings.Split(s, ":")
+	if len(words) != n {
+		return nil, fmt.Errorf("%.100q: want %d numbers", s, n)
+	}
+	list := make([]int64, n)
+	for i, w := range words {
+		u, err := strconv.ParseUint(w, 10, 63)
+		if err != nil || u > math.MaxInt64/2 || strconv.FormatUint(u, 10) != w {
+			return nil, fmt.Errorf("%.100q: want %d decimal numbers", s, n)
+		}
+		list[i] = int64(u)
+	}
+	return list, nil
+}
+
+func checksum(s string) (digest.Digest, error) {
+	d, err := digest.Parse(s)
+	if err == nil && d.Algorithm() != digest.SHA256 {
+		err = fmt.Errorf("want SHA-256")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%.100q: %w", s, err)
+	}
+	return d, nil
+}
