@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,7 +19,7 @@ import (
 // is at it.
 func (s *Spool) Drop(d v1.Descriptor) error {
 	name, err := manifest.BlobName(d.Digest)
-	if err != nil || s.Have(d) == 0 {
+	if err != nil || !slices.ContainsFunc(append([]string{""}, suffixes...), func(suffix string) bool { return s.size(name+suffix) >= 0 }) {
 		return err
 	}
 	return s.drop(name, d)
@@ -35,16 +37,25 @@ func (s *Spool) drop(name string, d v1.Descriptor) error {
 	}
 	defer f.Close()
 	if !s.Kept(d) {
-		err = s.root.Remove(name)
+		err = s.remove(name)
 	}
+	for _, suffix := range suffixes {
+		err = errors.Join(err, s.remove(name+suffix))
+	}
+	return err
+}
+
+// remove removes a file of the spool, if it is there.
+func (s *Spool) remove(name string) error {
+	err := s.root.Remove(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+		return nil
 	}
-	return errors.Join(err, s.root.Remove(name+partialSuffix))
+	return err
 }
 
 // Remove removes a blob after use from the spool in which it lies, as Drop does, by the
-// path that a record has.
+// path that a record has: of the blob, or of what was put together of it.
 //
 // A record comes from another program and can name any file. So only what lies where a
 // spool has the blob of that digest is removed. Anything else stays, which is no error:
@@ -56,7 +67,7 @@ func Remove(path string, d digest.Digest) error {
 	}
 	dir := filepath.Join(filepath.Dir(path), "../..")
 	name, err := manifest.BlobName(d)
-	if err != nil || filepath.Join(dir, name) != path {
+	if whole := filepath.Join(dir, name); err != nil || path != whole && path != whole+assemblySuffix {
 		return nil
 	}
 	root, err := fd.OpenRoot(dir)
@@ -74,7 +85,7 @@ func Remove(path string, d digest.Digest) error {
 	}
 	// Where nobody is at it no lock is made, for which there may be no room. Whoever finds
 	// the blob at this moment finds later that it is stored.
-	if _, err := root.Lstat(name + partialSuffix); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Lstat(name + partialSuffix); !errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(path, assemblySuffix) {
 		return s.drop(name, desc)
 	}
 	if err := root.Remove(name); !errors.Is(err, fs.ErrNotExist) {

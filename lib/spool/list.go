@@ -12,10 +12,10 @@ import (
 	"cfs/lib/fd"
 )
 
-// Blob is a file of a spool: a whole blob, or as much of it as has been fetched.
+// Blob is what a spool has of a blob: all of it, or as much as has been fetched.
 type Blob struct {
 	Digest  digest.Digest
-	Size    int64 // in bytes, of what is there
+	Size    int64 // of its files, in bytes
 	Partial bool
 }
 
@@ -53,13 +53,25 @@ func listIn(root *fd.Root) (blobs []Blob, err error) {
 		}
 		s := Spool{root: root}
 		for _, e := range entries {
-			name, partial := strings.CutSuffix(e.Name(), partialSuffix)
+			name, suffix, partial := strings.Cut(e.Name(), ".")
 			b := Blob{digest.NewDigestFromEncoded(algorithm, name), s.size(folder + "/" + e.Name()), partial}
+			if partial && !slices.Contains(suffixes, "."+suffix) {
+				continue
+			}
 			if b.Digest.Validate() == nil && b.Size >= 0 { // it may have been used and removed meanwhile
 				blobs = append(blobs, b)
 			}
 		}
 	}
 	slices.SortFunc(blobs, func(a, b Blob) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
-	return blobs, nil
+	var merged []Blob
+	for _, b := range blobs {
+		if n := len(merged); n > 0 && merged[n-1].Digest == b.Digest {
+			merged[n-1].Size += b.Size
+			merged[n-1].Partial = merged[n-1].Partial && b.Partial
+			continue
+		}
+		merged = append(merged, b)
+	}
+	return merged, nil
 }
