@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/manifest"
 )
@@ -36,8 +37,25 @@ func (i *Remote) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.Re
 	if d.Size == int64(len(i.text)) && offset <= d.Size && d.Digest == d.Digest.Algorithm().FromBytes(i.text) {
 		return io.NopCloser(bytes.NewReader(i.text[offset:])), nil
 	}
-	b := &body{image: i, ctx: ctx, desc: d, offset: offset, budget: i.options.budget(), sites: i.sites(d)}
+	b := &body{image: i, ctx: ctx, desc: d, offset: offset, end: d.Size, budget: i.options.budget(), sites: i.sites(d)}
 	b.first, b.again = i.first(d, offset)
+	if err := b.open(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// ErrNoRanges means that nobody gives a part of a blob.
+var ErrNoRanges = errors.New("the registry does not give parts of a blob")
+
+// OpenSpan opens a part of a blob as Open does. again is set if what came before was wrong:
+// then another place is asked first. The error wraps ErrNoRanges if nobody gives parts. A place that
+// has once answered in another way than with the part is not asked for one again.
+func (i *Remote) OpenSpan(ctx context.Context, d v1.Descriptor, s blob.Span, again bool) (io.ReadCloser, error) {
+	b := &body{image: i, ctx: ctx, desc: d, offset: s.Start, end: s.End, part: true, budget: i.options.budget(), sites: i.sites(d), first: i.current}
+	if again {
+		b.first++
+	}
 	if err := b.open(); err != nil {
 		return nil, err
 	}
@@ -50,6 +68,8 @@ type body struct {
 	ctx     context.Context
 	desc    v1.Descriptor
 	offset  int64 // of what comes next
+	end     int64 // where what is wanted ends
+	part    bool  // nothing else than that part will do
 	budget  *budget
 	sites   []site
 	first   int   // the site that is asked first
@@ -66,10 +86,10 @@ func (b *body) Read(p []byte) (int, error) {
 		n, err := b.current.Read(p)
 		b.advance(n)
 		switch {
-		case b.offset > b.desc.Size:
-			b.err = corrupt.Errorf("is longer than its %d bytes", b.desc.Size)
+		case b.offset > b.end:
+			b.err = b.tooLong()
 			return 0, b.err
-		case err == io.EOF && b.offset == b.desc.Size:
+		case err == io.EOF && b.offset == b.end:
 			b.err = io.EOF
 		case err != nil:
 			b.resume(err)
@@ -79,6 +99,13 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 	}
 	return 0, b.err
+}
+
+func (b *body) tooLong() error {
+	if b.part {
+		return fmt.Errorf("more comes than the part up to byte %d: %w", b.end, ErrNoRanges)
+	}
+	return corrupt.Errorf("is longer than its %d bytes", b.desc.Size)
 }
 
 func (b *body) advance(n int) {
@@ -117,6 +144,9 @@ func (b *body) open() error {
 
 // request asks one site.
 func (b *body) request(s site) error {
+	if b.part && s.noParts.Load() {
+		return ErrNoRanges
+	}
 	resp, err := b.get(b.ctx, s)
 	if err != nil {
 		return err
@@ -132,7 +162,7 @@ func (b *body) request(s site) error {
 func (b *body) get(ctx context.Context, s site) (*http.Response, error) {
 	header := http.Header{}
 	if b.ranged() {
-		header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.desc.Size-1))
+		header.Set("Range", fmt.Sprintf("bytes=%d-%d", b.offset, b.end-1))
 	}
 	kind := "blobs"
 	if manifest.IsManifest(b.desc.MediaType) {
@@ -145,12 +175,24 @@ func (b *body) get(ctx context.Context, s site) (*http.Response, error) {
 }
 
 // ranged reports whether a part of the blob is asked for.
-func (b *body) ranged() bool { return b.offset > 0 && b.offset < b.desc.Size && !b.noRange }
+func (b *body) ranged() bool {
+	return b.part || b.offset > 0 && b.offset < b.desc.Size && !b.noRange
+}
 
 // accept looks at an answer, and goes to the current offset if all of the blob comes
 // where a part of it was asked for.
 func (b *body) accept(s site, resp *http.Response) error {
 	switch status := resp.StatusCode; {
+	case b.part && refusesParts(status):
+		s.noParts.Store(true)
+		return fmt.Errorf("%w: status %d", ErrNoRanges, status)
+	case b.part && status == http.StatusPartialContent:
+		if err := b.checkPart(resp.Header); err != nil {
+			s.noParts.Store(true)
+			return fmt.Errorf("%w: %w", ErrNoRanges, err)
+		}
+		s.greet()
+		return nil
 	case status == http.StatusOK:
 		s.greet()
 		b.noRange = false
@@ -176,6 +218,26 @@ func (b *body) accept(s site, resp *http.Response) error {
 		return passing(errors.New("status 416: the registry has no such range of it"))
 	}
 	return s.failed(resp)
+}
+
+// refusesParts reports whether a status is how a server answers that has no parts for us: also with
+// all of the blob.
+func refusesParts(status int) bool {
+	switch status {
+	case http.StatusOK, http.StatusRequestedRangeNotSatisfiable, http.StatusBadRequest, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// checkPart refuses any other part than the one that was asked for, and one of something of
+// another size.
+func (b *body) checkPart(header http.Header) error {
+	want := fmt.Sprintf("bytes %d-%d/%d", b.offset, b.end-1, b.desc.Size)
+	if got := header.Get("Content-Range"); got != want {
+		return fmt.Errorf("it answers with the range %.80q, want %q", got, want)
+	}
+	return nil
 }
 
 // checkRange refuses another part than was asked for (RFC 9110, 14.4), and one of what the

@@ -33,6 +33,7 @@ type endpoint struct {
 	auth      *auth.Client
 	scope     registry.Reference
 	welcome   atomic.Bool // it has given something
+	noParts   atomic.Bool // it has not given a part of a blob that it was asked for
 
 	probe struct {
 		sync.Mutex

@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker/reference"
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/blob"
@@ -44,6 +45,13 @@ type Source interface {
 
 	// Close ends the use of the source.
 	Close() error
+}
+
+// Spans is a source that can give parts of a blob.
+type Spans interface {
+	// OpenSpan opens a part of a blob; again is set if what came before was wrong. The error
+	// wraps ErrNoParts if parts cannot be had.
+	OpenSpan(ctx context.Context, d v1.Descriptor, s blob.Span, again bool) (io.ReadCloser, error)
 }
 
 // Options say how sources are read.
@@ -134,6 +142,26 @@ func openRegistry(where string, o Options) (Source, error) {
 		return nil, err
 	}
 	return remote{image}, nil
+}
+
+// ErrNoParts means that a source does not give parts of a blob.
+var ErrNoParts = registry.ErrNoRanges
+
+// Registry returns the host of the registry that a SOURCE names, as it is typed and not that of a
+// mirror, and the name of the repository there. They are "" if it names none.
+func Registry(name string) (host, repository string) {
+	transport, where, ok := strings.Cut(name, ":")
+	switch {
+	case ok && (transports[transport] != nil && transport != "docker" || unsupported[transport]):
+		return "", ""
+	case ok && transport == "docker" && strings.HasPrefix(where, "//"):
+		name = where[2:]
+	}
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return "", ""
+	}
+	return reference.Domain(ref), reference.Path(ref)
 }
 
 // remote is an image in a registry.
