@@ -21,7 +21,7 @@ var judges = []string{
 	"json.Unmarshal", "decode", "decodeStrictly", "Validate", // JSON and digests
 	"asn1.Unmarshal", "x509.ParseCertificates", // DER
 	"parseOctal", "parseXattr", "checkTarget", "checkFile", "checkName", "parseRef", // headers and tables
-	"parseDigest", "parseHex", "parseDialect", "regexp2.Compile", // words and patterns
+	"parseDigest", "tarSplitDigest", "parseHex", "parseDialect", "regexp2.Compile", // words and patterns
 }
 
 // judged are the functions that mark an error which came to them in another way, and why

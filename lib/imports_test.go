@@ -41,6 +41,8 @@ var mayImport = map[string][]string{
 	"objects":     {"uptime", "fd", "verity", "corrupt"},
 	"repo":        {"objects", "flock", "fd", "verity", "variant", "corrupt"},
 	"splitstream": {"verity", "corrupt"},
+	"tarsplit":    {"corrupt"},
+	"chunked":     {"tarsplit", "blob", "corrupt"},
 	"tree":        {"verity", "tolerance"},
 	"tarball":     {"tree", "tolerance", "corrupt"},
 	"layer":       {"tarball", "splitstream", "tree", "variant", "tolerance", "verity", "corrupt"},
@@ -52,6 +54,7 @@ var mayImport = map[string][]string{
 	"boot":        {"selinux", "tree", "variant", "verity", "corrupt"},
 	"mount":       {"uptime"},
 	"oci":         {"uptime", "mount", "repo", "manifest", "blob", "layer", "tarball", "splitstream", "erofs", "tree", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "objects"},
+	"incremental": {"chunked", "tarsplit", "oci", "layer", "tarball", "repo", "splitstream", "spool", "source", "blob", "tree", "verity", "corrupt"},
 	"lookup":      {"oci", "repo", "verity", "variant", "corrupt", "missing"},
 	"fsck":        {"repo", "oci", "manifest", "splitstream", "variant", "verity", "terminal", "corrupt", "lookup", "objects", "record"},
 	"gc":          {"mount", "repo", "oci", "verity", "corrupt", "objects", "built"},
@@ -64,7 +67,7 @@ var mayImport = map[string][]string{
 	"inspect":     {"record", "repo", "oci", "erofs", "dumpfile", "compare", "tree", "variant", "tolerance", "verity", "corrupt", "lookup", "missing"},
 	"graph":       {"terminal"},
 	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "signed", "variant", "verity", "terminal", "corrupt", "record"},
-	"pull":        {"terminal", "fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal"},
+	"pull":        {"terminal", "fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal", "incremental"},
 	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
 }
 

@@ -102,6 +102,7 @@ var notReaders = map[string]string{
 	"objects.ReadAll":       "reads files: the tests of cmd fail its calls",
 	"build.Dumpfile":        "hands on to dumpfile.Read",
 	"blob.DecompressWithin": "is what blob.Decompress hands on to",
+	"incremental.Verify":    "hands on to splitstream.NewReader",
 	"pull.Import":           "hands on to oci.ImportLayer",
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/boot"
+	"cfs/lib/chunked"
 	"cfs/lib/dumpfile"
 	"cfs/lib/erofs"
 	"cfs/lib/internal/repotest"
@@ -28,6 +29,7 @@ import (
 	"cfs/lib/selinux"
 	"cfs/lib/splitstream"
 	"cfs/lib/tarball"
+	"cfs/lib/tarsplit"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
 	"cfs/lib/verity"
@@ -88,10 +90,60 @@ func readers(t *testing.T) []reading {
 		{"oci.ImportLayer zstd, unknown", packed, func(f *faulty) error {
 			return second(oci.ImportLayer(t.Context(), r, f, blob.Zstd, oci.Source{Size: -1}))
 		}},
+		{"oci.ImportAssembly", stream, func(f *faulty) error {
+			return second(oci.ImportAssembly(t.Context(), r, f, int64(len(f.data)), oci.Source{}))
+		}},
+		{"chunked.ReadTOC", packedTOC(t), readTOC(t)},
+		{"chunked.ReadTarSplit", packedTarSplit(t), readPackedTarSplit(t)},
+		{"tarsplit.NewReader", []byte(`{"type":2,"payload":"AAAA"}` + "\n"), readTarSplit},
 		{"oci.ImportBlob", text, func(f *faulty) error {
 			return second(oci.ImportBlob(t.Context(), r, f, oci.Source{Digest: d, Size: -1}))
 		}},
 	}
+}
+
+// packedTOC and packedTarSplit are the tables of a layer in the form zstd:chunked.
+func packedTOC(t testing.TB) []byte { return repotest.Zstd(t, []byte(plainTOC)) }
+
+func packedTarSplit(t testing.TB) []byte { return repotest.Zstd(t, []byte(plainTarSplit)) }
+
+const (
+	plainTOC      = `{"version":1,"entries":[]}`
+	plainTarSplit = `{"type":2,"payload":"AAAA"}` + "\n"
+)
+
+func chunkedLayer(t testing.TB) *chunked.Layer {
+	t.Helper()
+	table, split := packedTOC(t), packedTarSplit(t)
+	const prefix = "io.github.containers.zstd-chunked."
+	l, err := chunked.Parse(v1.Descriptor{Size: 10000, Annotations: map[string]string{
+		prefix + "manifest-position": fmt.Sprintf("1000:%d:%d:1", len(table), len(plainTOC)), prefix + "manifest-checksum": digest.FromBytes(table).String(),
+		prefix + "tarsplit-position": fmt.Sprintf("2000:%d:%d", len(split), len(plainTarSplit)), prefix + "tarsplit-checksum": digest.FromBytes(split).String(),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func readTOC(t testing.TB) func(*faulty) error {
+	return func(f *faulty) error { return second(chunkedLayer(t).ReadTOC(f)) }
+}
+
+func readPackedTarSplit(t testing.TB) func(*faulty) error {
+	return func(f *faulty) error { return chunkedLayer(t).ReadTarSplit(f, nil, nil) }
+}
+
+func readTarSplit(f *faulty) error {
+	r := tarsplit.NewReader(f)
+	_, err := r.Next()
+	for err == nil {
+		_, err = r.Next()
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 func second[T any](_ T, err error) error { return err }

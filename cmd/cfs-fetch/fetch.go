@@ -33,6 +33,9 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 	if o.jobs < 1 {
 		return tool.UsageError("--jobs %d: want a positive number", o.jobs)
 	}
+	if err := o.checkIncremental(); err != nil {
+		return err
+	}
 	meter := o.Printer().Meter()
 	origin, err := o.open(ctx, func(err error, wait time.Duration) {
 		meter.Say("%s; again in %s", terminal.Line(err.Error()), wait.Round(time.Millisecond))
@@ -55,6 +58,11 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 		return err
 	}
 	f := &pull.Fetcher{Origin: origin, Out: out, Keep: o.keepSpool, Jobs: o.jobs, Meter: meter}
+	release, err := o.parts(f, layers)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if o.planOnly {
 		return o.plan(ctx, f, append(layers, blobs...))
 	}
@@ -144,9 +152,9 @@ func (o *options) plan(ctx context.Context, f *pull.Fetcher, layers []pull.Layer
 			return err
 		}
 	}
-	p, err := f.Plan(layers, dir)
+	p, err := f.Plan(ctx, layers, dir)
 	if err != nil {
-		return err
+		return explain(err)
 	}
 	if o.JSON {
 		return p.WriteJSON(os.Stdout)

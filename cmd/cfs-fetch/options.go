@@ -24,6 +24,8 @@ type options struct {
 	keepSpool, untrustedSpool, planOnly bool // of fetching
 	withReferrers                       bool
 	jobs                                int
+	incremental                         string
+	requestCost                         int64
 
 	config bool // of inspect
 
@@ -39,6 +41,8 @@ func (o *options) fetchFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "untrusted-spool", Destination: &o.untrustedSpool, Usage: "as root, accept a spool that another user owns or that others can write to"},
 		&cli.BoolFlag{Name: "with-referrers", Destination: &o.withReferrers, Usage: "also fetch the signatures of the image: artifacts that refer to it"},
 		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, Value: 4, Usage: "fetch `N` blobs at once"},
+		&cli.StringFlag{Name: "incremental", Destination: &o.incremental, Value: incrementalAuto, Usage: "fetch only parts of layers, and take the rest from `IMAGES` of the repository: auto (pulled from the same registry), any or never"},
+		&cli.Int64Flag{Name: "request-cost", Destination: &o.requestCost, Value: 64 << 10, Usage: "with --incremental: a request costs as much as `BYTES`; 0: fetch the fewest bytes"},
 		&cli.BoolFlag{Name: "plan", Destination: &o.planOnly, Usage: "list what would be fetched and what exists, in bytes; fetch nothing"},
 		o.ProgressFlag(),
 	}, append(o.sourceFlags(), o.RecordFlags()...)...)

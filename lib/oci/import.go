@@ -53,16 +53,7 @@ func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, said blob.Comp
 		return Imported{}, err
 	}
 	defer tar.Close()
-	hash := digest.Canonical.Digester()
-	if src.DiffID != "" {
-		hash = src.DiffID.Algorithm().Digester()
-	}
-	// A few bytes of a blob can become a tar that takes hours.
-	hashed := blob.Ahead(reader{ctx, tar}, hash.Hash())
-	defer hashed.Close()
-
-	done := Imported{Source: src}
-	stream, err := done.split(r, hashed)
+	done, stream, err := src.importTar(ctx, r, tar)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -70,11 +61,66 @@ func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, said blob.Comp
 	if done.Digest, done.Size, err = finish(); err != nil {
 		return Imported{}, err
 	}
-	if done.DiffID, err = src.sameDiffID(hash.Digest()); err != nil {
+	return done.store(r, stream)
+}
+
+// importTar stores the files of a tar. What it returns is stored after the blob has been verified, and
+// must be closed.
+func (src Source) importTar(ctx context.Context, r *repo.Repo, tar io.Reader) (*Imported, *tarStream, error) {
+	hash := digest.Canonical.Digester()
+	if src.DiffID != "" {
+		hash = src.DiffID.Algorithm().Digester()
+	}
+	// A few bytes of a blob can become a tar that takes hours.
+	hashed := blob.Ahead(reader{ctx, tar}, hash.Hash())
+	defer hashed.Close()
+	done := &Imported{Source: src}
+	stream, err := done.split(r, hashed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return done, &tarStream{stream, hash}, nil
+}
+
+// tarStream is the splitstream of a tar, and the hash of the tar.
+type tarStream struct {
+	*splitstream.Writer
+	hash digest.Digester
+}
+
+// store stores the stream, if the tar has the diff ID.
+func (done *Imported) store(r *repo.Repo, s *tarStream) (_ Imported, err error) {
+	if done.DiffID, err = done.sameDiffID(s.hash.Digest()); err != nil {
 		return Imported{}, err
 	}
-	done.Stream, err = storeStream(r, stream)
-	return done, err
+	done.Stream, err = storeStream(r, s.Writer)
+	return *done, err
+}
+
+// ImportAssembly stores a layer as ImportLayer does that was put together: in is the file of a splitstream of its
+// tar, whose objects are those of the repository. Digest and size of the blob are taken as src says them, and
+// what proves the bytes is the diff ID, which it must have. The error wraps fs.ErrNotExist if an object
+// is missing.
+func ImportAssembly(ctx context.Context, r *repo.Repo, in io.ReaderAt, size int64, src Source) (Imported, error) {
+	s, err := splitstream.NewReader(in, size)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer s.Close()
+	if s.Algorithm != r.Algorithm {
+		return Imported{}, otherAlgorithm(s.Info, r)
+	}
+	if s.ContentType != splitstream.Layer {
+		return Imported{}, corrupt.Errorf("splitstream of type %q is no layer", s.ContentType)
+	}
+	tar := joined(r, s)
+	defer tar.Close()
+	done, stream, err := src.importTar(ctx, r, tar)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer stream.Close()
+	return done.store(r, stream)
 }
 
 // split splits a tar into objects, which are stored and counted, and a stream.

@@ -177,6 +177,29 @@ func (i *Item) Set(bytes int64) {
 	}
 }
 
+// Resize tells that the transfer has another number of bytes than was thought.
+func (i *Item) Resize(bytes int64) {
+	m := i.meter
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total += bytes - i.total
+	i.total = bytes
+	if i.bar != nil {
+		i.bar.SetTotal(max(i.total, 1), false)
+		m.overall.SetTotal(max(m.total, 1), false)
+	}
+}
+
+// DoneInParts is Done for a blob of so many bytes of which only parts were needed, which took so many
+// requests. It says so on a terminal too.
+func (i *Item) DoneInParts(bytes int64, requests int) {
+	message := fmt.Sprintf("%s of %s in %s", size(i.total), size(bytes), several(requests, "request"))
+	if i.bar != nil {
+		i.meter.Say("%s %s: %s", i.kind, i.digest, message)
+	}
+	i.Done(message)
+}
+
 // Done tells that the transfer has ended well, and how.
 func (i *Item) Done(message string) {
 	i.meter.mu.Lock()

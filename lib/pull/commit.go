@@ -19,6 +19,7 @@ type stored struct {
 	stream verity.ID // that it has now
 	fresh  bool      // the stream needs its name yet
 	wrote  string    // bytes of new objects, to be said in the record, or ""
+	proved string    // by what it was verified just now, if not by the blob's digest
 }
 
 // steps are what a commit does to the repository, and the pipe. A test puts in its own,
@@ -130,7 +131,7 @@ func (k *committer) nameAll(batch []stored) error {
 // say writes the record, and removes the blob from the spool.
 func (s stored) say(out *record.Writer) error {
 	l := s.Layer
-	l.store(s.stream)
+	l.store(s.stream, s.proved)
 	rec := l.Record()
 	if s.wrote != "" {
 		rec = rec.Set(keyNew, s.wrote)

@@ -14,6 +14,7 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/fd"
+	"cfs/lib/incremental"
 	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -30,6 +31,10 @@ type Fetcher struct {
 	Keep  bool         // blobs stay in the spool after use
 	Jobs  int          // blobs at once
 	Meter *progress.Meter
+
+	// Parts puts layers together of which only parts have to be fetched; nil if all are fetched whole. It
+	// needs a Spool in which blobs do not stay.
+	Parts *incremental.Assembler
 }
 
 // FindStored notes in layers the streams of those that the repository has. They are
@@ -137,6 +142,9 @@ func (f *Fetcher) download(ctx context.Context, layers []Layer) error {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return ctx.Err()
+			}
+			if done, err := f.parts(ctx, l, items[n]); done || err != nil {
+				return err
 			}
 			if err := f.layer(ctx, l, items[n].Set); err != nil {
 				return err

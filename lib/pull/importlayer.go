@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strconv"
 
 	"github.com/opencontainers/go-digest"
@@ -50,7 +51,35 @@ func (i *Importer) layer(rec record.Record, pulled digest.Digest, f *follower, r
 		return stored{}, err
 	}
 	defer file.Close()
+	if l.Form != "" {
+		return i.assembly(l, file, rules)
+	}
 	return i.read(l, file, rules)
+}
+
+// assembly stores a layer that was put together. An assembly that is of no use is removed from the spool, so that
+// it is made anew.
+func (i *Importer) assembly(l Layer, file *os.File, rules *tolerance.Rules) (stored, error) {
+	st, err := file.Stat()
+	if err != nil {
+		return stored{}, err
+	}
+	i.Count.Expect(l.Digest.String(), st.Size())
+	in := &countedAt{file, counted{count: i.Count, name: l.Digest.String()}}
+	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules}
+	done, err := oci.ImportAssembly(i.ctx, i.repo, in, st.Size(), src)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = temporary.Errorf("%w: cfs-fetch has found it in another repository, or it has been garbage-collected since: give both the same --repo", err)
+		return stored{}, errors.Join(err, l.removeSpooled())
+	case corrupt.Is(err):
+		return stored{}, errors.Join(err, l.removeSpooled())
+	case err != nil:
+		return stored{}, err
+	}
+	s := i.imported(l, done)
+	s.proved = ProvedDiffID
+	return s, nil
 }
 
 // errAbsent means that the repository does not have a layer, and must read it.
@@ -76,10 +105,15 @@ func (i *Importer) present(l Layer) (stored, error) {
 	return stored{}, errAbsent
 }
 
-// checkType refuses what is no layer by its media type, whether it is stored or not:
+// checkType refuses what is no layer by its media type or its form, whether it is stored or not:
 // what a pull does must not depend on what came before.
 func (i *Importer) checkType(l Layer) error {
-	if l.Artifact || l.MediaType == "" {
+	switch {
+	case l.Form != "" && l.Form != FormSplitstream:
+		return fmt.Errorf("form=%.40q is not known: a later version may read it", l.Form)
+	case l.Form != "" && l.DiffID == "":
+		return fmt.Errorf("form=%s without diff-id=: nothing would verify it", l.Form)
+	case l.Artifact || l.MediaType == "":
 		return nil
 	}
 	if i.Rules.IsStrict() && manifest.IsDocker(l.MediaType) {
@@ -137,6 +171,19 @@ type counted struct {
 
 func (c *counted) Read(b []byte) (int, error) {
 	n, err := c.in.Read(b)
+	c.n += int64(n)
+	c.count.Set(c.name, c.n)
+	return n, err
+}
+
+// countedAt is counted for a file that is read from any place on.
+type countedAt struct {
+	io.ReaderAt
+	counted
+}
+
+func (c *countedAt) ReadAt(b []byte, at int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(b, at)
 	c.n += int64(n)
 	c.count.Set(c.name, c.n)
 	return n, err

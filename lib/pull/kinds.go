@@ -32,6 +32,8 @@ const (
 	keySource    = "source"
 	keyPath      = "path"
 	keySpooled   = "spooled"
+	keyForm      = "form"
+	keyProved    = "proved"
 	keyStream    = "stream"
 	keyVariant   = "variant"
 	keyFormat    = "erofs-version"

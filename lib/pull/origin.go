@@ -11,6 +11,7 @@ import (
 
 	"cfs/lib/blob"
 	"cfs/lib/corrupt"
+	"cfs/lib/incremental"
 	"cfs/lib/manifest"
 	"cfs/lib/missing"
 	"cfs/lib/oci"
@@ -153,6 +154,14 @@ func (o *Origin) descriptor(l Layer) v1.Descriptor {
 		}
 	}
 	return v1.Descriptor{MediaType: l.MediaType, Digest: l.Digest, Size: l.Size}
+}
+
+// Spans returns how parts of blobs can be had, nil if they cannot.
+func (o *Origin) Spans() incremental.OpenSpan {
+	if s, ok := o.source.(source.Spans); ok {
+		return s.OpenSpan
+	}
+	return nil
 }
 
 // IsLocal reports whether the blobs are files where they are, and need no spool.

@@ -26,7 +26,7 @@ func TestPlan(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(path+".partial", c[:500], 0o644))
 
-	p, err := f.Plan(f.layers, dir)
+	p, err := f.Plan(t.Context(), f.layers, dir)
 	if err != nil || p.FreeBytes <= 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -63,27 +63,27 @@ func wantText(t *testing.T, p *pull.Plan, want string) {
 func TestPlanLocal(t *testing.T) {
 	s := newSample(t, tarOf(t, "a", "aaa"))
 	f := newFetching(t, s.layout(), "")
-	p, err := f.Plan(f.layers, "nowhere")
+	p, err := f.Plan(t.Context(), f.layers, "nowhere")
 	must(t, err)
 	wantText(t, p, fmt.Sprintf("layer %s size=2048 have=2048 where=local\nto fetch: 0 bytes, 0 blobs\npresent: 2048 bytes, 1 blobs\n", s.layers[0].Digest))
 	if p.FreeBytes != -1 {
 		t.Errorf("%d bytes are free for nothing", p.FreeBytes)
 	}
 	os.Remove(s.path(s.layers[0]))
-	if _, err := f.Plan(f.layers, "nowhere"); err == nil {
+	if _, err := f.Plan(t.Context(), f.layers, "nowhere"); err == nil {
 		t.Error("a blob that is gone was planned with")
 	}
 
 	// An image of no layers has an empty list, and a spool that does not exist has room.
 	none := newFetching(t, newArtifact(t).layout(), "")
-	p, err = none.Plan(none.layers, "nowhere")
+	p, err = none.Plan(t.Context(), none.layers, "nowhere")
 	must(t, err)
 	var out strings.Builder
 	if err := p.WriteJSON(&out); err != nil || !strings.Contains(out.String(), `"blobs":[]`) {
 		t.Errorf("%s, %v", out.String(), err)
 	}
 	far := newFetching(t, newSample(t, tarOf(t, "a", "aaa")).archive(t), "")
-	if p, err = far.Plan(far.layers, t.TempDir()+"/not/yet"); err != nil || p.FreeBytes <= 0 {
+	if p, err = far.Plan(t.Context(), far.layers, t.TempDir()+"/not/yet"); err != nil || p.FreeBytes <= 0 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -193,7 +193,7 @@ func TestStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.store(id)
+		l.store(id, "")
 		if got := l.Record().String(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}

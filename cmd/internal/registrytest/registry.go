@@ -135,8 +135,14 @@ func DebianHtpasswd(t testing.TB, a *Authority) *Registry {
 	return r
 }
 
-// Push copies the image of a layout, by oras-go, to NAME:TAG.
+// Push copies the only image of a layout, by oras-go, to NAME:TAG.
 func (r *Registry) Push(t testing.TB, layout, name string) {
+	t.Helper()
+	r.PushImage(t, layout, imagetest.Top(t, layout).Digest.String(), name)
+}
+
+// PushImage copies the image of a layout whose manifest has a digest.
+func (r *Registry) PushImage(t testing.TB, layout, digest, name string) {
 	t.Helper()
 	ctx := context.Background()
 	store, err := oci.NewFromFS(ctx, os.DirFS(layout))
@@ -144,7 +150,7 @@ func (r *Registry) Push(t testing.TB, layout, name string) {
 		t.Fatal(err)
 	}
 	repo := r.Repository(t, name)
-	if _, err := oras.Copy(ctx, store, imagetest.Top(t, layout).Digest.String(), repo, repo.Reference.Reference, oras.DefaultCopyOptions); err != nil {
+	if _, err := oras.Copy(ctx, store, digest, repo, repo.Reference.Reference, oras.DefaultCopyOptions); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,174 @@
+package incremental
+
+import (
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
+
+	"cfs/lib/chunked"
+	"cfs/lib/corrupt"
+	"cfs/lib/repo"
+	"cfs/lib/splitstream"
+	"cfs/lib/spool"
+	"cfs/lib/tarsplit"
+	"cfs/lib/tree"
+	"cfs/lib/verity"
+)
+
+// errContent means that the content of a file, as it came, is not what the TOC says.
+var errContent = errors.New("a file's part of the blob is not what the table of contents says")
+
+// write writes the assembly, if it has the diff ID: a splitstream of the tar, in which files that were found
+// are references to objects, and all else is literal.
+func (a *Assembler) write(plan *Plan, diffID digest.Digest, p *spool.Pieces) error {
+	w, err := splitstream.NewWriter(a.Repo.Algorithm, splitstream.Layer, p.Temp)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := a.join(plan, diffID, p, w); err != nil {
+		return err
+	}
+	return p.Assemble(w.Finish)
+}
+
+// join writes the tar to w and verifies it.
+func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *splitstream.Writer) error {
+	sum := diffID.Algorithm().Hash()
+	literal := io.MultiWriter(w, sum)
+	frames := newFrames()
+	defer frames.close()
+	l := plan.layer
+	err := l.ReadTarSplit(p.Open(l.TarSplit.Span), plan.files, func(i tarsplit.Item, n int) error {
+		if n < 0 {
+			_, err := literal.Write(i.Bytes)
+			return err
+		}
+		c := plan.contents[n]
+		switch {
+		case c.inline != nil:
+			_, err := literal.Write(c.inline)
+			return err
+		case c.isMissing():
+			return frames.copy(literal, plan.files[c.same], p)
+		}
+		return a.refer(w, literal, sum, c.object, i.Size)
+	})
+	if err != nil {
+		return err
+	}
+	if got := digest.NewDigest(diffID.Algorithm(), sum); got != diffID {
+		return corrupt.Errorf("the tar has the digest %s, the config's diff ID is %s", got, diffID)
+	}
+	return nil
+}
+
+// refer adds an object to the assembly: as a reference, if it is larger than what stands in streams.
+func (a *Assembler) refer(w *splitstream.Writer, literal io.Writer, sum hash.Hash, id verity.ID, size int64) error {
+	f, err := a.Repo.Objects.Open(id)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	to := io.Writer(sum)
+	if size <= tree.InlineMax {
+		to = literal
+	}
+	n, err := io.Copy(to, f)
+	switch {
+	case err != nil:
+		return err
+	case n != size:
+		return corrupt.Errorf("object %s has %d bytes, and had %d before", id, n, size)
+	case size <= tree.InlineMax:
+		return nil
+	}
+	return w.WriteObject(id, uint64(size))
+}
+
+// frames decodes the parts of a blob that are the contents of files.
+type frames struct {
+	decoder *zstd.Decoder
+	buffer  []byte
+}
+
+func newFrames() *frames { return &frames{buffer: make([]byte, 256<<10)} }
+
+func (r *frames) close() {
+	if r.decoder != nil {
+		r.decoder.Close()
+	}
+}
+
+// zstdWindow is the largest window that a frame may ask for, as for layers that come whole.
+const zstdWindow = 128 << 20
+
+// copy writes the content of a file to w, which has been there all the time or come by now. The error is
+// errContent, marked as corrupt, if it has not the file's size and SHA-256.
+func (r *frames) copy(w io.Writer, f chunked.File, p *spool.Pieces) (err error) {
+	source := &corrupt.Source{In: p.Open(f.Span)}
+	if r.decoder == nil {
+		r.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return err
+		}
+	}
+	if err := r.decoder.Reset(source); err != nil {
+		return source.Errorf("%w: %w", errContent, err)
+	}
+	hash := sha256.New()
+	var n int64
+	for {
+		got, err := r.decoder.Read(r.buffer)
+		n += int64(got)
+		if n > f.Size {
+			return corrupt.Errorf("%w: %.300q has more than %d bytes", errContent, f.Name, f.Size)
+		}
+		hash.Write(r.buffer[:got])
+		if _, err := w.Write(r.buffer[:got]); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return source.Errorf("%w: %.300q: %w", errContent, f.Name, err)
+		}
+	}
+	if n != f.Size || [32]byte(hash.Sum(nil)) != f.SHA256 {
+		return corrupt.Errorf("%w: %.300q", errContent, f.Name)
+	}
+	return nil
+}
+
+// Verify verifies what was put together by an earlier run: it must have the diff ID, and all of its
+// objects must be in the repository. The error is marked as corrupt, or wraps fs.ErrNotExist, if it is
+// of no use.
+func Verify(r *repo.Repo, f *os.File, diffID digest.Digest) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s, err := splitstream.NewReader(f, st.Size())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if s.Algorithm != r.Algorithm || s.ContentType != splitstream.Layer {
+		return corrupt.Errorf("it is no layer of a repository of %s", r.Algorithm)
+	}
+	sum := diffID.Algorithm().Hash()
+	_, err = s.Join(sum, func(id verity.ID) (io.ReadCloser, error) { return r.Objects.Open(id) })
+	if err != nil {
+		return err
+	}
+	if got := digest.NewDigest(diffID.Algorithm(), sum); got != diffID {
+		return corrupt.Errorf("it has the digest %s, not the diff ID %s", got, diffID)
+	}
+	return nil
+}
