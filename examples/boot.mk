@@ -1,15 +1,15 @@
-# boot.mk - from layers to a disk that boots the image, sealed into a unified kernel image (UKI)
+# boot.mk - build a bootable disk from layers, with the image sealed into a unified kernel image (UKI)
 #
 #	make -f boot.mk STUB=… KERNEL=… INITRD=… CMDLINE="root=LABEL=root rw"
 #
-#	layers/*.tar*      are the layers, in the order of their names; among them are /boot,
+#	layers/*.tar*      are the layers, in the order of their names; they contain /boot,
 #	                   /sysroot, /etc, /var and /usr
-#	out/repo           has the image NAME: the layers, and one more with the UKI in /boot
-#	out/esp            is what the boot loader reads
-#	out/esp.img        is that as an EFI system partition
+#	out/repo           contains the image NAME: the layers, and one more with the UKI in /boot
+#	out/esp            is the directory that the boot loader reads
+#	out/esp.img        is the same as an EFI system partition
 #
-# Each step is done when its input changes; what comes out the same is not passed on. To sign
-# for Secure Boot, put sbsign behind objcopy: the digest does not depend on the UKI.
+# Each step runs when its input changes; unchanged results do not trigger the next step. To sign
+# for Secure Boot, run sbsign after objcopy: the digest does not depend on the UKI.
 
 NAME := system
 OUT := out
@@ -36,15 +36,15 @@ $(OUT)/repo/meta.json:
 $(OUT)/layers/%.layer: layers/% | $(OUT)/repo/meta.json
 	cfs-import --progress none $< >$@
 
-# The command line, with the digest of the boot image: that does not see what is in /boot, so
-# it is known before there is a UKI.
+# The command line, with the digest of the boot image. The digest does not cover /boot, so
+# it is known before the UKI is built.
 $(OUT)/cmdline: $(records) layers
 	$(HERE)image-of-layers.sh $(NAME) $(records)
 	cfs-link show $(NAME) | cfs-mkerofs --bootable | cfs-link --tag $(NAME) >/dev/null
 	printf '%s %s' "$$(cfs-mkerofs karg --require-verity $(NAME))" '$(CMDLINE)' >$@.new
 	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-# objcopy wants an address for each section: pages behind those of the stub. The kernel is last.
+# objcopy needs an address for each section: the pages after those of the stub. The kernel is last.
 $(OUT)/uki.efi: $(OUT)/cmdline $(STUB) $(KERNEL) $(INITRD)
 	end=0; for section in $$(objdump -h $(STUB) | awk '$$1 ~ /^[0-9]+$$/ {print $$3 ":" $$4}'); do \
 		next=$$((0x$${section%:*} + 0x$${section#*:})); [ $$next -le $$end ] || end=$$next; done; \
@@ -54,7 +54,7 @@ $(OUT)/uki.efi: $(OUT)/cmdline $(STUB) $(KERNEL) $(INITRD)
 		end=$$((end + $$(stat -L -c %s "$${file#*=}"))); done; \
 	objcopy "$$@" $(STUB) $@
 
-# The last layer: it has nothing but what is below /boot.
+# The last layer contains only /boot.
 $(OUT)/layers/boot.tar: $(OUT)/uki.efi
 	mkdir -p $(OUT)/tree/boot/EFI/Linux
 	cp $< $(OUT)/tree/boot/EFI/Linux/$(NAME).efi

@@ -1,10 +1,10 @@
 #!/bin/sh
-# image-of-layers.sh - make a container image of layers that are in the repository
+# image-of-layers.sh - build a container image from layers in the repository
 #
 # usage: image-of-layers.sh NAME RECORD...
 #
-# Each RECORD is a file with what cfs-import printed of a layer, the lowest layer first.
-# Config and manifest are made here, and the records of all of it go down the pipe. The
+# Each RECORD is a file with the output of cfs-import for a layer, the lowest layer first.
+# The script generates config and manifest, and pipes the records into the later stages. The
 # image is tagged NAME in the repository of $COMPOSEFS_REPO.
 set -eu
 name=${1:?NAME}
@@ -12,7 +12,7 @@ shift
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# value prints what a key has in the record of a layer, or the layer's digest.
+# value prints the value of a key in the record of a layer; digest prints the layer's digest.
 value() {
 	sed -n "s/^layer \(.* \)\{0,1\}$1=\([^ ]*\).*/\2/p" "$2"
 }
@@ -32,7 +32,7 @@ for record; do
 		"$type" "$(digest "$record")" "$(value size "$record")")
 done
 
-# document keeps a document of the image, and prints its digest and size.
+# document saves a document of the image, and prints its digest and size.
 document() {
 	printf %s "$2" >"$dir/$1"
 	printf 'sha256:%s %s\n' "$(sha256sum <"$dir/$1" | cut -d' ' -f1)" "${#2}"

@@ -1,11 +1,11 @@
 # image.mk - build an EROFS image from a dumpfile
 #
 #	make -f image.mk         tree.erofs, and its fs-verity digest in tree.digest
-#	make -f image.mk check   is the image exactly what the dumpfile says?
+#	make -f image.mk check   compare the image with the dumpfile
 #	make -f image.mk mount   mount it at mnt, as root
 #
-# tree.dump holds small files only, which stand in the image itself. For larger ones
-# put the content below objects/, by its fs-verity digest, and name it in the dumpfile.
+# tree.dump contains only small files, which are stored in the image itself. For larger ones
+# store the content below objects/, by its fs-verity digest, and name it in the dumpfile.
 
 VERSION := 1
 

@@ -1,17 +1,17 @@
 #!/bin/sh
-# mirror.sh - make the tags of a repository those of a list
+# mirror.sh - synchronize the tags of a repository with a list
 #
 # usage: mirror.sh LIST
 #
-# LIST has a line for each image: its source, a space, its tag. Images that are there
-# and did not change cost nearly nothing. Tags that are not in LIST go, and with them
-# what no other image needs. The repository is the one of $COMPOSEFS_REPO, and must
-# exist. Fails, and collects nothing, if an image could not be pulled.
+# LIST has a line for each image: its source, a space, its tag. Existing images that
+# did not change cost next to nothing. Tags that are not in LIST are removed, with the
+# data that no other image needs. The repository is the one of $COMPOSEFS_REPO, and must
+# exist. If a pull fails, the script fails, and removes nothing.
 set -eu
 list=${1:?LIST}
 
-# First part, run by the second one below: nobody can collect while it runs. So what
-# was stored for a tag that moves is still there for the next image that shares it.
+# First part, run by the second one below, while no garbage collection can start. So the
+# old data of a tag that moves is still there for the next image that shares it.
 if [ -n "${MIRROR_INHIBITED-}" ]; then
 	failed=0
 	while read -r source name; do
@@ -25,7 +25,7 @@ fi
 
 MIRROR_INHIBITED=1 cfs-gc inhibit -- "$0" "$list"
 
-# All is there: remove the tags that the list does not have, then what they kept.
+# All images are stored: remove the tags that are not in the list, then their data.
 cfs-link ls | cut -f1 | while read -r name; do
 	cut -d' ' -f2- "$list" | grep -qxF -e "$name" || cfs-link untag "$name"
 done

@@ -1,11 +1,11 @@
-# Signs images of a repository by openssl, so that the key can be where this Makefile is not:
-# NAME.tbs is what the signature is over, NAME.p7s the signature, and NAME.signed the record of
-# the artifact that holds it then.
+# Signs images of a repository with openssl, so that the key can be on another machine:
+# NAME.tbs contains the bytes to be signed, NAME.p7s the signature, and NAME.signed the record of
+# the artifact with the signature.
 #
 #   make -f sign.mk CERT=cert.pem KEY=key.pem app.signed
 #
-# MD is the hash of the repository: sha512, or sha256. A .tbs is made each time, and replaced
-# only when it differs: what is signed already is not signed again.
+# MD is the hash of the repository: sha512 or sha256. A .tbs is always generated, but replaced
+# only if it differs, so nothing is signed twice.
 CERT = cert.pem
 KEY = key.pem
 MD = sha512
