@@ -1,4 +1,4 @@
-// Package cmd tests the tools as their users run them: as programs, in pipes.
+// Package cmd tests the tools as users run them: as programs, in pipes.
 package cmd
 
 import (

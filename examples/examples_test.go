@@ -1,4 +1,4 @@
-// Package examples tests the Makefile: that it makes what has changed, and no more.
+// Package examples tests the Makefile: that it builds what has changed, and nothing else.
 package examples
 
 import (

@@ -1,6 +1,5 @@
-// Package man tests what the project tells its users, against the tools: the manual
-// pages, the commands in all documents, the examples, the demo, and the completion of
-// bash.
+// Package man compares the documentation with the tools: the manual pages, the commands in all
+// documents, the examples, the demo, and the completion of bash.
 package man
 
 import (

@@ -1,4 +1,4 @@
-// Package packaging tests what is installed and packaged.
+// Package packaging tests installation and packages.
 package packaging
 
 import (

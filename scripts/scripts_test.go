@@ -1,4 +1,4 @@
-// Package scripts tests the scripts that stand in for the tools of the C project:
+// Package scripts tests the scripts that replace the tools of the C project:
 // mkcomposefs, composefs-info and composefs-dump.
 package scripts
 

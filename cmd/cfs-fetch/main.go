@@ -1,4 +1,4 @@
-// Cfs-fetch gets the blobs of an image and writes a record for each.
+// Cfs-fetch downloads and verifies the blobs of an image, and writes a record for each.
 //
 // Usage:
 //
@@ -7,12 +7,12 @@
 //	cfs-fetch inspect [--config] [options] SOURCE
 //	cfs-fetch push-signatures [options] LAYOUT docker://HOST/NAME[:TAG|@DIGEST]
 //
-// It verifies manifest and config, names layers and other blobs, and leaves out
-// what the repository has: a later stage then finds it by its stream. The blobs of
-// local directories are named where they lie, others are fetched into the spool.
+// It verifies manifest and config, and skips blobs that exist in the repository: later stages find
+// these by their streams. The blobs of local directories are used in place, others are downloaded
+// into the spool.
 //
-// Cat writes one blob to stdout, verified, inspect the manifest or the config, byte by byte.
-// Push-signatures puts what a layout has of signatures beside their image in a registry.
+// Cat writes one blob to stdout, verified; inspect writes the manifest or the config, byte for
+// byte. Push-signatures pushes the signatures in a layout to a registry that has their images.
 package main
 
 import (

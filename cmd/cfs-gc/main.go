@@ -1,4 +1,4 @@
-// Cfs-gc removes from a repository what nothing refers to.
+// Cfs-gc removes unreferenced data from a repository.
 //
 // Usage:
 //
@@ -7,13 +7,13 @@
 //	cfs-gc info [--json] [--spool DIR] [options]
 //	cfs-gc inhibit [options] -- COMMAND [ARG]...
 //
-// It keeps what tags, other refs, leases of unfinished pulls and mounts reach. It waits
-// until nobody else has the repository open, reads all roots to their end, and only then
-// removes the rest. What it removed, or with --dry-run would remove, it prints.
+// It keeps everything reachable from tags, other refs, leases of unfinished pulls and mounts. It
+// waits until no other process has the repository open, reads all roots completely, and only then
+// removes the rest. It prints what it removed or, with --dry-run, would remove.
 //
-// Check reads the repository, or what some images need, and lists what is damaged; --repair
-// removes that, so that pulling again heals. Info describes the repository. Inhibit runs a command while no collection can
-// start.
+// Check reads the repository, or the data of some images, and lists damage; --repair removes
+// damaged data, so that pulling again restores it. Info describes the repository. Inhibit runs a
+// command while no collection can start.
 package main
 
 import (

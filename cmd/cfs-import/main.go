@@ -1,8 +1,8 @@
 // Cfs-import turns the tar of a layer into objects and a splitstream.
 //
 // As a filter it does so for each layer record with a path, several at once, and
-// writes the record when the layer is stored, durable and leased. By itself it
-// takes one tar.
+// writes the record when the layer is stored, durable and leased. With an operand
+// it imports one tar.
 package main
 
 import (

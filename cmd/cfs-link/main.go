@@ -1,5 +1,6 @@
 // Cfs-link writes the config and the manifest of an image with their references,
-// and moves the tag. It lists, describes, draws, makes and removes tags.
+// and moves the tag. It lists, inspects, draws, adds and removes tags, signs and
+// verifies images, and installs their boot entries.
 package main
 
 import (

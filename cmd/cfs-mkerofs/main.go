@@ -1,9 +1,9 @@
 // Cfs-mkerofs builds EROFS images.
 //
-// As a filter it merges the layers of each image that comes down the pipe, stores
-// the EROFS images in the formats of the repository, and adds records of them. By
-// itself it makes one image of a dumpfile, a directory or a stored container image, and
-// takes images apart again.
+// As a filter it merges the layers of each image in the pipe, stores the EROFS
+// images in the formats of the repository, and adds records for them. Otherwise it
+// builds one image from a dumpfile, a directory or a stored container image, and
+// reads and compares images.
 package main
 
 import (

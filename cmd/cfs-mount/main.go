@@ -6,9 +6,9 @@
 //	cfs-mount [options] -o basedir=OBJECTS[,…] FILE DIR
 //	cfs-mount --list [--json] [options]
 //
-// It mounts the EROFS image of a container image, by tag or digest, or the one of an
-// fs-verity digest, with the objects of the repository below it. What is not as the image's
-// digest says is not mounted. With -o basedir the image is a file, as for mount.composefs.
+// It mounts the EROFS image of a container image, by tag or digest, or the one with an fs-verity
+// digest, on top of the objects of the repository. An image that does not match its digest is not
+// mounted. With -o basedir the image is a file, as for mount.composefs.
 package main
 
 import (

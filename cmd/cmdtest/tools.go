@@ -1,6 +1,6 @@
-// Package cmdtest builds the tools and runs them as their users do: as programs, in
-// pipes of sh. It is for tests of commands, scripts, examples and manual pages; what
-// those make of the tools' input and output is theirs.
+// Package cmdtest builds the tools and runs them as users do: as programs, in pipes of sh. It is
+// used by the tests of commands, scripts, examples and manual pages, which define the input and
+// check the output.
 package cmdtest
 
 import (

@@ -1,5 +1,5 @@
-// Package blob reads OCI blobs from where they are: manifests, configs and layers,
-// each verified against its digest and size as it is read, and layers decompressed.
+// Package blob reads OCI blobs, that is manifests, configs and layers: each is verified against
+// its digest and size while it is read, and layers are decompressed.
 package blob
 
 import (

@@ -1,13 +1,12 @@
-// Package boot makes the boot variant of a file system: the tree that a kernel
-// boots into, when its command line names the digest of the EROFS image of that tree.
+// Package boot transforms the tree of a container image into its boot variant: the root file
+// system of a machine whose kernel command line contains the digest of that EROFS image.
 //
-// It differs from the container's own tree in two things. /boot and /sysroot are
-// empty, so that a kernel image in /boot can name the digest of the tree it lies in. And
-// files have the SELinux labels that the policy in the tree says, or none.
+// It differs from the container's tree in two ways. /boot and /sysroot are empty, so that a
+// kernel image in /boot can contain the digest of the image that it is part of. And files have
+// the SELinux labels that the policy in the tree defines, or none.
 //
-// What there is to boot in the container's own tree are its entries: those of the Boot
-// Loader Specification, unified kernel images, and kernels. Where a tree comes from, and what is made of it, is
-// the caller's business.
+// It also finds the boot entries in the container's tree: those of the Boot Loader Specification,
+// unified kernel images, and kernels. Reading trees and writing images is up to the caller.
 package boot
 
 import (

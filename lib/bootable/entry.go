@@ -1,8 +1,8 @@
-// Package bootable is what a container image of the repository can boot: its boot entries,
-// and whether their command lines name its boot image; and the kernel argument that would.
+// Package bootable finds what a container image in the repository can boot: its boot entries,
+// whether their command lines name its boot image, and the kernel argument that would.
 //
-// What entries, unified kernel images and kernel arguments are, package boot says. Here they
-// meet the repository, which has the content of files and the boot images.
+// Package boot parses entries, unified kernel images and kernel arguments; this package combines
+// them with the repository, which has the content of files and the boot images.
 package bootable
 
 import (

@@ -1,9 +1,9 @@
-// Package bootloader installs what container images boot into the folder of a boot loader,
-// lists it, and removes it. An entry that is installed is a reference to a boot image, which a
-// ref in the repository keeps: images/refs/boot/ID/DIGEST.
+// Package bootloader installs, lists and removes boot entries of container images in the
+// directory of a boot loader. An installed entry refers to a boot image, which a ref in the
+// repository keeps: images/refs/boot/ID/DIGEST.
 //
-// The order of writing is files, ref, entry; that of removing is entry, files, ref. So
-// whenever it is killed, an entry that is there has its files, and its image a ref.
+// Installation writes files, ref, entry; removal deletes entry, files, ref. So even after a kill,
+// an existing entry has its files, and its image a ref.
 package bootloader
 
 import (

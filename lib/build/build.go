@@ -2,14 +2,14 @@
 //
 //	input     a dumpfile, a directory, a container image of the repository, another image
 //	recipe    the tree that was read, and how the image of it is written
-//	output    the digest alone, a file, the repository
+//	output    only the digest, a file, the repository
 //
-// An Input reads any of these into a Recipe, which has the hash and the format that were
-// asked for, or else follow from what was read. The image is then written wherever it is wanted.
-// A Container makes the trees of a container image: of the plain image and of the boot image,
-// also of one of which only the digest is known.
+// An Input reads any of these into a Recipe, with the requested hash and format or those that
+// follow from the input. The image is then written to any output. A Container builds the trees of
+// a container image: of the plain image and of the boot image, including one of which only the
+// digest is given.
 //
-// Images that come down the pipe, with records of them, are the business of package pull.
+// Package pull handles images that come through the pipe, with their records.
 package build
 
 import (

@@ -1,10 +1,9 @@
-// Package built remembers in a repository which EROFS images were made of the layers of a
-// container image, so that a pull of what is there already need not make them again to know
-// their digests.
+// Package built records in a repository which EROFS images were built from the layers of a
+// container image, so that a repeated pull need not build them again to find their digests.
 //
-// A memo is a note of the repository (repo.ReadNote): text, which is not flushed and may be
-// gone or torn at any time. It is believed only if it is complete and was written by the
-// rules that would make the images now.
+// A memo is a note of the repository (repo.ReadNote): text that is not flushed and may be missing
+// or torn at any time. It is used only if it is complete and was written by the same rules that
+// would build the images now.
 package built
 
 import (

@@ -1,11 +1,11 @@
-// Package chunked reads what zstd:chunked says of a layer: where in the blob the content of each
-// file is compressed by itself, so that a part of the blob can be fetched, and the tar-split from
-// which the tar is put together.
+// Package chunked reads the metadata of zstd:chunked layers: where in the blob the content of each
+// file is compressed separately, so that parts of the blob can be downloaded, and the tar-split from
+// which the tar is rebuilt.
 //
-// The blob is a sequence of zstd frames. Behind those of the tar come skippable frames (RFC 8878, 3.1.2)
-// with a table of contents, the TOC, in JSON, and the tar-split; annotations in the manifest say
-// where (go.podman.io/storage/pkg/chunked). Nothing of all this proves what the files hold: what is
-// put together must have the diff ID of the layer.
+// The blob is a sequence of zstd frames. After those of the tar come skippable frames (RFC 8878, 3.1.2)
+// with a table of contents, the TOC, in JSON, and the tar-split; annotations in the manifest give
+// their positions (go.podman.io/storage/pkg/chunked). None of this proves the content of files: the
+// assembled tar must match the diff ID of the layer.
 package chunked
 
 import (

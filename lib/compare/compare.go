@@ -1,7 +1,7 @@
-// Package compare tells two trees apart: name by name and attribute by attribute,
-// and what one thing explains all of it. Both trees are walked side by side, and no
-// difference is kept: what a comparison takes does not grow with what it finds. A Printer
-// writes differences down as they are found.
+// Package compare reports the differences between two trees, by name and attribute, and the
+// single cause that explains all of them, if there is one. It walks both trees in parallel and
+// keeps no list of differences: its memory does not grow with their number. A Printer writes
+// differences as they are found.
 package compare
 
 import (

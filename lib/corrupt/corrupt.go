@@ -1,34 +1,32 @@
-// Package corrupt marks errors about data that is not what its name or its
-// format says: a digest that does not match, a header that lies, a truncated
-// stream. The tools turn such an error into exit status 4; every other failure
-// is a failure of the machine or of the request.
+// Package corrupt marks errors about data that does not match its name or its format: a digest
+// mismatch, a wrong header, a truncated stream. The tools turn such an error into exit status 4;
+// any other failure is a failure of the system or of the request.
 //
 // # An error is not knowledge
 //
-// An error about data is one of four answers, and no function may take one of them for
-// another:
+// An error about data is one of four answers, and no function may mistake one for another:
 //
-//   - corrupt (Errorf, Is): the bytes were read, and are not what they must be;
-//   - missing (fs.ErrNotExist): the kernel says that there is no such file;
+//   - corrupt (Errorf, Is): the bytes were read, and are wrong;
+//   - missing (fs.ErrNotExist): the kernel reports that there is no such file;
 //   - unreadable (Unreadable, IsUnreadable): the kernel has refused the content of an object
-//     twice, as it does for a bad sector and for content that fs-verity does not vouch for
-//     (EIO, EUCLEAN, EBADMSG). Only reads of an object's content can say so: objects.File;
+//     twice, as it does for a bad sector and for content that fails fs-verity (EIO, EUCLEAN,
+//     EBADMSG). Only reads of an object's content can establish this: objects.File;
 //   - all others (EMFILE, ENOMEM, EACCES, ESTALE, ..., and EIO of anything else: open, stat,
-//     readlink, readdir, meta.json): nobody can tell.
+//     readlink, readdir, meta.json): the state of the data is unknown.
 //
-// From this follows who does what:
+// This determines how errors are handled:
 //
 //   - Errors are marked where bytes are judged, never where they are read. An error of a reader
-//     is handed on by fmt.Errorf. Where a decoder stands between the reader and the judge, a
-//     Source tells the two kinds apart. As a last guard, Errorf does not mark an error that
-//     wraps one of the machine.
-//   - Where something is missing or corrupt (OrMissing), it may be made anew, or looked for
+//     is passed on by fmt.Errorf. Where a decoder stands between the reader and the judge, a
+//     Source distinguishes the two kinds. As a last guard, Errorf does not mark an error that
+//     wraps a system error.
+//   - If something is missing or corrupt (OrMissing), it may be created again, or looked for
 //     elsewhere. On any other error the function fails: it has learnt nothing.
-//   - A check (package fsck) takes the first three for damage (IsDamage), which repair removes. On
+//   - A check (package fsck) treats the first three as damage (IsDamage), which repair removes. On
 //     the fourth it ends, and nothing is repaired.
-//   - A collection (package gc) removes nothing unless it could read everything: an unreadable
-//     object stops it as any error does.
-//   - A list that is not complete is an error.
+//   - Garbage collection (package gc) removes nothing unless it could read everything: an
+//     unreadable object stops it like any other error.
+//   - An incomplete list is an error.
 package corrupt
 
 import (

@@ -4,12 +4,12 @@
 //	PATH SIZE MODE NLINK UID GID RDEV MTIME PAYLOAD CONTENT DIGEST [KEY=VALUE]...
 //
 // Fields are separated by one space; "-" alone means that PAYLOAD, CONTENT or
-// DIGEST is not there; a backslash begins an escape. The first line is that of
-// the root; a directory's line comes before those of its entries, and a file's
-// before that of a hard link to it, which has a mode that begins with "@".
+// DIGEST is missing; a backslash begins an escape. The first line is the root;
+// a directory's line precedes those of its entries, and a file's line those of
+// its hard links, whose mode begins with "@".
 //
-// What Read accepts is what both mkcomposefs and composefs-rs agree on, with
-// few exceptions. Write gives one spelling of a tree, the one of composefs-rs.
+// Read accepts what both mkcomposefs and composefs-rs accept, with few
+// exceptions. Write produces a single spelling of a tree, that of composefs-rs.
 package dumpfile
 
 import (

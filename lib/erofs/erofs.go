@@ -1,15 +1,14 @@
-// Package erofs writes and reads composefs images: EROFS file systems that hold
-// the metadata of a tree and name the content of its files as objects.
+// Package erofs writes and reads composefs images: EROFS file systems that contain the metadata
+// of a tree and name the content of its files as objects.
 //
-// Write makes the bytes that both reference implementations make, mkcomposefs
-// and composefs-rs, so that the fs-verity digest of an image is a function of
-// the tree. An image has one of two layouts. E1, of the formats V0 and V1, lists the
-// inodes breadth first, hides whiteouts from overlayfs and gives the root 256
-// whiteouts for names that objects have; E2, of V2, lists them depth
-// first and stores them as they are.
+// Write produces the same bytes as both reference implementations, mkcomposefs and composefs-rs,
+// so the fs-verity digest of an image is a function of the tree. An image has one of two layouts.
+// E1, of formats V0 and V1, orders inodes breadth first, hides whiteouts from overlayfs and adds
+// 256 whiteouts to the root for the names of object directories; E2, of V2, orders inodes depth
+// first and stores whiteouts unchanged.
 //
-// Open and what follows it trust no byte of an image. EROFS images in general
-// (compression, other block sizes, content inside) are not read.
+// Open and the readers trust no byte of an image. General EROFS images (compression, other block
+// sizes, file data in blocks of the image) are not supported.
 package erofs
 
 import (

@@ -1,10 +1,9 @@
-// Package esp is the folder that a boot loader reads, as an EFI system partition is mounted:
-// files below it are written so that vfat keeps them whole, and a boot loader never finds half
-// of one under its name.
+// Package esp writes to the directory of a boot loader, a mounted EFI system partition, in a way
+// that keeps files intact on vfat: a boot loader never finds half a file under its final name.
 //
-// A vfat has no O_TMPFILE, no links and no symbolic links; names that differ in case alone are
-// one file there. So a file is written under a temporary name beside its place, flushed, and
-// renamed. No symbolic link is followed below the folder, whatever the file system.
+// vfat has no O_TMPFILE, no hard links and no symbolic links, and names that differ only in case
+// are the same file. So a file is written under a temporary name in the same directory, flushed,
+// and renamed. Symbolic links below the directory are not followed, whatever the file system.
 package esp
 
 import (

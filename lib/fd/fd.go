@@ -1,5 +1,4 @@
-// Package fd lends the descriptor of an open file to the system calls that package os
-// does not have.
+// Package fd passes the descriptor of an open file to system calls that package os does not have.
 package fd
 
 import (

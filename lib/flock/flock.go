@@ -1,7 +1,7 @@
-// Package flock locks open files and directories with flock(2), with a time-out and the
-// names of who holds a lock. Such a lock belongs to the open file: closing it, or the end
-// of the process, releases it. It excludes other programs that use flock(2), as the
-// reference does, and not those that use fcntl(2).
+// Package flock locks open files and directories with flock(2), with a time-out, and reports the
+// processes that hold a lock. The lock belongs to the open file: closing it, or the end of the
+// process, releases it. It excludes other users of flock(2), such as the reference, but not users
+// of fcntl(2).
 package flock
 
 import (

@@ -1,12 +1,11 @@
-// Package fsck checks that a repository is whole: each object is what its name says, each
-// name leads to an object, each stream and each EROFS image can be read to its end and has
-// all that it refers to, and so has the image of each tag. Repair removes what is damaged,
-// so that pulling again makes it anew.
+// Package fsck checks the integrity of a repository: each object matches its name, each name
+// refers to an object, each stream and each EROFS image is readable with everything it refers to,
+// and the image of each tag is complete. Repair removes damaged data, so that pulling again
+// restores it.
 //
-// Damage is what is known: bytes that are not what they must be, something that is missing,
-// content that the kernel refuses again and again (corrupt.IsDamage). Any other error ends
-// the check, which then says nothing, and nothing is repaired: a file that could not be
-// opened this time is whole for all that anybody knows.
+// Damage is what is certain: wrong bytes, missing data, content that the kernel refuses
+// repeatedly (corrupt.IsDamage). Any other error ends the check without a result, and nothing is
+// repaired: a file that could not be opened this time may be intact.
 package fsck
 
 import (

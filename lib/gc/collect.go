@@ -1,13 +1,12 @@
-// Package gc removes from a repository what no root reaches.
+// Package gc removes everything from a repository that no root reaches.
 //
-// Roots are the refs of streams and of images, tags and leases among them, what is mounted,
-// and what the caller names. The ref of an artifact that belongs to an image is one while the image is
-// reached from another root.
+// Roots are the refs of streams and of images, including tags and leases, mounted images, and
+// what the caller names. The ref of an artifact that refers to an image is a root only while the
+// image is reached from another root.
 //
-// An error is not knowledge: what could not be listed or read is not garbage. Everything that
-// decides what goes is read before the first removal, and any error of it ends the
-// collection. Only strays, which nobody has put into a repository's care, and refs that
-// lead nowhere are warned of.
+// An error is not knowledge: what could not be listed or read is not garbage. All data that
+// determines what is removed is read before the first removal, and any error ends the collection.
+// Only stray files and dangling refs merely cause a warning.
 package gc
 
 import (

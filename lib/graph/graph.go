@@ -1,8 +1,7 @@
-// Package graph draws what leads to what: as a tree of text, in the DOT language of
-// Graphviz, and as SVG.
+// Package graph draws graphs: as a text tree, in the DOT language of Graphviz, and as SVG.
 //
-// Nodes have ranks, which are columns of a drawing, and edges lead from a rank to a later
-// one. What the nodes are the package does not know.
+// Nodes have ranks, the columns of a drawing, and edges lead from a rank to a later one. The
+// package does not interpret the nodes.
 package graph
 
 import "cfs/lib/terminal"

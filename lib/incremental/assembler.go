@@ -1,10 +1,10 @@
-// Package incremental puts layers together from parts of their blobs and from files that a
-// repository has, so that only what is missing there has to be fetched.
+// Package incremental assembles layers from parts of their blobs and from files in a repository,
+// so that only missing parts have to be downloaded.
 //
-// A layer in the form zstd:chunked says where in the blob the content of each file is, and what its
-// SHA-256 is. A file of the same path and size in another layer that has this digest need not be
-// fetched. All of this is a guess: the SHA-256 of the whole tar, the diff ID, decides. A wrong guess
-// costs time, and then the layer is fetched whole.
+// A zstd:chunked layer states where in the blob the content of each file is, and its SHA-256. A
+// file with the same path, size and digest in another layer need not be downloaded. None of this
+// is trusted: the SHA-256 of the whole tar, the diff ID, is verified at the end. If it does not
+// match, the layer is downloaded whole, and only time is lost.
 package incremental
 
 import (

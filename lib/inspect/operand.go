@@ -1,7 +1,7 @@
-// Package inspect looks into EROFS images. It opens the image that an operand names, which
-// may be a file or in the repository, writes it as a dumpfile, and compares two of them.
+// Package inspect examines EROFS images. It opens the image that an operand names, a file or an
+// image in the repository, dumps and lists it, reads files from it, and compares two images.
 //
-// What an image holds, packages erofs and tree say; how trees differ, package compare.
+// Packages erofs and tree read the images; package compare finds their differences.
 package inspect
 
 import (

@@ -2,9 +2,9 @@
 // merges layers into the tree of the container's root file system.
 //
 // Both read the tar by the same rules, those of package tarball: importing needs
-// only to know where the bodies of regular files are, and the merge reads the
-// headers again, out of the splitstream. Rules about what members mean are applied
-// when they are merged, so that a splitstream never depends on them.
+// only the positions of regular files' bodies, and merging reads the headers
+// again, from the splitstream. The rules for what members mean are applied when
+// layers are merged, so a splitstream never depends on them.
 package layer
 
 import (

@@ -1,8 +1,8 @@
-// Package lookup finds what an operand of a command names: a container image, an EROFS
-// image or a stream of a repository, by tag, by digest, or by the first digits of one; or a
-// file. It is what makes all tools mean the same by one name.
+// Package lookup resolves the operands of commands: a container image, an EROFS image or a stream
+// of a repository, by tag, digest or abbreviated digest; or a file. It ensures that a name means
+// the same in all tools.
 //
-// How names are stored, and what they lead to, packages repo and oci know.
+// Packages repo and oci define how names are stored and what they refer to.
 package lookup
 
 import (

@@ -1,15 +1,15 @@
-// Package manifest reads the documents of OCI: image manifests and indexes, of the image
-// specification and Docker's twins of them, and configs; it knows their media types, and
-// finds the manifest for a platform in an index or in an image layout.
+// Package manifest reads OCI documents: image manifests and indexes, in the form of the image
+// specification and in Docker's, and configs. It handles their media types, and finds the
+// manifest for a platform in an index or in an image layout.
 //
-// A document has one reading. JSON lets a key stand twice, and many tools ignore the case of
-// keys, so that one text, with one digest, can be two images. Keys are read exactly, and
-// what others would read in another way is refused, but for the keys that the
-// specifications do not define, and those in maps that belong to users, as annotations.
-// What is stored already is read all the same, with a warning.
+// A document must have only one meaning. JSON allows duplicate keys, and many tools ignore the
+// case of keys, so one text, with one digest, could be two images. Keys are read exactly, and
+// anything that other readers would read differently is refused, except keys that the
+// specifications do not define and keys of user-defined maps such as annotations. Documents that
+// are already stored are read nevertheless, with a warning.
 //
-// What the blobs hold that a manifest names is not its concern, and where they are only
-// in a layout.
+// The package handles neither the content of the blobs that a manifest names nor, except in
+// layouts, their location.
 package manifest
 
 import (

@@ -1,5 +1,5 @@
-// Package missing marks errors about something that does not exist, in words of their own:
-// fs.ErrNotExist always says "file does not exist", also where no file is meant. The tools
+// Package missing marks errors about something that does not exist, with their own message:
+// fs.ErrNotExist always says "file does not exist", even if the subject is not a file. The tools
 // turn such an error into exit status 3.
 package missing
 

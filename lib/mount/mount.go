@@ -1,13 +1,13 @@
-// Package mount joins an EROFS image and the objects that it names to a mounted
-// composefs, and finds the composefs mounts that there are.
+// Package mount mounts an EROFS image and its objects as a composefs, and finds existing
+// composefs mounts.
 //
-// A composefs is an overlay mount of two kinds of lower layers: the EROFS image
-// on top, which has all names and metadata, and below it the data-only layers,
-// directories of objects to which the image's files redirect. Overlayfs looks
-// only for redirects in them, and shows nothing else of them.
+// A composefs is an overlay mount with two kinds of lower layers: on top the EROFS image, which
+// has all names and metadata, and below it data-only layers, directories of objects to which the
+// image's files redirect. Overlayfs uses the data-only layers only for redirects, and shows
+// nothing else of them.
 //
-// It needs Linux 6.5, the first with data-only layers, and a privileged caller.
-// It knows no repository, and checks no digest of an image: that comes before.
+// It needs Linux 6.5, the first with data-only layers, and a privileged caller. It does not
+// handle repositories or verify the digest of an image: the caller does that before.
 package mount
 
 import (

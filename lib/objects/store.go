@@ -1,17 +1,16 @@
-// Package objects is a store of file contents on disk: each object is a regular file
-// below a folder, named by the fs-verity digest of its content in hex, with a slash after
-// the first two digits: ab/cdef... A repository has such a store in objects/, mkcomposefs
-// and cfs-mkerofs write one with --digest-store, and the kernel's overlayfs looks files up
-// in one.
+// Package objects is a store of file contents on disk: each object is a regular file below a
+// directory, named by the fs-verity digest of its content in hex, with a slash after the first
+// two digits: ab/cdef... A repository has such a store in objects/, mkcomposefs and cfs-mkerofs
+// write one with --digest-store, and the kernel's overlayfs looks files up in one.
 //
-// An object has its name only when it is whole: it is written to a file without a name, or with
-// a temporary one, protected by fs-verity where the file system has that, then linked. An object
-// that is damaged as far as can be seen without reading it is replaced in one step. What was
-// stored is durable after Sync. Existing objects are only trusted by their size while a power
-// cut cannot have torn them, which the marks of their writers say.
+// An object gets its name only when it is complete: it is written to an unnamed file, or one with
+// a temporary name, protected by fs-verity if the file system supports it, then linked. An object
+// that is visibly damaged, without reading it, is replaced atomically. Stored objects are durable
+// after Sync. The size of an existing object is trusted only if no power cut can have torn the
+// object, which the marks of its writers show.
 //
-// What objects hold, and what refers to them, the store does not know, and it takes no
-// locks: who removes objects keeps writers out.
+// The store does not interpret objects or references to them, and takes no locks: a caller that
+// removes objects must exclude writers.
 package objects
 
 import (

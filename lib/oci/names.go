@@ -1,7 +1,7 @@
-// Package oci keeps container images and artifacts in a repository: a manifest and
-// a config, each a splitstream that refers to its JSON, to the layers' streams and,
-// the config, to the EROFS images made from them; and tags. The chain from a tag
-// over manifest and config to layers and images is what keeps all of them alive.
+// Package oci stores container images and artifacts in a repository: a manifest and a config,
+// each a splitstream that refers to its JSON, to the layers' streams and, for the config, to the
+// EROFS images built from them; and tags. The chain from a tag through manifest and config to
+// layers and images protects all of them from garbage collection.
 package oci
 
 import (

@@ -1,7 +1,7 @@
-// Package policy reads policy.json, in which an administrator says of which sources images
-// are accepted (containers-policy.json(5)), and enforces what can be enforced without
-// signatures of other kinds than ours: insecureAcceptAnything and reject. What asks for
-// anything else is refused, and never passed over.
+// Package policy reads policy.json, which defines the sources from which images are accepted
+// (containers-policy.json(5)), and enforces the requirements insecureAcceptAnything and reject.
+// Any other requirement needs kinds of signatures that are not supported, so the image is
+// refused: requirements are never ignored.
 package policy
 
 import (

@@ -1,6 +1,6 @@
-// Package progress tells people on stderr what a tool has done and how far it is: as
-// bars on a terminal, as lines of text, or as JSON objects for programs. What a tool
-// made is not its concern: that goes to stdout, as records.
+// Package progress reports on stderr what a tool has done and how far it has got: as bars on a
+// terminal, as lines of text, or as JSON objects for programs. Results are records, on stdout,
+// and not handled here.
 package progress
 
 import (

@@ -1,8 +1,8 @@
 // Package record reads and writes the lines that the tools pass to each other:
-// "KIND DIGEST [KEY=VALUE]...", or the same as a JSON object, one a line.
+// "KIND DIGEST [KEY=VALUE]...", or the same as one JSON object for each line.
 //
-// A stage repeats what it reads and adds what it made, so kinds and keys that
-// nobody here knows pass through unchanged. One spelling of each thing is accepted.
+// A stage repeats what it reads and adds its own records, so unknown kinds and keys pass through
+// unchanged. Only one spelling of each record is accepted.
 package record
 
 import (

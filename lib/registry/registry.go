@@ -1,11 +1,10 @@
-// Package registry gets manifests and blobs from registries by the OCI distribution
-// protocol, and puts artifacts beside them, from where and in the way that users have
-// configured: registries.conf with its mirrors, auth.json and credential helpers, certs.d,
-// proxies.
+// Package registry gets manifests and blobs from registries by the OCI distribution protocol, and
+// pushes artifacts, with the user's configuration: registries.conf with its mirrors, auth.json
+// and credential helpers, certs.d, proxies.
 //
-// A blob comes from the byte at any offset on, and whatever interrupts it, up to a
-// budget, is taken up again where it stopped. Signatures are not verified, and
-// policy.json is not read: the digest is what is trusted.
+// A blob can be read from any offset, and interrupted transfers are resumed where they stopped,
+// up to a retry budget. Signatures are not verified, and policy.json is not read: content is
+// trusted by its digest.
 package registry
 
 import (

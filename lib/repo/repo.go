@@ -1,10 +1,8 @@
-// Package repo is a composefs repository on disk: a store of objects, names for
-// some of them under streams/ and images/, refs to those names, the repository's
-// metadata and its lock.
+// Package repo is a composefs repository on disk: a store of objects, names for some of them
+// under streams/ and images/, refs to those names, the repository's metadata and its lock.
 //
-// It knows where things are and keeps them whole: nothing appears under its name
-// before it is complete, and nothing is named before what it needs is durable.
-// What the objects hold, and who refers to whom, it does not know.
+// It guarantees that nothing appears under its name before it is complete, and that nothing is
+// named before its dependencies are durable. It does not interpret objects or follow references.
 package repo
 
 import (

@@ -1,16 +1,16 @@
 // Package scan reads a directory into a tree: names, metadata, extended attributes
 // and content.
 //
-// Everything is reached by descriptors, from the directory down, and no symbolic
-// link is followed on the way; mounts below are entered. What changes while it is
-// read is an error, so the tree is one that was there: no directory changed between
-// its listing and the end, when all had been listed, and no file between the first
-// and the last look at it. The times of files tell; the kernel sets them when a write
-// begins, so one that takes from before the first look until after the last, or that
-// goes through a mapping, may not be seen.
+// Everything is reached by descriptors, from the directory down, and symbolic links
+// are not followed; mounts below are entered. A change during the scan is an error,
+// so the tree is a consistent snapshot: no directory changed between its listing and
+// the end of all listings, and no file between the first and the last look at it.
+// Changes are detected by timestamps; the kernel sets them when a write begins, so a
+// write that starts before the first look and ends after the last, or one through a
+// memory mapping, may be missed.
 //
-// Which form of the tree an image is made of, canonical or as it is, and where
-// content is stored, are the caller's business.
+// Whether an image is built from the canonical form of the tree, and where content is
+// stored, is up to the caller.
 package scan
 
 import (

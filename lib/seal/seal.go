@@ -1,10 +1,9 @@
-// Package seal says which fs-verity digests an image claims of itself, in annotations of its
-// manifest and in artifacts that refer to it, and whether they, and the signatures over them,
-// hold.
+// Package seal reads the fs-verity digests that an image claims for itself, in annotations of its
+// manifest and in artifacts that refer to it, and verifies them and the signatures over them.
 //
 // A digest of the merged file system covers every path, owner, mode, time, and kept attribute,
-// and the content of every file. It says nothing about the config (what to run, as whom)
-// unless that has an entry too, nor whether there is a newer image.
+// and the content of every file. It does not cover the config (what to run, as which user) unless
+// that has its own entry, nor whether there is a newer image.
 package seal
 
 import (

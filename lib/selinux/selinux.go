@@ -1,12 +1,11 @@
-// Package selinux labels the files of a tree by the SELinux policy that lies in it.
+// Package selinux labels the files of a tree by the SELinux policy that the tree contains.
 //
-// The policy is that of /etc/selinux in the tree; nothing outside of it is read, and
-// no symbolic link is followed. Its file contexts (file_contexts(5)) are rules: a
-// regular expression of paths, a type of file, and the label of what it matches. The
-// last rule that matches wins. Rules are read as the reference reads them, in both of
-// the dialects that its engines accept: each pattern is rewritten into one plain
-// form that means the same to the engines of Go, and rules are found by the text that
-// they begin with.
+// The policy is the one in /etc/selinux of the tree; nothing outside of the tree is read, and
+// symbolic links are not followed. Its file contexts (file_contexts(5)) are rules: a regular
+// expression for paths, a file type, and the label of matching files. The last matching rule
+// wins. Rules are parsed as the reference parses them, in both dialects that its engines
+// accept: each pattern is rewritten into one plain form that has the same meaning in Go's
+// engines, and rules are looked up by their literal prefix.
 //
 // Compiled policies (policy.kern, file_contexts.bin) are not read.
 package selinux

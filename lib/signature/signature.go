@@ -1,10 +1,10 @@
-// Package signature makes and verifies signatures of fs-verity digests as the kernel's builtin
-// fs-verity signatures are: a DER encoded PKCS#7 SignedData (RFC 2315) without content, signed
-// attributes or certificates, over struct fsverity_formatted_digest.
+// Package signature makes and verifies signatures of fs-verity digests in the format of the
+// kernel's builtin fs-verity signatures: a DER encoded PKCS#7 SignedData (RFC 2315) without
+// content, signed attributes or certificates, over struct fsverity_formatted_digest.
 //
-// What is made is byte for byte what `fsverity sign` makes. What is accepted is no more than
-// what Linux accepts (crypto/asymmetric_keys/pkcs7_parser.c), and less where other programs
-// would understand a blob otherwise.
+// The output is the same as that of `fsverity sign`, byte for byte. Only what Linux accepts is
+// accepted (crypto/asymmetric_keys/pkcs7_parser.c), and less where other programs would interpret
+// a blob differently.
 package signature
 
 import (

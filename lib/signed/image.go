@@ -1,6 +1,6 @@
-// Package signed joins images of a repository with the digests and signatures that are claimed
-// of them: it computes what is stored, reads the artifacts that belong to an image, and makes
-// such artifacts.
+// Package signed connects images in a repository with the digests and signatures claimed for
+// them: it computes the digests of stored data, reads the artifacts that refer to an image, and
+// creates such artifacts.
 package signed
 
 import (

@@ -1,6 +1,6 @@
-// Package source finds images where they are: in a registry, an OCI image layout, an
-// archive of one, an archive of docker save, or a directory of skopeo's. It reads their
-// manifest and config, verified, and opens their blobs.
+// Package source finds images: in a registry, an OCI image layout, an archive of a layout, an
+// archive of docker save, or a directory of skopeo. It reads and verifies their manifest and
+// config, and opens their blobs.
 package source
 
 import (

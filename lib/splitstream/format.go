@@ -1,12 +1,12 @@
-// Package splitstream reads and writes splitstreams: any byte stream, cut into
-// literal bytes and references to objects of a repository, with named references
-// to other objects beside it. A layer is stored as one, so that the exact tar can
-// be given back; a config or manifest is one that refers to its JSON.
+// Package splitstream reads and writes splitstreams: a byte stream, split into
+// literal bytes and references to objects of a repository, with additional named
+// references to other objects. A layer is stored as one, so that the exact tar can
+// be restored; a config or manifest is one that refers to its JSON.
 //
 // The file is a header, an info block and four sections: stream refs (the
 // digests that names refer to), object refs (the digests that the stream refers
-// to), named refs and the stream, the last two compressed by zstd. What the
-// objects hold is the store's business.
+// to), named refs and the stream, the last two compressed with zstd. The
+// content of objects is handled by the store.
 package splitstream
 
 import (

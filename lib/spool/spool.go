@@ -1,13 +1,12 @@
-// Package spool keeps fetched blobs until they are used, in an OCI image layout, so that
-// other tools can fill and read it.
+// Package spool keeps downloaded blobs until they are used, in an OCI image layout, so that other
+// tools can fill and read it.
 //
-// A blob that is on its way is blobs/ALGORITHM/HEX.partial, which whoever fetches it
-// holds an exclusive flock(2) on. It gets its name when all of it is there and has the
-// digest. What index.json leads to belongs to whoever put it there; all other blobs
-// may go after use.
+// A blob that is being downloaded is blobs/ALGORITHM/HEX.partial, on which the downloader holds an
+// exclusive flock(2). It gets its name when it is complete and matches the digest. Blobs
+// reachable from index.json belong to whoever listed them; all others may be removed after use.
 //
-// Others may write into a spool, if its user says so: files are reached by handles, and a
-// partial file that somebody else could have put there is made anew.
+// A spool may be writable by others, if the user allows it: files are reached by handles, and a
+// partial file that somebody else could have created is replaced.
 package spool
 
 import (

@@ -1,8 +1,8 @@
-// Package survey tells what a repository holds, what that costs, and what keeps it: the
-// repository as a whole, its images one by one, and the roots of a single object.
+// Package survey reports what a repository contains, how much space that takes, and what keeps
+// it: for the repository as a whole, for each image, and for a single object.
 //
-// It reads under a shared lock and changes nothing. What of it is printed, and how, is said
-// here too, so that all tools print it alike.
+// It reads under a shared lock and changes nothing. It also formats its reports, so that all
+// tools print them alike.
 package survey
 
 import (

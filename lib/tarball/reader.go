@@ -1,11 +1,10 @@
-// Package tarball reads the headers of a tar: ustar, V7, GNU, star and PAX, with extension
-// headers applied to the member that they stand before. POSIX.1-2017, pax, is the
-// source of the format. Where programs differ, it reads as the runtimes of containers do,
-// which is as Go's archive/tar does, and tells of each member in which ways the reference
-// reads it otherwise; what only the reference and no runtime reads, it reads too.
+// Package tarball reads tar headers: ustar, V7, GNU, star and PAX, with extension headers applied
+// to the member that they precede. The format is that of POSIX.1-2017, pax. Where programs
+// differ, it follows container runtimes, that is, Go's archive/tar, and reports for each member
+// how the reference reads it differently; what only the reference accepts, it accepts too.
 //
-// It reads no bodies, knows no splitstream, and judges no names: what a member does to a
-// tree is the concern of package layer.
+// It does not read bodies, write splitstreams, or judge names: package layer defines what a
+// member does to a tree.
 package tarball
 
 import (

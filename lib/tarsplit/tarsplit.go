@@ -1,9 +1,9 @@
-// Package tarsplit reads tar-split: what of a tar is not the content of its files, from which and
-// the files the exact tar is put together. Container engines keep it beside the files of a layer,
-// and writers of zstd:chunked put it into the blob.
+// Package tarsplit reads tar-split, which contains everything of a tar except the content of its
+// files: together with the files, the exact tar can be rebuilt. Container engines store it with
+// the files of a layer, and writers of zstd:chunked include it in the blob.
 //
-// It is lines of JSON in the order of the tar, of which each is bytes of the tar or says that the
-// content of a member comes here (github.com/vbatts/tar-split, tar/storage).
+// The format is lines of JSON in the order of the tar; each line contains bytes of the tar or
+// marks the position of a member's content (github.com/vbatts/tar-split, tar/storage).
 package tarsplit
 
 import (

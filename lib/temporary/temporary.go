@@ -1,6 +1,6 @@
-// Package temporary marks errors that go away when the same is done again: the network
-// failed, a directory changed while it was read, something that was stored has been
-// garbage-collected meanwhile. The tools turn such an error into exit status 75.
+// Package temporary marks errors that a retry may resolve: the network failed, a directory
+// changed while it was read, or stored data has since been garbage-collected. The tools turn such
+// an error into exit status 75.
 package temporary
 
 import (

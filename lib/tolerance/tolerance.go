@@ -1,9 +1,9 @@
-// Package tolerance is about inputs that the tools read as the runtimes of containers
-// do, and the reference (cfsctl 0.9.0) does not: it refuses them, or makes another tree
-// of them. What is read so is collected, each kind once, and told as a warning where the
-// reference has an image of another digest. With --strict the tools refuse all of it.
+// Package tolerance handles input that the tools accept, as container runtimes do, and the
+// reference (cfsctl 0.9.0) refuses or reads as a different tree. Each kind that occurs is recorded
+// once, and reported as a warning where the reference has an image of a different digest. With
+// --strict the tools refuse all of it.
 //
-// What is malformed is no concern of this package: no rule tolerates it.
+// Malformed input is not tolerated by any of these rules, and not handled here.
 package tolerance
 
 import (

@@ -1,5 +1,5 @@
-// Package tool is what all commands have in common: how they start, open the
-// repository, read and write records, say how far they are, fail and exit.
+// Package tool contains what all commands have in common: starting, opening the repository,
+// reading and writing records, reporting progress, failing and exiting.
 package tool
 
 import (

@@ -1,9 +1,9 @@
-// Package tree is a file system in memory: what a container's layers, a
-// dumpfile or a directory say, and what an EROFS image is made of.
+// Package tree is a file system in memory: read from a container's layers, a dumpfile or a
+// directory, and written to an EROFS image.
 //
-// A tree is its root Inode. A hard link is the same *Inode under several names;
-// link counts are counted from the names, never stored. The package knows no
-// format and no store: whoever fills a tree checks what it takes in.
+// A tree is its root Inode. A hard link is the same *Inode under several names; link counts are
+// computed from the names, never stored. The package knows no format and no store: the code that
+// fills a tree checks its input.
 package tree
 
 import (

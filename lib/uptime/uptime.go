@@ -1,7 +1,7 @@
 // Package uptime identifies the current boot of the machine, and measures time within it.
 //
-// What a process leaves behind may mean something only until the machine stops: a mount, a
-// page that was not flushed. And within a boot there is a clock that nobody can set.
+// Some state is valid only until the machine stops, such as a mount or a page that was not
+// flushed. And within a boot there is a clock that cannot be set.
 package uptime
 
 import (

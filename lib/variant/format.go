@@ -1,9 +1,8 @@
-// Package variant names the EROFS images that a container image can have: the plain
-// file system or the one to boot, in which format, with which xattrs; and the named
-// references by which a config leads to them. Each of these words is checked once,
-// where it enters.
+// Package variant names the EROFS images that a container image can have: plain or boot image,
+// format, and kept xattrs; and the named references from the config to them. Each of these words
+// is validated once, where it enters.
 //
-// What the formats are, byte by byte, package erofs knows.
+// Package erofs defines the formats byte by byte.
 package variant
 
 import (

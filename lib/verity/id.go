@@ -1,10 +1,10 @@
-// Package verity computes, enables and measures fs-verity digests: the names of
-// everything that a composefs repository holds.
+// Package verity computes, enables and measures fs-verity digests: the names of everything in a
+// composefs repository.
 //
-// The parameters are those of composefs: SHA-256 or SHA-512, blocks of 4096
-// bytes, no salt. The digest of a file is the hash of a 256-byte descriptor that
-// holds its size and the root of a Merkle tree over its blocks, as the kernel's
-// Documentation/filesystems/fsverity.rst defines it. Signatures are not handled.
+// The parameters are those of composefs: SHA-256 or SHA-512, blocks of 4096 bytes, no salt. The
+// digest of a file is the hash of a 256-byte descriptor with its size and the root of a Merkle
+// tree over its blocks, as defined in the kernel's Documentation/filesystems/fsverity.rst.
+// Signatures are not handled.
 package verity
 
 import (

@@ -1,12 +1,12 @@
-// Bench measures the tools beside other programs that do the same, and beside what this
-// machine can do at best.
+// Bench compares the tools with other programs for the same task, and with the limits of the
+// machine.
 //
 //	go run ./scripts/bench [option]... [JOB]...
 //
-// It makes its inputs, always the same bytes, and runs our tools and whichever of cfsctl,
-// mkcomposefs and skopeo are on PATH in turn on the same input. It prints wall time, CPU time and
-// peak memory of each, the ratios pair by pair, and how near we are to the limits of the
-// machine, which it measures in the same rounds. docs/performance.md says how to read that.
+// It generates its inputs, always the same bytes, and runs our tools and whichever of cfsctl,
+// mkcomposefs and skopeo are in PATH in turn on the same input. It prints wall time, CPU time and
+// peak memory of each, the ratios pair by pair, and how close we are to the limits of the
+// machine, measured in the same rounds. docs/performance.md explains the output.
 //
 // Without a JOB it runs all. -list lists them.
 package main

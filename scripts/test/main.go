@@ -1,10 +1,9 @@
-// Test runs `go test` and says in a few lines how it went: one for each package as
-// it ends, then what failed, with all that it printed, what was skipped and why, and
-// how many tests that were.
+// Test runs `go test` and prints a short report: a line for each package as it ends, then the
+// failures with their whole output, the skipped tests with the reasons, and the number of tests.
 //
 //	go run ./scripts/test LOG [ARGUMENT]...
 //
-// The arguments are those of `go test`. All that the tests print goes to the file
+// The arguments are those of `go test`. The complete output is written to the file
 // LOG. The exit status is 0 if no test and no build failed, else 1.
 package main
 

@@ -1,5 +1,5 @@
-// Package faultproxy is a proxy before a registry that cuts, stalls and lies as a test
-// wants it to, kills clients, and counts what they get.
+// Package faultproxy is a proxy for a registry that cuts, stalls and falsifies responses as a test
+// requires, kills clients, and counts what they receive.
 package faultproxy
 
 import (

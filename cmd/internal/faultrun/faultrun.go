@@ -1,11 +1,9 @@
 // Package faultrun runs shell code in which single system calls of the tools fail: the n-th
-// call of a kind, counted over all tools of the code and all their threads, or from the n-th
-// on all of them.
+// call of a kind, counted over all tools and all their threads, or all calls from the n-th on.
 //
-// The count is of calls that are about files: what the Go runtime does for itself is left
-// out. Tools with several goroutines do not always make their calls in the same order, so
-// which call the n-th one is may differ from run to run: what a test wants must hold for
-// any.
+// Only calls that concern files are counted; those that the Go runtime makes for itself are not.
+// Tools with several goroutines do not always make their calls in the same order, so the n-th
+// call may differ from run to run: the expectations of a test must hold for any of them.
 package faultrun
 
 import (

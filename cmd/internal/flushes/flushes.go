@@ -1,15 +1,15 @@
-// Package flushes follows the system calls of the tools in a repository, and says which names
-// and which data would be lost if the power were cut, by a strict reading of POSIX: data of
-// files are durable after a syncfs, and a name is after an fsync of the folder in which it
-// stands, or a syncfs; nothing else is. Real file systems keep more.
+// Package flushes follows the system calls of the tools in a repository, and reports which names
+// and data a power cut would lose, by a strict reading of POSIX: data of files is durable after a
+// syncfs, and a name after an fsync of its directory or a syncfs; nothing else is. Real file
+// systems keep more.
 //
-// It checks the order in which the tools promise to work:
+// It checks the order that the tools guarantee:
 //
-//   - the mark of a writer is durable before that links its first object;
+//   - the mark of a writer is durable before it links its first object;
 //   - all objects are durable before a stream or an EROFS image gets its name;
-//   - the name of a manifest is durable before a tag leads there;
-//   - what a record says to be stored, tagged or leased is durable before the record is
-//     written, with the folders on the way.
+//   - the name of a manifest is durable before a tag refers to it;
+//   - data that a record reports as stored, tagged or leased is durable before the record is
+//     written, including the parent directories.
 package flushes
 
 import (

@@ -1,4 +1,4 @@
-// Package footprint runs shell code and says how much memory its processes took.
+// Package footprint runs shell code and measures how much memory its processes use.
 package footprint
 
 import (

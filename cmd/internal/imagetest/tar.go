@@ -1,5 +1,5 @@
-// Package imagetest makes layers, images and layouts for tests, from what the tests say
-// or from a seed: the same each time.
+// Package imagetest makes layers, images and layouts for tests, from descriptions or from a seed,
+// always with the same bytes.
 package imagetest
 
 import (

@@ -1,5 +1,5 @@
-// Package registrytest runs registries on loopback for tests: Debian's docker-registry,
-// open or asking for passwords or tokens, and one that a library has.
+// Package registrytest runs registries on loopback for tests: Debian's docker-registry, open or
+// with password or token authentication, and one from a library.
 package registrytest
 
 import (

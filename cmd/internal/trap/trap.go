@@ -1,6 +1,6 @@
-// Package trap runs shell code in which the tools are stopped before each system call by
-// which they change something, or before all calls of certain kinds. There a test kills
-// them, or lets the call fail. It needs no privilege: the calls come by seccomp_unotify(2).
+// Package trap runs shell code in which the tools are stopped before each system call that
+// changes something, or before all calls of certain kinds. There a test can kill them, or let the
+// call fail. It needs no privileges: the calls are intercepted with seccomp_unotify(2).
 package trap
 
 import (

@@ -1,7 +1,7 @@
-// Package writelog reads the log of all writes and flushes of a disk, and makes of it what
-// could be on the disk after a power cut at any of them. The log has the format of the
-// kernel's dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst), which
-// qemu's blklogwrites writes too.
+// Package writelog reads the log of all writes and flushes of a disk, and constructs the possible
+// states of the disk after a power cut at any of them. The log has the format of the kernel's
+// dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst), which qemu's
+// blklogwrites also writes.
 package writelog
 
 import (

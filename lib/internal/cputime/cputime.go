@@ -1,5 +1,5 @@
-// Package cputime measures benchmarks by the CPU time that they take: on a machine that does
-// other things as well, their wall time says nothing.
+// Package cputime measures benchmarks by their CPU time: on a machine that is busy with other
+// work, wall time means nothing.
 package cputime
 
 import (

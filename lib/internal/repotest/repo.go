@@ -1,8 +1,8 @@
-// Package repotest makes repositories, and layers and images in them, for the tests of
-// lib's packages: real ones, small, and the same each time. What a test damages it
-// damages as a disk or another program would, behind the back of package repo.
+// Package repotest creates repositories, and layers and images in them, for the tests of lib's
+// packages: real, small, and always the same. It damages them as a disk or another program would,
+// without going through package repo.
 //
-// Tests that use it are in packages of their own, X_test, as it imports what they test.
+// Tests that use it are in separate packages, X_test, since it imports what they test.
 package repotest
 
 import (

@@ -1,5 +1,5 @@
-// Command _asm generates the assembly of package lanes. Its module is its own, so that the
-// generator's dependencies are none of the tools'.
+// Command _asm generates the assembly of package lanes. It is a separate module, so that the
+// tools do not depend on the generator's dependencies.
 package main
 
 import (

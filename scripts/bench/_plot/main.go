@@ -2,10 +2,10 @@
 //
 //	go run . RESULTS.json DIR
 //
-// It writes SVG files into a folder: bench-ratios.svg with our time beside that of others,
-// bench-limits.svg with our time beside the limits of the machine, and bench-growth-time.svg and
-// bench-growth-memory.svg with what an entry costs in inputs of several sizes. One that has nothing to
-// show is not written. It is a module of its own, so that the tools need none of this.
+// It writes SVG files into a directory: bench-ratios.svg with our time compared to that of others,
+// bench-limits.svg with our time compared to the limits of the machine, and bench-growth-time.svg and
+// bench-growth-memory.svg with the cost of an entry for inputs of several sizes. Empty plots are
+// not written. It is a separate module, so that the tools do not depend on its dependencies.
 package main
 
 import (
