@@ -26,7 +26,7 @@ func work(c *Counter) {
 // TestCounterTells: how far it is, and how fast, as a line or an object; without a total how much.
 func TestCounterTells(t *testing.T) {
 	for mode, want := range map[Mode]string{
-		Plain: `^cfs-x: 1\.0 MB of 3\.0 MB, (99|100)\.\d KB/s, 20s left\ncfs-x: 7 entries\n$`,
+		Plain: `^cfs-x: 1\.0 MB of 3\.0 MB, (99|100)\.\d kB/s, 20s left\ncfs-x: 7 entries\n$`,
 		JSON: `^{"v":2,"tool":"cfs-x","kind":"progress","bytes":1000000,"total":3000000,"bytes-per-second":\d+,"seconds-left":20}\n` +
 			`{"v":2,"tool":"cfs-x","kind":"progress","bytes":7,"total":0,`,
 		None: `^$`,

@@ -23,6 +23,9 @@ type Meter struct {
 	stopped  sync.WaitGroup
 	release  func() // of the terminal that bars are on
 
+	// Bars ask for the numbers while they are drawn, so nobody may wait for a bar who holds mu.
+	// drawing is held instead, so that what was counted last is drawn last.
+	drawing     sync.Mutex
 	mu          sync.Mutex
 	start       time.Time
 	total, done int64 // bytes
@@ -104,7 +107,7 @@ func hexOf(digest string) string { return digest[strings.IndexByte(digest, ':')+
 func (m *Meter) bar(name string, total int64, pace func() (rate float64, left time.Duration)) *mpb.Bar {
 	speed := func(decor.Statistics) string {
 		if rate, _ := pace(); rate > 0 {
-			return size(int64(rate)) + "/s "
+			return short(int64(rate)) + "/s "
 		}
 		return ""
 	}
@@ -118,7 +121,7 @@ func (m *Meter) bar(name string, total int64, pace func() (rate float64, left ti
 	bar := m.bars.New(0, mpb.BarStyle(),
 		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 20, C: decor.DindentRight})),
 		mpb.AppendDecorators(
-			decor.CountersKiloByte("% .1f / % .1f ", decor.WC{W: 20}),
+			decor.Any(func(s decor.Statistics) string { return short(s.Current) + " / " + short(s.Total) + " " }, decor.WC{W: 20}),
 			decor.OnComplete(decor.Any(speed, decor.WC{W: 12}), ""),
 			decor.OnComplete(decor.Any(left, decor.WC{W: 6}), "done"),
 		))
@@ -163,6 +166,18 @@ func sayPace(unit func(int64) string, done, total int64, rate float64, left time
 // Set tells that so many bytes of the transfer are there.
 func (i *Item) Set(bytes int64) {
 	m := i.meter
+	m.drawing.Lock()
+	defer m.drawing.Unlock()
+	all := i.count(bytes)
+	if i.bar != nil {
+		i.bar.SetCurrent(bytes)
+		m.overall.SetCurrent(all)
+	}
+}
+
+// count takes note of so many bytes of the transfer, and returns how many there are of all.
+func (i *Item) count(bytes int64) int64 {
+	m := i.meter
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if i.begun.IsZero() {
@@ -171,22 +186,22 @@ func (i *Item) Set(bytes int64) {
 	}
 	m.done += bytes - i.done
 	i.done = bytes
-	if i.bar != nil {
-		i.bar.SetCurrent(bytes)
-		m.overall.SetCurrent(m.done)
-	}
+	return m.done
 }
 
 // Resize tells that the transfer has another number of bytes than was thought.
 func (i *Item) Resize(bytes int64) {
 	m := i.meter
+	m.drawing.Lock()
+	defer m.drawing.Unlock()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.total += bytes - i.total
 	i.total = bytes
+	all := m.total
+	m.mu.Unlock()
 	if i.bar != nil {
-		i.bar.SetTotal(max(i.total, 1), false)
-		m.overall.SetTotal(max(m.total, 1), false)
+		i.bar.SetTotal(max(bytes, 1), false)
+		m.overall.SetTotal(max(all, 1), false)
 	}
 }
 
@@ -286,12 +301,20 @@ type pacing struct {
 	Seconds float64 `json:"seconds-left"`
 }
 
-// size writes a number of bytes for people.
+// size writes a number of bytes for people, in decimal units.
 func size(bytes int64) string {
 	if bytes < 1000 {
 		return several(int(bytes), "byte")
 	}
-	return fmt.Sprintf("% .1f", decor.SizeB1000(bytes))
+	return short(bytes)
+}
+
+// short is size for a bar, where there is no room for a word.
+func short(bytes int64) string {
+	if bytes < 1000 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return strings.Replace(fmt.Sprintf("% .1f", decor.SizeB1000(bytes)), "KB", "kB", 1) // as SI spells it
 }
 
 func several(n int, what string) string {

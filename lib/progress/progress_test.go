@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,12 +112,12 @@ func TestNothingToDo(t *testing.T) {
 // TestTell: from time to time a line tells how far all is. How fast it is, is told of what
 // came since the start alone.
 func TestTell(t *testing.T) {
-	const rate, left = `\d+(\.\d)? (bytes?|[KMG]B)`, `\d+h\d+m\d+s`
+	const rate, left = `\d+(\.\d)? (bytes?|[kMG]B)`, `\d+h\d+m\d+s`
 	for _, v := range []struct {
 		mode        Mode
 		first, then string
 	}{
-		{Plain, `^cfs-x: 500\.0 KB of 3\.0 MB\n$`, `^cfs-x: 1\.5 MB of 3\.0 MB, ` + rate + `/s, ` + left + ` left\n$`},
+		{Plain, `^cfs-x: 500\.0 kB of 3\.0 MB\n$`, `^cfs-x: 1\.5 MB of 3\.0 MB, ` + rate + `/s, ` + left + ` left\n$`},
 		{JSON, `^{"v":2,"tool":"cfs-x","kind":"progress","of":"layer","digest":"sha256:aa","bytes":500000,"total":3000000}\n{"v":2,"tool":"cfs-x","kind":"progress","bytes":500000,"total":3000000,"bytes-per-second":0,"seconds-left":0}\n$`,
 			`^{"v":2,"tool":"cfs-x","kind":"progress","of":"layer","digest":"sha256:aa","bytes":1500000,"total":3000000}\n{"v":2,"tool":"cfs-x","kind":"progress","bytes":1500000,"total":3000000,"bytes-per-second":\d+,"seconds-left":\d+}\n$`},
 	} {
@@ -141,7 +142,7 @@ func TestTell(t *testing.T) {
 // TestSize: numbers for people.
 func TestSize(t *testing.T) {
 	for bytes, want := range map[int64]string{
-		0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1.0 KB", 1_550_000: "1.6 MB", 2_000_000_000: "2.0 GB",
+		0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1.0 kB", 1_550_000: "1.6 MB", 2_000_000_000: "2.0 GB",
 	} {
 		if got := size(bytes); got != want {
 			t.Errorf("%d: %q, want %q", bytes, got, want)
@@ -202,7 +203,7 @@ func TestBars(t *testing.T) {
 		p := pty.Open(t, v.columns)
 		transfer((&Printer{Tool: "cfs-x", Mode: v.mode, Out: p.Terminal}).Meter())
 		got := p.Close()
-		for _, want := range []string{`layer  aa .*1\.0 KB / 1\.0 KB`, `config bb .*2\.5 MB / 2\.5 MB`, `all .*2\.5 MB / 2\.5 MB .*done`, `\[=+\]`} {
+		for _, want := range []string{`layer  aa .*1\.0 kB / 1\.0 kB`, `config bb .*2\.5 MB / 2\.5 MB`, `all .*2\.5 MB / 2\.5 MB .*done`, `\[=+\]`} {
 			if has := regexp.MustCompile(want).MatchString(got); has != v.bars {
 				t.Errorf("%s on %d columns: has %q %v:\n%q", v.mode, v.columns, want, has, got)
 			}
@@ -225,5 +226,36 @@ func TestUnfinishedBars(t *testing.T) {
 	m.Close()
 	if got := p.Close(); regexp.MustCompile("done").MatchString(got) {
 		t.Errorf("something is done:\n%q", got)
+	}
+}
+
+// TestBarsUnderLoad: transfers that count and change their sizes while bars are drawn do not wait for each
+// other for ever.
+func TestBarsUnderLoad(t *testing.T) {
+	drawable(t)
+	p := pty.Open(t, 100)
+	m := (&Printer{Tool: "cfs-x", Mode: Auto, Out: p.Terminal}).Meter()
+	items := []*Item{m.Add("layer", "sha256:aa", 1<<40, 0), m.Add("layer", "sha256:bb", 1<<40, 0)}
+	m.Start()
+	done := make(chan struct{})
+	go func() {
+		var working sync.WaitGroup
+		for _, i := range items {
+			working.Go(func() {
+				for n, start := int64(0), time.Now(); time.Since(start) < time.Second; n++ { // some redraws
+					i.Set(n)
+					i.Resize(1<<40 + n)
+				}
+			})
+		}
+		working.Wait()
+		m.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+		p.Close()
+	case <-time.After(time.Minute):
+		panic("they wait for each other") // as would the end of the test
 	}
 }

@@ -76,13 +76,17 @@ func fail(tool string, out *record.Writer, err error) error {
 	if e, ok := errors.AsType[*statusError](err); err == nil || ok && e.err == nil {
 		return err
 	}
-	if terminal.Is(os.Stdout) {
-		return err // for which the record is noise: no stage reads it
-	}
-	failed := record.Record{Kind: "failed", Digest: record.None, Keys: []record.Key{
+	return errors.Join(err, writeFailed(out, record.Record{Kind: "failed", Digest: record.None, Keys: []record.Key{
 		{Name: "tool", Value: tool}, {Name: "status", Value: strconv.Itoa(Status(err))},
-	}}
-	return errors.Join(err, out.Write(failed))
+	}}))
+}
+
+// writeFailed writes the record of a failure. On a terminal it would be noise: no stage reads it.
+func writeFailed(out *record.Writer, r record.Record) error {
+	if terminal.Is(os.Stdout) {
+		return nil
+	}
+	return out.Write(r)
 }
 
 func filter(in io.Reader, out *record.Writer, handle func(record.Record) error) error {
@@ -95,7 +99,7 @@ func filter(in io.Reader, out *record.Writer, handle func(record.Record) error) 
 			return fmt.Errorf("stdin: %w", err)
 		}
 		if r.Kind == "failed" {
-			if err := out.Write(r); err != nil {
+			if err := writeFailed(out, r); err != nil {
 				return err
 			}
 			return Silent(recordStatus(r))
