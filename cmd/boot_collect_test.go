@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// othersEntry writes into a boot folder the entry of another installer, which names an image,
+// othersEntry writes into a boot directory the entry of another installer, which names an image,
 // and returns that. A UKI is one of a vector, in a folder that no boot loader looks into.
 func othersEntry(t *testing.T, repo, boot, name string) (image string) {
 	t.Helper()

@@ -97,19 +97,19 @@ bls /boot/loader/entries/2.conf
   digest %[4]s is not the boot image, and not in the repository. With it as FILE: cfs-mkerofs diff %[2]s FILE
 bls /boot/loader/entries/3.conf
   cmdline "composefs=zz\x1b"
-  problem kernel argument "composefs=zz\x1b": "zz\x1b" is no fs-verity digest: want 64 or 128 hex digits
+  problem kernel argument "composefs=zz\x1b": "zz\x1b" is not an fs-verity digest: want 64 or 128 hex digits
 uki /boot/EFI/Linux/test-6.1.0.efi
   title "Test OS 1.0"
   cmdline "composefs.digest=v1-sha512-12:%[1]s rw quiet"
   digest %[1]s is the boot image, composefs.image.boot.v1
 global-addon /boot/loader/addons/x.addon.efi
-  problem no EFI executable: it ends before byte 64
+  problem not an EFI executable: it ends before byte 64
 uki /usr/lib/modules/6.0.0/u.efi
   title "Test OS 1.0"
   cmdline "rw"
   problem the command line names no image
 kernel /usr/lib/modules/6.0.0/vmlinuz
-  problem no initramfs.img beside it
+  problem no initramfs.img next to it
 kernel /usr/lib/modules/6.1.0/vmlinuz
   file "/usr/lib/modules/6.1.0/initramfs.img"
 `, first, second, plain, unknown)
@@ -175,13 +175,13 @@ func TestBootEntryErrors(t *testing.T) {
 		"karg":                             {2, "DIGEST"},
 		"karg base --erofs-version 3":      {2, "--erofs-version"},
 		"karg base --xattrs nonsense":      {2, "--xattrs"},
-		"karg --hash sha256 base":          {2, "--hash goes with --tree"},
+		"karg --hash sha256 base":          {2, "--hash requires --tree"},
 		"karg --tree / base":               {2, "unexpected operand"},
-		"karg --tree / --xattrs allowlist-only --no-propagate-usr-to-root": {2, "exclude each other"},
+		"karg --tree / --xattrs allowlist-only --no-propagate-usr-to-root": {2, "are mutually exclusive"},
 		"karg --tree /none":                                        {3, "/none"},
 		"karg --tree $COMPOSEFS_REPO":                              {1, "is missing"},
 		"karg --tree / --erofs-version auto":                       {2, "--erofs-version"},
-		"karg --xattrs allowlist-only " + strings.Repeat("12", 64): {2, "--xattrs goes with a container image"},
+		"karg --xattrs allowlist-only " + strings.Repeat("12", 64): {2, "--xattrs requires a container image"},
 	} {
 		r := shell(t, repo, "cfs-mkerofs "+code)
 		wantError(t, r, c.status, "cfs-mkerofs: ", c.says)

@@ -91,7 +91,7 @@ func TestBootInstallVectors(t *testing.T) {
 				t.Errorf("installed\n%s\nwant\n%s", got, c.want)
 			}
 			if _, err := os.Stat(boot); c.status != 0 && err == nil {
-				t.Error("a refusal has made the boot folder")
+				t.Error("a refusal has made the boot directory")
 			}
 		})
 	}
@@ -113,7 +113,7 @@ func TestBootInstall(t *testing.T) {
 		t.Errorf("dry run:\n%s", dry)
 	}
 	if _, err := os.Stat(boot); err == nil {
-		t.Error("a dry run has made the boot folder")
+		t.Error("a dry run has made the boot directory")
 	}
 	record := must(t, repo, "cd "+filepath.Dir(repo)+" && "+install+"t")
 	rec := parseRecord(t, strings.TrimSuffix(record, "\n"))
@@ -160,7 +160,7 @@ func TestBootInstallOthers(t *testing.T) {
 	install := "cfs-link boot-install --state none --bootdir " + boot + " --entry-id "
 	must(t, "", "mkdir -p "+boot+"/loader/entries && echo title mine >"+boot+"/loader/entries/Mine+1.conf")
 	before := everything(t, boot)
-	wantError(t, shell(t, repo, install+"mine t"), 1, "not of this repository")
+	wantError(t, shell(t, repo, install+"mine t"), 1, "belongs to another repository")
 	if everything(t, boot) != before {
 		t.Error("a refusal has changed something")
 	}
@@ -185,7 +185,7 @@ func TestBootInstallForeignTwin(t *testing.T) {
 	must(t, repo, install)
 	must(t, "", "mkdir -p "+boot+"/EFI/Linux && echo mine >"+boot+"/EFI/Linux/a.efi")
 	before := everything(t, boot)
-	wantError(t, shell(t, repo, install), 1, "a.efi is there already, and not of this repository")
+	wantError(t, shell(t, repo, install), 1, "a.efi exists and belongs to another repository")
 	if everything(t, boot) != before {
 		t.Error("a refusal has changed something")
 	}
@@ -202,7 +202,7 @@ func TestBootInstallReplaced(t *testing.T) {
 	must(t, repo, install+"t")
 	kernels := strings.TrimSpace(must(t, "", "cd "+boot+" && ls -d composefs-*"))
 	must(t, "", "printf 'title \\377\\n' >"+boot+"/loader/entries/odd.conf")
-	if r := shell(t, repo, install+"u"); r.Status != 0 || !strings.Contains(r.Stderr, "all folders of kernels and refs of a stay") {
+	if r := shell(t, repo, install+"u"); r.Status != 0 || !strings.Contains(r.Stderr, "all kernel directories and refs of a are kept") {
 		t.Errorf("with an entry that cannot be read: %+v", r)
 	}
 	must(t, repo, "ls "+boot+"/"+kernels+"/vmlinuz && test $(ls $COMPOSEFS_REPO/images/refs/boot/a | wc -l) = 2")
@@ -349,7 +349,7 @@ func TestSealing(t *testing.T) {
 	if r := shell(t, wrong, "cfs-mkerofs boot-entries --check t"); r.Status != 4 || r.Stdout != must(t, wrong, "cfs-mkerofs boot-entries t") {
 		t.Errorf("%+v", r)
 	}
-	wantError(t, shell(t, repo, "cfs-mkerofs karg --insecure --require-verity t"), 2, "exclude each other")
+	wantError(t, shell(t, repo, "cfs-mkerofs karg --insecure --require-verity t"), 2, "are mutually exclusive")
 }
 
 // TestBooted: what the running kernel was told to boot is listed as booted, and removed only by
@@ -405,7 +405,7 @@ func TestBootInstallSigned(t *testing.T) {
 	wantError(t, install("none"), 1, "none-cert.pem")
 	wantError(t, shell(t, repo, "cfs-link boot-install --state none --bootdir "+boot+" --require-signature t"), 2, "--trust-cert")
 	if _, err := os.Stat(boot); err == nil {
-		t.Error("a refusal has made the boot folder")
+		t.Error("a refusal has made the boot directory")
 	}
 	if r := install("TEST"); r.Status != 0 {
 		t.Errorf("%+v", r)

@@ -112,8 +112,8 @@ func TestBootFormats(t *testing.T) {
 
 // whatBootSays is what the message of each boot error case must name.
 var whatBootSays = map[string]string{
-	"bls-dir-entry": `"/boot/loader/entries/a.conf" is no regular file`, "bls-missing-file": `"/boot/loader/entries/a.conf": "/boot/nope": "nope" does not exist`,
-	"efi-symlink": `"/boot/EFI/Linux/a.efi" is no regular file`,
+	"bls-dir-entry": `"/boot/loader/entries/a.conf" is not a regular file`, "bls-missing-file": `"/boot/loader/entries/a.conf": "/boot/nope": "nope" does not exist`,
+	"efi-symlink": `"/boot/EFI/Linux/a.efi" is not a regular file`,
 	"bad-regex":   `file_contexts line 1: pattern "/x\("`, "bad-type": `file_contexts line 1: .*"-z"`, "boot-not-dir": `/boot`,
 	"comment-at-end": `file_contexts line 1: "#"`, "config-symlink": `/etc/selinux/config`, "missing-context": `file_contexts line 1: `,
 	"no-boot": `/boot is missing`, "no-file-contexts": `/etc/selinux/targeted/contexts/files/file_contexts is missing`, "no-sysroot": `/sysroot is missing`,

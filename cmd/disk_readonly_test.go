@@ -32,7 +32,7 @@ func TestReadOnlyRepository(t *testing.T) {
 		"cfs-gc",
 		"cfs-gc check --repair",
 	} {
-		wantError(t, shell(t, repo, code), 1, "repository "+repo+" cannot be written: read-only file system")
+		wantError(t, shell(t, repo, code), 1, "repository "+repo+" is not writable: read-only file system")
 	}
 	wantError(t, shell(t, dir+"/new", p.code), 1, "cfs-import: init repository: ", "read-only file system")
 	// What only reads works.
@@ -58,7 +58,7 @@ func TestUnwritableRepository(t *testing.T) {
 		"cfs-gc --keep 0",
 	} {
 		r := shellAsNobody(t, repo, code)
-		wantError(t, r, 1, "repository "+repo+" cannot be written: permission denied")
+		wantError(t, r, 1, "repository "+repo+" is not writable: permission denied")
 	}
 	if r := shellAsNobody(t, repo, "cfs-gc check && cfs-link show "+tagName); r.Status != 0 || !strings.HasSuffix(r.Stdout, p.shown[0]) {
 		t.Errorf("reading: exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)

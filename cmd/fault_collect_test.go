@@ -31,7 +31,7 @@ func TestFault1Content(t *testing.T) {
 	s := newStand(t)
 	object := s.object("streams/oci-manifest-*")
 	o := faultrun.Run(t, "cfs-gc", environ(t, s.whole), faultrun.Fault{Kind: faultrun.Of("pread64"), Nth: 1, Errno: unix.EIO, Stays: true, Such: is(object)})
-	wantError(t, o.Result, 1, "streams/refs/oci/", "cannot be read to its end, nothing was removed", "input/output error")
+	wantError(t, o.Result, 1, "streams/refs/oci/", "cannot be read completely, nothing was removed", "input/output error")
 	attempt{Outcome: o, repo: s.whole}.wantFiles(t, s.files)
 }
 
@@ -62,7 +62,7 @@ func TestFault2Pull(t *testing.T) {
 	lost := strings.Fields(must(t, s.whole, "cfs-mkerofs objects a"))[0]
 	must(t, s.whole, fmt.Sprintf("cd $COMPOSEFS_REPO && rm objects/%s/%s streams/oci-config-* streams/oci-manifest-*", lost[:2], lost[2:]))
 	r := shell(t, s.whole, s.pulls["a"])
-	wantError(t, r, 4, "layer sha256:", "not all of its objects are there: "+lost+" is missing", "cfs-gc check --repair")
+	wantError(t, r, 4, "layer sha256:", "some of its objects are missing: "+lost+" is missing", "cfs-gc check --repair")
 	if r := shell(t, s.whole, "cfs-gc check --repair"); r.Status != 4 {
 		t.Errorf("repair: %+v", r)
 	}

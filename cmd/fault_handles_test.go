@@ -68,7 +68,7 @@ func TestFault13(t *testing.T) {
 		for _, name := range []string{"index.json", "oci-layout", "blobs/sha256/" + imagetest.Top(t, layout).Digest.Encoded(),
 			"blobs/sha256/" + m.Config.Digest.Encoded(), "blobs/sha256/" + m.Layers[0].Digest.Encoded()} {
 			instead(t, filepath.Join(layout, name), makeOdd, func() {
-				wantError(t, shell(t, empty, hangs+p.code), 1, "is no regular file", filepath.Base(name))
+				wantError(t, shell(t, empty, hangs+p.code), 1, "is not a regular file", filepath.Base(name))
 			})
 		}
 	}

@@ -44,7 +44,7 @@ func TestPolicy(t *testing.T) {
 	h.fails(1, fetch+"oci-archive:archive", "rejects all images by default")
 
 	policy(`{"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {"HOST/team/app:1": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/key"}]}}}`)
-	h.fails(1, fetch+r.Source("team/app:1"), "wants signedBy for images of docker:"+r.Addr+"/team/app:1", "--insecure-policy")
+	h.fails(1, fetch+r.Source("team/app:1"), "requires signedBy for images of docker:"+r.Addr+"/team/app:1", "--insecure-policy")
 	h.must(fetch + "oci:layout")
 
 	policy(`{"default": [{"type": "insecureAcceptAnything"}], "other": 1}`)

@@ -92,5 +92,5 @@ func TestMountInsecure(t *testing.T) {
 	if err := flipByte(filepath.Join(repo, "images", image), 1030); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, shell(t, repo, "cfs-mount --insecure "+image+" "+dir), 4, "another digest")
+	wantError(t, shell(t, repo, "cfs-mount --insecure "+image+" "+dir), 4, "a different digest")
 }

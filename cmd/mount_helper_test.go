@@ -24,7 +24,7 @@ func TestMountHelperUsage(t *testing.T) {
 		"image":                               {1, "1 operands"},
 		"image dir":                           {1, "basedir= or repo="},
 		"image dir -o repo=":                  {1, "repo="},
-		"image dir -o repo=r,basedir=b":       {1, "exclude each other"},
+		"image dir -o repo=r,basedir=b":       {1, "are mutually exclusive"},
 		"image dir -o basedir=b -t erofs":     {1, "erofs: no such type"},
 		"image dir -o basedir=b -x":           {1, "-x: no such option"},
 		"image dir -o":                        {1, "-o needs a value"},

@@ -190,7 +190,7 @@ func TestPushSignaturesNothing(t *testing.T) {
 			w.s.sign("one")
 			r.Push(t, newSigned(t, 15, nil).dir, "some/image:2")
 			w.source = r.Source("some/image:2")
-		}, 3, "to which no artifact of the layout belongs"},
+		}, 3, "to which no artifact of the layout refers"},
 		"no image": {func(t *testing.T, w *where, r *registrytest.Registry) {
 			w.s.sign("one")
 			w.source = r.Source("some/other:1")
@@ -199,7 +199,7 @@ func TestPushSignaturesNothing(t *testing.T) {
 			w.s.sign("one")
 			w.source = r.Source("some/image:3")
 		}, 3, "no such image"},
-		"no artifacts": {func(*testing.T, *where, *registrytest.Registry) {}, 3, "has no artifacts of signatures"},
+		"no artifacts": {func(*testing.T, *where, *registrytest.Registry) {}, 3, "has no signature artifacts"},
 		"no blob": {func(t *testing.T, w *where, _ *registrytest.Registry) {
 			w.s.sign("one")
 			blob := w.s.Blob(signatureType, []byte("two"))
@@ -213,7 +213,7 @@ func TestPushSignaturesNothing(t *testing.T) {
 		}, 4, "artifact sha256:"},
 		"65 entries":    {func(t *testing.T, w *where, _ *registrytest.Registry) { w.s.sign(slices.Repeat([]string{"x"}, 65)...) }, 4, "65 layers"},
 		"16,129 bytes":  {func(t *testing.T, w *where, _ *registrytest.Registry) { w.s.sign(strings.Repeat("x", 16129)) }, 4, "16129 bytes"},
-		"101 artifacts": {func(t *testing.T, w *where, _ *registrytest.Registry) { w.s.signMany(101) }, 4, "more than 100 artifacts"},
+		"101 artifacts": {func(t *testing.T, w *where, _ *registrytest.Registry) { w.s.signMany(101) }, 4, "more than 100 signature artifacts"},
 		"no layout":     {func(_ *testing.T, w *where, _ *registrytest.Registry) { w.s.dir = "/nowhere" }, 3, "nowhere"},
 		"no registry":   {func(t *testing.T, w *where, _ *registrytest.Registry) { w.s.sign("one"); w.source = "oci:/x" }, 2, "want docker://"},
 	} {
@@ -261,7 +261,7 @@ func TestPushSignaturesTag(t *testing.T) {
 	tag := "some/image:" + manifest.ReferrersTag(s.image.Digest)
 	image := imagetest.Blob(t, s.dir, s.image.Digest)
 	r.PutManifest(t, tag, s.image.MediaType, string(image))
-	wantError(t, h.run(pushCode(h, r, s.dir)), 1, "no index of referrers")
+	wantError(t, h.run(pushCode(h, r, s.dir)), 1, "not an index of referrers")
 	stays := func(want string) {
 		t.Helper()
 		got := registrytest.Get(t, "http://"+r.Addr+"/v2/"+strings.Replace(tag, ":", "/manifests/", 1))

@@ -78,7 +78,7 @@ func TestReferrersRefused(t *testing.T) {
 	}{
 		"a list":          {one, listsAll, 0, "1"},
 		"100 artifacts":   {func(s *signed) { s.signMany(100) }, listsAll, 0, "100"},
-		"101 artifacts":   {func(s *signed) { s.signMany(101) }, listsAll, 4, "more than 100 artifacts"},
+		"101 artifacts":   {func(s *signed) { s.signMany(101) }, listsAll, 4, "more than 100 signature artifacts"},
 		"64 entries":      {func(s *signed) { s.sign(slices.Repeat([]string{"x"}, 64)...) }, listsAll, 0, "1"},
 		"65 entries":      {func(s *signed) { s.sign(slices.Repeat([]string{"x"}, 65)...) }, listsAll, 4, "65 layers"},
 		"a blob of 16128": {func(s *signed) { s.sign(strings.Repeat("x", 16128)) }, listsAll, 0, "1"},
@@ -135,7 +135,7 @@ func TestReferrersLayoutRefused(t *testing.T) {
 		fill func(*signed)
 		says string
 	}{
-		"101 artifacts":   {func(s *signed) { s.signMany(101) }, "more than 100 artifacts"},
+		"101 artifacts":   {func(s *signed) { s.signMany(101) }, "more than 100 signature artifacts"},
 		"65 entries":      {func(s *signed) { s.sign(slices.Repeat([]string{"x"}, 65)...) }, "65 layers"},
 		"a blob of 16129": {func(s *signed) { s.sign(strings.Repeat("x", 16129)) }, "16129 bytes"},
 	} {

@@ -216,10 +216,10 @@ func TestReferrersForged(t *testing.T) {
 		"another image's":     {"sed 's|^referrer " + a + "|referrer " + other.Digest.String() + "|; s|" + path(a) + "|" + path(other.Digest.String()) + "|'", 4, "its subject is"},
 		"no subject":          {"sed 's|^referrer " + a + "|referrer " + s.image.Digest.String() + "|; s|" + path(a) + "|" + path(s.image.Digest.String()) + "|'", 4, ""},
 		"another config":      {"sed 's|^referrer " + a + "|referrer " + config.Digest.String() + "|; s|" + path(a) + "|" + path(config.Digest.String()) + "|'", 4, ""},
-		"another's bytes":     {"sed 's|" + path(a) + "|" + path(b) + "|'", 4, "has another digest"},
+		"another's bytes":     {"sed 's|" + path(a) + "|" + path(b) + "|'", 4, "has a different digest"},
 		"no record of a blob": {"grep -v '^blob.*for=" + b + "'", 1, "no record names its stream"},
 		"another's blob":      {"sed '/^blob.*for=" + b + "/s/stream=.*/'$(grep '^blob.*for=" + a + "' records | grep -o 'stream=.*')/", 4, "is claimed for it"},
-		"a file that is gone": {"sed 's|" + path(a) + "|path=/nowhere|'", 75, "is gone"},
+		"a file that is gone": {"sed 's|" + path(a) + "|path=/nowhere|'", 75, "no longer exists"},
 		"no digest":           {"sed 's|^referrer " + a + "|referrer -|'", 4, "names no blob"},
 		"a wrong subject":     {"sed 's|subject=|subject=x|'", 1, "subject"},
 	} {

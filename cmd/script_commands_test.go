@@ -133,7 +133,7 @@ func listing(dir string) (string, error) {
 func objectPath(s *script, neg bool, args []string) {
 	wantArgs(s, neg, args, 2, "object VARIABLE DIGEST")
 	if len(args[1]) < 64 {
-		s.Fatalf("%q is no digest", args[1])
+		s.Fatalf("%q is not a digest", args[1])
 	}
 	s.Setenv(args[0], filepath.Join(s.Getenv("COMPOSEFS_REPO"), "objects", args[1][:2], args[1][2:]))
 }

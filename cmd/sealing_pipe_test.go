@@ -21,7 +21,7 @@ func TestSealingPipe(t *testing.T) {
 	trust := " --trust-cert " + ours.cert
 
 	// What is not linked cannot be signed: nothing would keep the artifact.
-	wantError(t, shell(t, repo, pull+" | "+sign), 3, "cfs-link --tag NAME stores the image")
+	wantError(t, shell(t, repo, pull+" | "+sign), 3, "store the image with cfs-link --tag NAME")
 	records := must(t, repo, pull+" | cfs-link --tag a | "+sign)
 	lines := strings.Split(strings.TrimSpace(records), "\n")
 	if n := len(lines); n < 3 || !strings.HasPrefix(lines[n-2], "referrer ") || !strings.HasPrefix(lines[n-1], "manifest ") {

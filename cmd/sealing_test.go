@@ -158,7 +158,7 @@ func TestSignElsewhere(t *testing.T) {
 		}
 	}
 	r := shell(t, repo, "cfs-link sign base --cert "+vectors+"/TEST-other-cert.pem --key "+vectors+"/TEST-key.pem")
-	if r.Status != 1 || !strings.Contains(r.Stderr, "not that of the key") || strings.Contains(r.Stderr, "PRIVATE") {
+	if r.Status != 1 || !strings.Contains(r.Stderr, "does not belong to the key") || strings.Contains(r.Stderr, "PRIVATE") {
 		t.Errorf("another's certificate: %+v", r)
 	}
 	if after := filesOf(t, repo); strings.Join(after, "\n") != strings.Join(files, "\n") {

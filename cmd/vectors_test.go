@@ -89,7 +89,7 @@ func TestOtherwise(t *testing.T) {
 		}
 		repo := filepath.Join(cmdtest.Scratch(t), "repo")
 		code := fmt.Sprintf("cfs-pull --init --insecure --progress none %s %s t", vectorPlatform, v.source())
-		wantError(t, shell(t, repo, code+" --strict"), 1, "refused by --strict: a whiteout that stands behind members of its own layer")
+		wantError(t, shell(t, repo, code+" --strict"), 1, "refused by --strict: a whiteout after members of its own layer")
 		wantError(t, shell(t, repo, code), status, "layer sha256:", "/.wh.")
 	}
 }

@@ -38,7 +38,7 @@ func (o *options) run(ctx context.Context, out *record.Writer) error {
 	}
 	meter := o.Printer().Meter()
 	origin, err := o.open(ctx, func(err error, wait time.Duration) {
-		meter.Say("%s; again in %s", terminal.Line(err.Error()), wait.Round(time.Millisecond))
+		meter.Say("%s; retrying in %s", terminal.Line(err.Error()), wait.Round(time.Millisecond))
 	}, o.stored)
 	if err != nil {
 		return err
@@ -129,9 +129,9 @@ func (o *options) openSpool(ctx context.Context, f *pull.Fetcher) error {
 	f.Spool, err = openSpool(ctx, dir)
 	switch {
 	case errors.Is(err, spool.ErrUntrusted):
-		return tool.Hint(err, "--spool DIR names another place; --untrusted-spool uses this one all the same")
+		return tool.Hint(err, "use another --spool DIR, or use this one anyway with --untrusted-spool")
 	case err != nil:
-		return tool.Hint(err, "--spool DIR names another place")
+		return tool.Hint(err, "use another --spool DIR")
 	}
 	f.Spool.Waiting = func(d v1.Descriptor) { f.Meter.Say("waiting for another cfs-fetch, which is getting %s", d.Digest) }
 	return nil

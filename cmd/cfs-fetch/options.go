@@ -113,11 +113,11 @@ func (o *options) credentials() (user, password string, err error) {
 			return "", "", tool.UsageError("--creds: want USER:PASSWORD, or USER with --password-stdin")
 		}
 		if inline {
-			o.Warn("warning: a password in the arguments can be seen by everybody on this machine: --password-stdin keeps it secret")
+			o.Warn("warning: a password on the command line is visible to all users of this machine: use --password-stdin")
 		}
 		return user, password, nil
 	case user == "" || inline:
-		return "", "", tool.UsageError("--password-stdin goes with --creds USER")
+		return "", "", tool.UsageError("--password-stdin requires --creds USER")
 	}
 	line, err := bufio.NewReader(io.LimitReader(os.Stdin, 64<<10)).ReadString('\n')
 	if err != nil && err != io.EOF {
@@ -133,7 +133,7 @@ func (o *options) spoolDir() (string, error) {
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", tool.UsageError("where is the user's cache? %w: --spool DIR names another place", err)
+		return "", tool.UsageError("find the user's cache: %w: use --spool DIR", err)
 	}
 	return filepath.Join(cache, "cfs", "spool"), nil
 }

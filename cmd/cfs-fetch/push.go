@@ -51,7 +51,7 @@ func (o *options) openTarget(name string) (*registry.Target, error) {
 		return nil, err
 	}
 	r.Retrying = func(err error, wait time.Duration) {
-		o.Warn("%s; again in %s", terminal.Line(err.Error()), wait.Round(time.Millisecond))
+		o.Warn("%s; retrying in %s", terminal.Line(err.Error()), wait.Round(time.Millisecond))
 	}
 	t, err := registry.OpenTarget(name, r)
 	if errors.Is(err, registry.ErrName) {

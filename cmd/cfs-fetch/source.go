@@ -57,7 +57,7 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration),
 }
 
 func (o *options) warnOfSeveral(names []string) {
-	o.Warn("warning: %s has several images, and the first that fits is taken: name one of %s, as in %s:%s",
+	o.Warn("warning: %s has several images, and the first match is used: name one of %s, as in %s:%s",
 		terminal.Line(o.Operands[0]), terminal.Line(strings.Join(names, ", ")), terminal.Line(o.Operands[0]), terminal.Line(names[0]))
 }
 
@@ -68,7 +68,7 @@ func (o *options) policy() (*policy.Policy, error) {
 	}
 	p, err := policy.Read()
 	if err != nil {
-		return nil, tool.Hint(err, "--insecure-policy does without it")
+		return nil, tool.Hint(err, "--insecure-policy does not read it")
 	}
 	return p, nil
 }
@@ -93,9 +93,9 @@ func explain(err error) error {
 	case err == nil, corrupt.Is(err):
 		return err
 	case isFull(err):
-		return tool.Hint(err, "what there is of a blob stays in the spool: free some space and run the same command again, or name another --spool DIR")
+		return tool.Hint(err, "partial blobs stay in the spool: free some space and run the same command again, or use another --spool DIR")
 	case errors.Is(err, policy.ErrUnverifiable):
-		return tool.Hint(err, "--insecure-policy takes the image all the same")
+		return tool.Hint(err, "--insecure-policy accepts the image anyway")
 	case errors.Is(err, registry.ErrLogin):
 		return tool.Hint(err, "log in with podman login or skopeo login, or give --authfile FILE or --creds USER --password-stdin")
 	}

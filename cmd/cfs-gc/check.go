@@ -39,7 +39,7 @@ func (o *options) check() error {
 		}
 		o.Warn("repaired: removed %d objects and %d names", objects, names)
 		if len(report.Damaged) > 0 {
-			o.Warn("hint: cfs-pull --again TAG, for each damaged tag, makes it whole")
+			o.Warn("hint: run cfs-pull --again TAG for each damaged tag to restore it")
 		}
 	}
 	return tool.Silent(tool.Corrupt)

@@ -88,7 +88,7 @@ func (o *options) bootRoots(r *repo.Repo) (named []gc.Named, err error) {
 			o.Warn("warning: %s/%s", terminal.Name(dir), terminal.Line(odd.Error()))
 		}
 		if len(scan.Broken) > 0 {
-			return nil, fmt.Errorf("%s: it cannot be told which images boot, nothing was removed: %s", dir, errors.Join(scan.Broken...)) // not the repository is damaged
+			return nil, fmt.Errorf("%s: cannot determine which images boot, nothing was removed: %s", dir, errors.Join(scan.Broken...)) // not the repository is damaged
 		}
 		for _, e := range scan.Entries {
 			for _, image := range e.Images {
@@ -106,7 +106,7 @@ func readBoot(dir string, r *repo.Repo) (*bootloader.Scan, error) {
 	}
 	defer folder.Close()
 	if folder.Missing() {
-		return nil, fmt.Errorf("boot folder %s: %w", dir, fs.ErrNotExist)
+		return nil, fmt.Errorf("boot directory %s: %w", dir, fs.ErrNotExist)
 	}
 	return bootloader.Read(folder, r.Algorithm)
 }

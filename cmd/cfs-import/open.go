@@ -52,7 +52,7 @@ func (o *options) initRepo(n repo.New) error {
 	}
 	err = repo.Init(path, n)
 	if errors.Is(err, fs.ErrNotExist) {
-		return tool.Hint(err, "the directory above it must be there; --repo DIR names another repository")
+		return tool.Hint(err, "the parent directory must exist; --repo DIR names another repository")
 	}
 	return err
 }

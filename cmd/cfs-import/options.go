@@ -58,7 +58,7 @@ func (o *options) layersAtOnce() (int, error) {
 func (o *options) wantedDiffID() (digest.Digest, error) {
 	d := digest.Digest(o.diffID)
 	if d != "" && d.Validate() != nil {
-		return "", tool.UsageError("--diff-id %q is no digest", d)
+		return "", tool.UsageError("--diff-id %q is not a digest", d)
 	}
 	return d, nil
 }

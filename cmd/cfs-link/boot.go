@@ -186,7 +186,7 @@ func (o *options) runInstall(p *bootloader.Plan) error {
 func (o *options) warnOfPlace(p *bootloader.Plan) error {
 	mounted, err := p.Folder.IsMountPoint()
 	if err == nil && !mounted && o.boot.state != noState {
-		o.Warn("warning: %s is no mount point: paths in entries are relative to it, as if it were a partition", p.Folder.Path)
+		o.Warn("warning: %s is not a mount point: paths in entries are relative to it, as if it were a partition", p.Folder.Path)
 	}
 	return err
 }
@@ -200,7 +200,7 @@ func printActions(actions []bootloader.Action) error {
 	return nil
 }
 
-// withFolder opens the boot folder.
+// withFolder opens the boot directory.
 func (o *options) withFolder(r *repo.Repo, do func(bootloader.Target) error) error {
 	folder, err := esp.Open(o.boot.dir)
 	if err != nil {

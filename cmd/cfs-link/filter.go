@@ -21,7 +21,7 @@ func (o *options) filter() error {
 	handle := func(rec record.Record) error {
 		err := l.Handle(rec)
 		if errors.Is(err, oci.ErrIncomplete) {
-			err = tool.Hint(err, "cfs-gc check --repair drops the layer; then pull again")
+			err = tool.Hint(err, "run cfs-gc check --repair to remove the layer, then pull again")
 		}
 		if temporary.Is(err) {
 			err = tool.Hint(err, "pull the image again")

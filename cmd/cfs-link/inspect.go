@@ -55,8 +55,8 @@ func (k *listing) printSource(tag string) error {
 	}
 	source, err := oci.SourceOf(k.repo, oci.NamedManifest{Tag: tag, Manifest: d})
 	if err == nil && source == "" {
-		err = missing.Errorf("tag %q: it is not known where its image was pulled from", tag)
-		err = tool.Hint(err, "cfs-pull SOURCE NAME remembers it")
+		err = missing.Errorf("tag %q: its source is not recorded", tag)
+		err = tool.Hint(err, "cfs-pull SOURCE NAME records it")
 	}
 	if err == nil {
 		_, err = fmt.Println(terminal.NameFor(os.Stdout)(source))

@@ -73,7 +73,7 @@ func (o *options) sealed(r *repo.Repo, image *signed.Image, cert *x509.Certifica
 	if tag != "" {
 		switch tagged, err := oci.Tag(r, tag); {
 		case errors.Is(err, fs.ErrNotExist), err == nil && tagged != image.Digest:
-			return nil, tool.UsageError("%q is no tag: want the tag that is to move to the new manifest", tag)
+			return nil, tool.UsageError("%q is not a tag: want the tag to move to the new manifest", tag)
 		case err != nil:
 			return nil, err
 		}

@@ -47,7 +47,7 @@ func (o *options) checkLink(r *repo.Repo, l *oci.Link, artifacts []*oci.Link) (l
 		return nil, unsignedHint(err)
 	}
 	if !r.Secure {
-		o.Warn("warning: the signature is right, but the repository is not protected by fs-verity: nothing enforces it when the image is mounted")
+		o.Warn("warning: the signature is valid, but the repository is not protected by fs-verity: nothing enforces it when the image is mounted")
 	}
 	for _, s := range found {
 		list = append(list, pull.SignatureRecord(s))
@@ -188,7 +188,7 @@ func (o *options) sign() error {
 // notLinked adds what is to be done about records of an image that is not linked.
 func notLinked(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return tool.Hint(err, "cfs-link --tag NAME stores the image, before it is signed or sealed")
+		return tool.Hint(err, "store the image with cfs-link --tag NAME before it is signed or sealed")
 	}
 	return err
 }

@@ -60,7 +60,7 @@ func (k *listing) keepers(name string, ids []verity.ID, roots []survey.Root) err
 		}
 	}
 	if !found && k.failed == nil {
-		k.Warn("nothing keeps %s: the next collection removes it", name)
+		k.Warn("nothing keeps %s: the next garbage collection removes it", name)
 	}
 	return nil
 }

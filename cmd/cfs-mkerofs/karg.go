@@ -36,8 +36,8 @@ func (o *options) kargFlags() []cli.Flag {
 var (
 	kargRules      = slices.Concat(goWith([]string{"tree"}, "hash", "no-propagate-usr-to-root"), tool.Rules{{If: "xattrs", Not: "no-propagate-usr-to-root"}, {If: "insecure", Not: "require-verity"}})
 	kargImageRules = tool.Rules{ // of an operand that is an EROFS image already
-		{If: "erofs-version", Needs: []string{}, Say: "--erofs-version goes with a container image"},
-		{If: "xattrs", Needs: []string{}, Say: "--xattrs goes with a container image"},
+		{If: "erofs-version", Needs: []string{}, Say: "--erofs-version requires a container image"},
+		{If: "xattrs", Needs: []string{}, Say: "--xattrs requires a container image"},
 	}
 )
 

@@ -21,7 +21,7 @@ func (o *options) make() error {
 	case len(given) == 0:
 		return o.filter()
 	case len(given) > 1:
-		return tool.UsageError("--%s exclude each other", strings.Join(given, " and --"))
+		return tool.UsageError("--%s are mutually exclusive", strings.Join(given, " and --"))
 	case len(o.Operands) > 0:
 		return o.Unexpected()
 	}

@@ -77,21 +77,21 @@ var (
 	bootRules = tool.Rules{
 		{If: "expected-digest", Needs: []string{"bootable"}},
 		{If: "expected-digest", Not: "tree", Say: "--expected-digest is for container images, not for --tree"},
-		{If: "expected-digest", Not: "xattrs", Say: "--expected-digest finds out what --xattrs must be: they exclude each other"},
+		{If: "expected-digest", Not: "xattrs", Say: "--expected-digest determines --xattrs: they are mutually exclusive"},
 	}
 	stageRules = slices.Concat(goWith(inputs, "compat", "output", "if-changed", "store", "ref", "hash"), treeRules, bootRules)
 	imageRules = slices.Concat(tool.Rules{
 		{If: "ref", Needs: []string{"store"}},
 		{If: "store", Not: "output"},
-		{If: "if-changed", Needs: []string{"output"}, Say: "--if-changed goes with --output FILE"},
+		{If: "if-changed", Needs: []string{"output"}, Say: "--if-changed requires --output FILE"},
 		{If: "max-implied-dirs", Needs: []string{"oci"}},
 	}, treeRules, tool.Rules{
 		{If: "tree", Not: "compat"},
 		{If: "skip-xattrs", Not: "user-xattrs"},
 		{If: "store", Not: "digest-store"},
 		{If: "no-propagate-usr-to-root", Not: "xattrs"},
-		{If: "bootable", Needs: []string{"oci", "tree"}, Say: "--bootable goes with --oci or --tree, or stands in the pipe"},
-		{If: "expected-digest", Not: "erofs-version", Say: "--expected-digest finds out what --erofs-version must be: they exclude each other"},
+		{If: "bootable", Needs: []string{"oci", "tree"}, Say: "--bootable requires --oci or --tree, or records on stdin"},
+		{If: "expected-digest", Not: "erofs-version", Say: "--expected-digest determines --erofs-version: they are mutually exclusive"},
 	}, bootRules)
 )
 
@@ -114,7 +114,7 @@ func (o *options) checkImage() error {
 		}
 	}
 	if o.ifChanged && o.output == "-" {
-		return tool.UsageError("--if-changed goes with --output FILE")
+		return tool.UsageError("--if-changed requires --output FILE")
 	}
 	if n := o.tree.Threads; o.Given("threads") && (n < 1 || n > maxThreads) {
 		return tool.UsageError("--threads %d: want 1 to %d", n, maxThreads)
@@ -134,7 +134,7 @@ func (o *options) checkStage() error {
 		return err
 	}
 	if mode := o.wanted.Xattrs; mode != variant.AllowlistOnly && !o.wanted.Bootable {
-		return tool.UsageError("--xattrs %s goes with --bootable: the plain image of a container image has the default mode", mode)
+		return tool.UsageError("--xattrs %s requires --bootable: the plain image of a container image has the default mode", mode)
 	}
 	return nil
 }

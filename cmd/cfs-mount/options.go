@@ -85,11 +85,11 @@ func splitList(list string) (options []string) {
 func (o *options) check() error {
 	switch {
 	case (o.mount.Upper == "") != (o.mount.Work == ""):
-		return tool.UsageError("--upperdir and --workdir go together")
+		return tool.UsageError("--upperdir and --workdir must be given together")
 	case o.mount.ReadWrite && o.mount.Upper == "":
 		return tool.UsageError("--read-write needs --upperdir and --workdir")
 	case o.digestHex != "" && o.basedir == nil:
-		return tool.UsageError("-o digest goes with -o basedir")
+		return tool.UsageError("-o digest requires -o basedir")
 	case o.bootable && o.basedir != nil:
 		return tool.UsageError("--bootable is for images of the repository")
 	case o.digestHex == "":

@@ -60,7 +60,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	case r.size >= 0 && r.read != r.size:
 		return n, corrupt.Errorf("blob %s has %d bytes, want %d", r.want, r.read, r.size)
 	case !r.verifier.Verified():
-		return n, corrupt.Errorf("blob %s: its content has another digest", r.want)
+		return n, corrupt.Errorf("blob %s: its content has a different digest", r.want)
 	}
 	return n, io.EOF
 }

@@ -44,7 +44,7 @@ func directory(root *tree.Inode, name string) (*tree.Inode, error) {
 	case n == nil:
 		return nil, fmt.Errorf("/%s is missing: not a bootable image", name)
 	case !n.IsDir():
-		return nil, fmt.Errorf("/%s is no directory: not a bootable image", name)
+		return nil, fmt.Errorf("/%s is not a directory: not a bootable image", name)
 	default:
 		return n, nil
 	}

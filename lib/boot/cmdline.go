@@ -16,11 +16,11 @@ func CheckArgument(arg string) error {
 	case arg == "":
 		return errors.New("is empty")
 	case !utf8.ValidString(arg) || strings.ContainsFunc(arg, isControl):
-		return errors.New("holds control bytes, or is not UTF-8")
+		return errors.New("contains control characters, or is not UTF-8")
 	case strings.Count(arg, `"`)%2 != 0:
-		return errors.New("has a quote without its end")
+		return errors.New("has an unterminated quote")
 	case len(words) != 1 || words[0] != arg:
-		return errors.New("is not one argument: white space stands between double quotes")
+		return errors.New("is not one argument: white space must be in double quotes")
 	}
 	switch key := argumentKey(strings.ReplaceAll(arg, `"`, "")); {
 	case key == "composefs", key == legacyKey, strings.HasPrefix(key, "composefs."):

@@ -76,7 +76,7 @@ func (f *finder) loaderEntries(root *tree.Inode, content tree.Content) error {
 			continue
 		}
 		if !e.Inode.IsRegular() {
-			return fmt.Errorf("%q is no regular file", path)
+			return fmt.Errorf("%q is not a regular file", path)
 		}
 		entry, err := readBLS(root, content, e.Inode)
 		if err != nil {
@@ -140,7 +140,7 @@ func (f *finder) below(dir *tree.Inode, path, version string, addon Kind) error 
 		case !strings.HasSuffix(e.Name, ".efi"):
 			continue
 		case !e.Inode.IsRegular():
-			return fmt.Errorf("%q is no regular file", path)
+			return fmt.Errorf("%q is not a regular file", path)
 		case strings.HasSuffix(e.Name, ".addon.efi"):
 			kind = addon
 		}

@@ -118,23 +118,23 @@ func TestEntryErrors(t *testing.T) {
 	loader := dir("/boot", "/boot/d", "/boot/loader", "/boot/loader/entries")
 	entry := func(text string) string { return loader + file("/boot/loader/entries/a.conf", text) }
 	for says, lines := range map[string]string{
-		`a.conf": "/boot/d": "d" is no regular file`:      entry("linux /boot/d\n"),
-		`a.conf": "/boot/no": "no" does not exist`:        entry("efi /boot/no\n"),
-		`a.conf": "/boot/no/x": "no" does not exist`:      entry("initrd /boot/no/x\n"),
-		`a.conf": "/s/x": "s" is no directory`:            entry("initrd /s/x\n") + symlink("/s"),
-		`a.conf": "/boot/../f": is no path of a file`:     entry("initrd /boot/../f\n") + file("/f", ""),
-		`a.conf": "./f": is no path of a file`:            entry("initrd ./f\n") + file("/f", ""),
-		`a.conf": "/f\r": "f\r" does not exist`:           entry("linux /f\r\n") + file("/f", ""),
-		`a.conf": "": is no path of a file`:               entry("linux \n"),
-		`a.conf": "/": is no path of a file`:              entry("linux /\n"),
-		`a.conf": boot loader entry that is not UTF-8`:    entry("\xff"),
-		`a.conf" is no regular file`:                      loader + symlink("/boot/loader/entries/a.conf"),
-		`/boot/loader/entries: "loader" is no directory`:  dir("/boot") + symlink("/boot/loader"),
-		`/boot/EFI/Linux: "EFI" is no directory`:          dir("/boot") + file("/boot/EFI", ""),
-		`/boot/EFI/Linux/x/a.efi" is no regular file`:     dir("/boot", "/boot/EFI", "/boot/EFI/Linux", "/boot/EFI/Linux/x") + symlink("/boot/EFI/Linux/x/a.efi"),
-		`/boot/loader/addons/a.efi" is no regular`:        dir("/boot", "/boot/loader", "/boot/loader/addons") + symlink("/boot/loader/addons/a.efi"),
-		`/usr/lib/modules: "lib" is no directory`:         dir("/usr") + symlink("/usr/lib"),
-		`"/usr/lib/modules/6\xff": the name is not UTF-8`: dir("/usr", "/usr/lib", "/usr/lib/modules", `/usr/lib/modules/6\xff`) + file(`/usr/lib/modules/6\xff/vmlinuz`, ""),
+		`a.conf": "/boot/d": "d" is not a regular file`:     entry("linux /boot/d\n"),
+		`a.conf": "/boot/no": "no" does not exist`:          entry("efi /boot/no\n"),
+		`a.conf": "/boot/no/x": "no" does not exist`:        entry("initrd /boot/no/x\n"),
+		`a.conf": "/s/x": "s" is not a directory`:           entry("initrd /s/x\n") + symlink("/s"),
+		`a.conf": "/boot/../f": is not a file path`:         entry("initrd /boot/../f\n") + file("/f", ""),
+		`a.conf": "./f": is not a file path`:                entry("initrd ./f\n") + file("/f", ""),
+		`a.conf": "/f\r": "f\r" does not exist`:             entry("linux /f\r\n") + file("/f", ""),
+		`a.conf": "": is not a file path`:                   entry("linux \n"),
+		`a.conf": "/": is not a file path`:                  entry("linux /\n"),
+		`a.conf": boot loader entry that is not UTF-8`:      entry("\xff"),
+		`a.conf" is not a regular file`:                     loader + symlink("/boot/loader/entries/a.conf"),
+		`/boot/loader/entries: "loader" is not a directory`: dir("/boot") + symlink("/boot/loader"),
+		`/boot/EFI/Linux: "EFI" is not a directory`:         dir("/boot") + file("/boot/EFI", ""),
+		`/boot/EFI/Linux/x/a.efi" is not a regular file`:    dir("/boot", "/boot/EFI", "/boot/EFI/Linux", "/boot/EFI/Linux/x") + symlink("/boot/EFI/Linux/x/a.efi"),
+		`/boot/loader/addons/a.efi" is not a regular`:          dir("/boot", "/boot/loader", "/boot/loader/addons") + symlink("/boot/loader/addons/a.efi"),
+		`/usr/lib/modules: "lib" is not a directory`:        dir("/usr") + symlink("/usr/lib"),
+		`"/usr/lib/modules/6\xff": the name is not UTF-8`:   dir("/usr", "/usr/lib", "/usr/lib/modules", `/usr/lib/modules/6\xff`) + file(`/usr/lib/modules/6\xff/vmlinuz`, ""),
 	} {
 		if _, err := boot.Entries(parse(t, lines), inline); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want one that says %s", err, says)
@@ -168,9 +168,9 @@ func TestEntryVectors(t *testing.T) {
 	}
 	for name, says := range map[string]string{
 		"bls-missing-file": `"/boot/loader/entries/a.conf": "/boot/nope": "nope" does not exist`,
-		"bls-dir-entry":    `"/boot/loader/entries/a.conf" is no regular file`,
-		"efi-symlink":      `"/boot/EFI/Linux/a.efi" is no regular file`,
-		"boot-not-dir":     `"boot" is no directory`,
+		"bls-dir-entry":    `"/boot/loader/entries/a.conf" is not a regular file`,
+		"efi-symlink":      `"/boot/EFI/Linux/a.efi" is not a regular file`,
+		"boot-not-dir":     `"boot" is not a directory`,
 	} {
 		root, s := readTree(t, filepath.Join(vectors, "boot/errors", name), verity.SHA512)
 		if _, err := boot.Entries(root, s.content); err == nil || !strings.Contains(err.Error(), says) {

@@ -95,7 +95,7 @@ func parseDigest(value string, a verity.Algorithm) (Karg, error) {
 func parseHex(hex string, a verity.Algorithm) (verity.ID, error) {
 	id, err := verity.ParseID(hex)
 	if err == nil && id.Algorithm() != a {
-		err = fmt.Errorf("%q is no digest by %s", hex, a.Name())
+		err = fmt.Errorf("%q is not a digest by %s", hex, a.Name())
 	}
 	return id, err
 }

@@ -11,7 +11,7 @@ import (
 // Paths in here are followed by name alone: a boot loader knows no symbolic links.
 
 // dirAt returns the directory at a path, nil if there is none. That something on
-// the way is no directory is an error.
+// the way is not a directory is an error.
 func dirAt(root *tree.Inode, path string) (*tree.Inode, error) {
 	dir := root
 	for _, name := range components(path) {
@@ -20,13 +20,13 @@ func dirAt(root *tree.Inode, path string) (*tree.Inode, error) {
 			return nil, nil
 		}
 		if !dir.IsDir() {
-			return nil, fmt.Errorf("%s: %q is no directory", path, name)
+			return nil, fmt.Errorf("%s: %q is not a directory", path, name)
 		}
 	}
 	return dir, nil
 }
 
-// checkFile returns why there is no regular file at a path.
+// checkFile returns why there is not a regular file at a path.
 func checkFile(root *tree.Inode, path string) error {
 	_, err := FileAt(root, path)
 	return err
@@ -37,21 +37,21 @@ func checkFile(root *tree.Inode, path string) error {
 func FileAt(root *tree.Inode, path string) (*tree.Inode, error) {
 	names := components(path)
 	if len(names) == 0 || strings.HasPrefix(path, "./") || path == "." {
-		return nil, errors.New("is no path of a file")
+		return nil, errors.New("is not a file path")
 	}
 	n := root
 	for i, name := range names {
 		switch n = n.Lookup(name); {
 		case name == "..":
-			return nil, errors.New("is no path of a file")
+			return nil, errors.New("is not a file path")
 		case n == nil:
 			return nil, fmt.Errorf("%q does not exist", name)
 		case i < len(names)-1 && !n.IsDir():
-			return nil, fmt.Errorf("%q is no directory", name)
+			return nil, fmt.Errorf("%q is not a directory", name)
 		}
 	}
 	if !n.IsRegular() {
-		return nil, fmt.Errorf("%q is no regular file", names[len(names)-1])
+		return nil, fmt.Errorf("%q is not a regular file", names[len(names)-1])
 	}
 	return n, nil
 }

@@ -34,11 +34,11 @@ func sections(r io.ReaderAt) ([]byte, error) {
 	noMZ := string(dos[:2]) != "MZ" // the reference does not look at it
 	switch {
 	case noMZ && (corrupt.Is(err) || err == nil && string(head[:4]) != peSignature):
-		return nil, corrupt.Errorf("no EFI executable: it does not begin with MZ") // at is made up
+		return nil, corrupt.Errorf("not an EFI executable: it does not begin with MZ") // at is made up
 	case err != nil:
 		return nil, err
 	case string(head[:4]) != peSignature:
-		return nil, corrupt.Errorf("no EFI executable: no PE signature at byte %d", at)
+		return nil, corrupt.Errorf("not an EFI executable: no PE signature at byte %d", at)
 	}
 	count, optional := binary.LittleEndian.Uint16(head[6:]), binary.LittleEndian.Uint16(head[20:])
 	return readExactly(r, at+peSize+int64(optional), headerSize*int64(count))
@@ -67,7 +67,7 @@ func section(r io.ReaderAt, headers []byte, name string) ([]byte, error) {
 func readExactly(r io.ReaderAt, at, size int64) ([]byte, error) {
 	data, err := io.ReadAll(io.NewSectionReader(r, at, size))
 	if err == nil && int64(len(data)) < size {
-		err = corrupt.Errorf("no EFI executable: it ends before byte %d", at+size)
+		err = corrupt.Errorf("not an EFI executable: it ends before byte %d", at+size)
 	}
 	return data, err
 }

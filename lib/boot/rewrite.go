@@ -28,7 +28,7 @@ func blsLine(line string) (key, value string) {
 func (b BLS) CheckLines() error {
 	for i, line := range b.lines {
 		if strings.ContainsFunc(strings.TrimSuffix(line, "\r"), func(c rune) bool { return c != '\t' && unicode.IsControl(c) }) {
-			return corrupt.Errorf("line %d has a NUL, a carriage return or another control character in it", i+1)
+			return corrupt.Errorf("line %d contains a NUL, a carriage return or another control character", i+1)
 		}
 	}
 	return nil

@@ -202,12 +202,12 @@ func checkDump(t *testing.T, root *tree.Inode, file string) {
 
 // whatItSays is what the message of each case must name.
 var whatItSays = map[string]string{
-	"bad-regex": `file_contexts line 1: pattern "/x("`, "bad-type": `file_contexts line 1: unknown file type "-z"`, "boot-not-dir": "/boot is no directory",
-	"comment-at-end": `file_contexts line 1: "#" behind the context`, "config-symlink": "/etc/selinux/config is no regular file",
+	"bad-regex": `file_contexts line 1: pattern "/x("`, "bad-type": `file_contexts line 1: unknown file type "-z"`, "boot-not-dir": "/boot is not a directory",
+	"comment-at-end": `file_contexts line 1: "#" after the context`, "config-symlink": "/etc/selinux/config is not a regular file",
 	"missing-context": "file_contexts line 1: no context", "no-boot": "/boot is missing", "no-file-contexts": "targeted/contexts/files/file_contexts is missing",
 	"no-sysroot": "/sysroot is missing", "policy-missing": "/etc/selinux/mls is missing", "quoted-type": `/etc/selinux/"targeted" is missing`,
-	"selinux-not-dir": "/etc/selinux is no directory", "subs-extra": `file_contexts.subs line 1: "/c" behind`, "subs-missing": "file_contexts.subs line 1: no path",
-	"trailing": `file_contexts line 1: "extra" behind the context`,
+	"selinux-not-dir": "/etc/selinux is not a directory", "subs-extra": `file_contexts.subs line 1: "/c" after`, "subs-missing": "file_contexts.subs line 1: no path",
+	"trailing": `file_contexts line 1: "extra" after the context`,
 }
 
 // ofEntries are the error cases whose error is one of the boot entries.

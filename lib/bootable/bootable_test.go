@@ -123,12 +123,12 @@ func TestEntries(t *testing.T) {
 			{Kind: "bls", Path: "/boot/loader/entries/0.conf", Title: "a\x1b", Files: []string{"/usr/a"}, Cmdline: "composefs=" + id2.String(), Digest: id2.String(), Explain: explain(own2.String(), id2.String())},
 			{Kind: "bls", Path: "/boot/loader/entries/1.conf", Cmdline: bootable.KargOf(variant.V1, plain).String(), Digest: plain.String(), Explain: explain(own1.String(), plain.String())},
 			{Kind: "bls", Path: "/boot/loader/entries/2.conf", Cmdline: "composefs=" + unknown, Digest: unknown, Explain: explain(own2.String(), "FILE")},
-			{Kind: "bls", Path: "/boot/loader/entries/3.conf", Cmdline: "composefs=zz", Problem: `kernel argument "composefs=zz": "zz" is no fs-verity digest: want 64 or 128 hex digits`},
+			{Kind: "bls", Path: "/boot/loader/entries/3.conf", Cmdline: "composefs=zz", Problem: `kernel argument "composefs=zz": "zz" is not an fs-verity digest: want 64 or 128 hex digits`},
 			{Kind: "uki", Path: "/boot/EFI/Linux/a.efi", Title: "Test", Cmdline: bootable.KargOf(variant.V1, id1).String(), Digest: id1.String(), Explain: explain(own1.String(), id1.String())},
 			{Kind: "uki", Path: "/boot/EFI/Linux/b.efi", Cmdline: "quiet", Problem: "the command line names no image"},
-			{Kind: "addon", Path: "/boot/EFI/Linux/c.addon.efi", Problem: "no EFI executable: it ends before byte 64"},
+			{Kind: "addon", Path: "/boot/EFI/Linux/c.addon.efi", Problem: "not an EFI executable: it ends before byte 64"},
 			{Kind: "kernel", Path: "/usr/lib/modules/1 x/vmlinuz", Version: "1 x", Files: []string{"/usr/lib/modules/1 x/initramfs.img"}},
-			{Kind: "kernel", Path: "/usr/lib/modules/2/vmlinuz", Version: "2", Problem: "no initramfs.img beside it"},
+			{Kind: "kernel", Path: "/usr/lib/modules/2/vmlinuz", Version: "2", Problem: "no initramfs.img next to it"},
 		}
 		if diff := cmp.Diff(want, entries(t, r, "sealed")); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

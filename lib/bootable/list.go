@@ -69,7 +69,7 @@ func (l Lister) Describe(c *oci.Config, e boot.Entry) (Entry, error) {
 		d.Cmdline = e.Loader.Cmdline()
 	case boot.KindKernel:
 		if e.Initramfs == nil {
-			d.Problem = "no initramfs.img beside it"
+			d.Problem = "no initramfs.img next to it"
 		} else {
 			d.Files = []string{path.Dir(e.Path) + "/initramfs.img"}
 		}

@@ -25,7 +25,7 @@ const refFolder = "boot"
 
 func refOf(id string, image verity.ID) string { return path.Join(refFolder, id, image.String()) }
 
-// Installed is an entry of a boot folder, as it is listed.
+// Installed is an entry of a boot directory, as it is listed.
 type Installed struct {
 	Image    verity.ID // zero if only a ref, or a file that names none, is known
 	Name     string    // the tag, or ""
@@ -70,7 +70,7 @@ func dropRef(r *repo.Repo, id string, image verity.ID) error {
 // Action is what is done to a file.
 type Action struct {
 	Do   string // "write", "keep" or "remove"
-	Path string // below the boot folder, or the state folder
+	Path string // below the boot directory, or the state folder
 	Size int64
 }
 

@@ -199,7 +199,7 @@ func (p *Plan) adopt(old []Entry) error {
 			return err
 		}
 		if !ours {
-			return fmt.Errorf("%s/%s is there already, and not of this repository: --entry-id chooses another ID, cfs-link boot-remove removes it", p.Folder.Path, e.Path)
+			return fmt.Errorf("%s/%s exists and belongs to another repository: choose another ID with --entry-id, or remove it with cfs-link boot-remove", p.Folder.Path, e.Path)
 		}
 		p.Result.ID = e.ID
 	}
@@ -291,7 +291,7 @@ func (p *Plan) writeIfOther(f esp.File) error {
 
 // dropOld removes other files of the entry, as those with another counter, then the kernels
 // that no entry names, then the refs of the images that it has named. A ref of the ID that
-// nothing here has named belongs to another boot folder.
+// nothing here has named belongs to another boot directory.
 func (p *Plan) dropOld(before *Scan) error {
 	old := before.find(p.Result.ID)
 	for _, e := range old {
@@ -307,7 +307,7 @@ func (p *Plan) dropOld(before *Scan) error {
 		return err
 	}
 	if len(after.Broken) > 0 { // of which Run has warned
-		p.Warn(fmt.Errorf("as an entry could not be read, all folders of kernels and refs of %s stay", p.Result.ID))
+		p.Warn(fmt.Errorf("an entry could not be read, so all kernel directories and refs of %s are kept", p.Result.ID))
 		return nil
 	}
 	folders, err := p.unusedKernels(after.Entries, nil)
@@ -334,7 +334,7 @@ func (p *Plan) dropRefs(old []Entry, after *Scan) error {
 		case slices.ContainsFunc(old, named):
 			err = dropRef(p.Repo, id, image)
 		default:
-			p.Warn(fmt.Errorf("images/refs/%s: no entry here names that image: the ref stays, as it may belong to another boot folder", refOf(id, image)))
+			p.Warn(fmt.Errorf("images/refs/%s: no entry here names that image: the ref is kept, as it may belong to another boot directory", refOf(id, image)))
 		}
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 // entries that could not be read, which may name any, it is none, and an error.
 func (t *Target) unusedKernels(left []Entry, broken []error) (dirs []string, err error) {
 	if len(broken) > 0 {
-		return nil, fmt.Errorf("all folders of kernels stay, as an entry could not be read: %v", errors.Join(broken...)) // not what is asked for is damaged
+		return nil, fmt.Errorf("all kernel directories are kept, as an entry could not be read: %v", errors.Join(broken...)) // not what is asked for is damaged
 	}
 	list, err := t.Folder.List(".")
 	for _, e := range list {

@@ -30,7 +30,7 @@ func Booted(a verity.Algorithm) ([]verity.ID, error) {
 	return ids, nil
 }
 
-// List returns the entries of a boot folder that name images of composefs, in the order of a
+// List returns the entries of a boot directory that name images of composefs, in the order of a
 // boot loader, then the refs of installed images without an entry. Warnings of the scan are for
 // the caller; an error about a tag comes with the list.
 func List(r *repo.Repo, f *esp.Folder) (list []Installed, scan *Scan, err error) {

@@ -36,7 +36,7 @@ func (p *Plan) planUKI(s *source, e boot.Entry) error {
 func (p *Plan) warnOfMark(k boot.Karg) {
 	switch {
 	case !k.Insecure && !p.Repo.Secure:
-		p.Warn(fmt.Errorf("the unified kernel image needs fs-verity, which the repository %s does not have: it boots from another one", p.Repo.Path))
+		p.Warn(fmt.Errorf("the unified kernel image needs fs-verity, which the repository %s does not have: it boots only from another one", p.Repo.Path))
 	case k.Insecure && p.Repo.Secure:
 		p.Warn(errors.New("the unified kernel image boots its image without fs-verity too: its kernel argument has a \"?\""))
 	}
@@ -49,7 +49,7 @@ func (p *Plan) file(s *source, n *tree.Inode) esp.File {
 // planKernel plans to install a kernel with its initramfs.
 func (p *Plan) planKernel(s *source, e boot.Entry) error {
 	if e.Initramfs == nil {
-		return fmt.Errorf("%s has no initramfs.img beside it", e.Path)
+		return fmt.Errorf("%s has no initramfs.img next to it", e.Path)
 	}
 	if !validKernel.MatchString(e.Version) {
 		return fmt.Errorf("%q cannot be the version of a kernel in a boot entry", e.Version)
@@ -126,7 +126,7 @@ func (p *Plan) kargOfBLS(s *source, e boot.Entry) (k boot.Karg, options string, 
 		return k, "", fmt.Errorf("%s %w", e.Path, ErrSealed)
 	}
 	if e.Loader.Options() != "" {
-		p.Warn(fmt.Errorf("%s: its options are left out, as they would hide the command line of the unified kernel image", e.Path))
+		p.Warn(fmt.Errorf("%s: its options are omitted, as they would override the command line of the unified kernel image", e.Path))
 	}
 	for _, name := range started {
 		n, err := boot.FileAt(s.root, name)

@@ -73,7 +73,7 @@ func (m Remove) checkPlace(w work, kept []verity.ID) error {
 	}
 	used, err := m.Folder.Used()
 	if err == nil && !used {
-		err = fmt.Errorf("%s: no boot entry, but images/refs/%s keeps its image, and %s has no folder loader, as if its partition were not mounted: mount it, or remove the ref all the same with --force", m.ID, refOf(m.ID, kept[0]), m.Folder.Path)
+		err = fmt.Errorf("%s: no boot entry, but images/refs/%s keeps its image, and %s has no directory loader, so its partition may not be mounted: mount it, or remove the ref anyway with --force", m.ID, refOf(m.ID, kept[0]), m.Folder.Path)
 	}
 	return err
 }
@@ -100,7 +100,7 @@ func (m Remove) checkBooted(w work) error {
 	for _, e := range w.entries {
 		for _, image := range e.Images {
 			if slices.Contains(booted, image) {
-				return fmt.Errorf("%s is booted: --force removes it all the same", m.ID)
+				return fmt.Errorf("%s is booted: --force removes it anyway", m.ID)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ import (
 	"cfs/lib/verity"
 )
 
-// Where entries are below a boot folder.
+// Where entries are below a boot directory.
 const (
 	entriesDir = "loader/entries"
 	stagedDir  = "loader/entries.staged" // of bootc, which makes it entriesDir at shutdown
@@ -33,20 +33,20 @@ const (
 	maxDepth = 16      // of folders below EFI/Linux
 )
 
-// Entry is one that a boot folder has, whoever put it there.
+// Entry is one that a boot directory has, whoever put it there.
 type Entry struct {
 	ID      string
 	Counter string // of boot counting, "+3-1", or ""
 	Kind    boot.Kind
-	Path    string      // below the boot folder
+	Path    string      // below the boot directory
 	Images  []verity.ID // that its command line names, in order
-	Files   []string    // that it needs, below the boot folder
+	Files   []string    // that it needs, below the boot directory
 	Over    bool        // it has options that hide the command line of a UKI
 
 	sortKey, version string
 }
 
-// Scan is what a boot folder has.
+// Scan is what a boot directory has.
 type Scan struct {
 	Entries  []Entry
 	Broken   []error // entries that could not be understood, and may name any image
@@ -68,7 +68,7 @@ func (s *Scan) find(id string) (found []Entry) {
 	return found
 }
 
-// Read returns the entries of a boot folder, whose images have digests by an algorithm. An
+// Read returns the entries of a boot directory, whose images have digests by an algorithm. An
 // error is one of the machine: nothing is known then.
 func Read(f *esp.Folder, a verity.Algorithm) (*Scan, error) {
 	s := &scanner{folder: f, algorithm: a}
@@ -143,7 +143,7 @@ func (s *scanner) entry(name string) error {
 	return nil
 }
 
-// below returns a path of an entry as one below the boot folder.
+// below returns a path of an entry as one below the boot directory.
 func below(name string) string { return strings.TrimLeft(path.Clean("/"+name), "/") }
 
 // isOfMachine reports whether an error is none about what a file holds or is.

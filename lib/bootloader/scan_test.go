@@ -19,7 +19,7 @@ var first, second = verity.SHA512.Sum([]byte("first")), verity.SHA512.Sum([]byte
 
 func karg(id verity.ID) string { return "composefs.digest=v1-sha512-12:" + id.String() }
 
-// folderOf makes a boot folder of files.
+// folderOf makes a boot directory of files.
 func folderOf(t *testing.T, files map[string]string) *esp.Folder {
 	t.Helper()
 	dir := t.TempDir()
@@ -234,7 +234,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// FuzzRead: no file below a boot folder crashes the reading, and what is not broken has an ID.
+// FuzzRead: no file below a boot directory crashes the reading, and what is not broken has an ID.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{"title x\noptions " + karg(first) + "\nlinux /k\n", "efi /EFI/Linux/x.efi\noptions a", "uki x.efi\n", "MZ\x00\x00", "options composefs=?zz \"\n"} {
 		f.Add("x+3-1.conf", []byte(seed))

@@ -15,7 +15,7 @@ import (
 
 // WriteFile writes the image to a file that appears whole under its name, or not at all,
 // and returns the digest of the image. With ifChanged it leaves a file alone that holds the
-// image already, and its folder too. What is there and is no regular file, such as a device or
+// image already, and its folder too. What is there and is not a regular file, such as a device or
 // a fifo, is written to and stays what it is.
 func (x *Recipe) WriteFile(name string, ifChanged bool) (verity.ID, error) {
 	hash := x.Algorithm.New()

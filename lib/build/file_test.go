@@ -55,7 +55,7 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
-// TestWriteSpecial: what is no regular file is written to, and stays.
+// TestWriteSpecial: what is not a regular file is written to, and stays.
 func TestWriteSpecial(t *testing.T) {
 	recipe := readDump(t, build.Input{}, empty)
 	name := filepath.Join(t.TempDir(), "fifo")

@@ -147,7 +147,7 @@ func parse(text []byte) (m Memo, err error) {
 		err = m.add(key, value)
 	}
 	if err == nil && !bytes.Equal(m.text(), text) {
-		err = corrupt.Errorf("is no complete memo")
+		err = corrupt.Errorf("is not a complete memo")
 	}
 	return m, err
 }

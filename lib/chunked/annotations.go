@@ -77,7 +77,7 @@ func Parse(d v1.Descriptor) (*Layer, error) {
 		return nil, fmt.Errorf("%s: %w", manifestPosition, err)
 	}
 	if toc[3] != 1 {
-		return nil, fmt.Errorf("a table of contents of type %d is not known", toc[3])
+		return nil, fmt.Errorf("a table of contents of type %d is not supported", toc[3])
 	}
 	split, err := numbers(a[prefix+tarSplitPosition], 3)
 	if err != nil {
@@ -90,7 +90,7 @@ func Parse(d v1.Descriptor) (*Layer, error) {
 		return nil, fmt.Errorf("tar-split: %w", err)
 	}
 	if l.TarSplit.Start < l.TOC.End+skippableHeader {
-		return nil, errors.New("the tar-split does not come behind the table of contents")
+		return nil, errors.New("the tar-split does not follow the table of contents")
 	}
 	if l.TOC.Digest, err = checksum(a[prefix+manifestChecksum]); err != nil {
 		return nil, fmt.Errorf("%s: %w", manifestChecksum, err)

@@ -60,7 +60,7 @@ func tarSplitDigest(inTOC string, annotated digest.Digest) (digest.Digest, error
 		return checksum(inTOC)
 	}
 	if annotated == "" {
-		return "", errors.New("nobody says the digest of the tar-split")
+		return "", errors.New("the digest of the tar-split is missing")
 	}
 	return annotated, nil
 }
@@ -186,7 +186,7 @@ func (t *toc) read(in io.Reader) error {
 		return source.Errorf("%w", corrupt.UnexpectedEOF(err))
 	}
 	if t.Version != 1 {
-		return corrupt.Errorf("version %d is not known", t.Version)
+		return corrupt.Errorf("version %d is not supported", t.Version)
 	}
 	return nil
 }

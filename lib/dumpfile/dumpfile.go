@@ -116,7 +116,7 @@ func (p *parser) readRoot(path []byte, mode uint32, hardlink bool) error {
 		return p.errorf(fieldPath, noRoot, "the first line is that of %s, not of the root", show(path))
 	}
 	if hardlink || mode&unix.S_IFMT != unix.S_IFDIR {
-		return p.errorf(fieldMode, rootNotDir, "the root is no directory")
+		return p.errorf(fieldMode, rootNotDir, "the root is not a directory")
 	}
 	root, err := p.inode(mode)
 	if err != nil {

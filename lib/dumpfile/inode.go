@@ -149,9 +149,9 @@ func (p *parser) readInline(n *tree.Inode) error {
 	case err != nil:
 		return err
 	case p.isSet(fieldPayload):
-		return p.errorf(fieldContent, payloadAndContent, "content beside a payload")
+		return p.errorf(fieldContent, payloadAndContent, "content in addition to a payload")
 	case p.isSet(fieldDigest):
-		return p.errorf(fieldDigest, digestNotAllowed, "a digest beside content")
+		return p.errorf(fieldDigest, digestNotAllowed, "a digest in addition to content")
 	case len(content) > p.limits.content:
 		return p.errorf(fieldContent, contentTooBig, "%d bytes, more than %d", len(content), p.limits.content)
 	case uint64(len(content)) != n.Size:

@@ -55,7 +55,7 @@ func (p *parser) mode() (mode uint32, hardlink bool, err error) {
 	text, hardlink := bytes.CutPrefix(p.fields[fieldMode], []byte{'@'})
 	n, class := parseUint(text, 8, math.MaxUint32)
 	if class != "" {
-		return 0, false, p.errorf(fieldMode, badMode, "%s is no octal number of 32 bits", show(p.fields[fieldMode]))
+		return 0, false, p.errorf(fieldMode, badMode, "%s is not an octal number of 32 bits", show(p.fields[fieldMode]))
 	}
 	mode = uint32(n) & 0177777 // both references drop what is above
 	switch mode & unix.S_IFMT {

@@ -47,7 +47,7 @@ func (p *parser) place(path []byte) (*tree.Inode, []byte, error) {
 	case dir == nil:
 		return nil, nil, p.errorf(fieldPath, noParent, "%s has no line of its directory before it", show(path))
 	case !dir.IsDir():
-		return nil, nil, p.errorf(fieldPath, parentNotDir, "%s is in something that is no directory", show(path))
+		return nil, nil, p.errorf(fieldPath, parentNotDir, "%s is in something that is not a directory", show(path))
 	case dir.Lookup(string(name)) != nil:
 		return nil, nil, p.errorf(fieldPath, duplicatePath, "%s has a line already", show(path))
 	}

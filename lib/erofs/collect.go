@@ -31,7 +31,7 @@ type collector struct {
 
 func (b *builder) collect(root *tree.Inode) error {
 	if !root.IsDir() {
-		return errors.New("the root of the tree is no directory")
+		return errors.New("the root of the tree is not a directory")
 	}
 	count := tree.Count(root)
 	c := collector{builder: b, seen: make(map[*tree.Inode]uint32, count)}

@@ -184,7 +184,7 @@ var forgeries = []struct {
 	{name: "nanoseconds", versions: []variant.Format{variant.V2}, forge: func(f *forged) { le.PutUint32(f.at("dir")[40:], 1e9) }, want: "nanoseconds"},
 	{name: "build time", versions: []variant.Format{variant.V0, variant.V1}, forge: func(f *forged) { le.PutUint32(f.data[1024+32:], 1e9) }, want: "nanoseconds"},
 	{name: "unknown type", forge: func(f *forged) { f.at("linked")[5] = 0xf1 }, want: "mode"},
-	{name: "root no directory", forge: func(f *forged) { f.at("")[5] = 0x81 }, want: "no directory"},
+	{name: "root no directory", forge: func(f *forged) { f.at("")[5] = 0x81 }, want: "not a directory"},
 
 	{name: "no entries", forge: func(f *forged) { le.PutUint16(f.inode("dir").blocks[8:], 0) }, want: "first name at 0"},
 	{name: "odd first name", forge: func(f *forged) { le.PutUint16(f.inode("dir").blocks[8:], 13) }, want: "first name at 13"},

@@ -110,7 +110,7 @@ func (r *reader) readFile(n *tree.Inode, in *inode, set *xattrSet) (err error) {
 	if len(set.metacopy) > 0 {
 		var ok bool
 		if n.Object, ok = parseMetacopy(set.metacopy); !ok {
-			return corrupt.Errorf("offset %d: a metacopy of %d bytes that says no digest", in.offset(), len(set.metacopy))
+			return corrupt.Errorf("offset %d: a metacopy of %d bytes without a digest", in.offset(), len(set.metacopy))
 		}
 		if len(path) > 0 && !r.isPathOf(path, &n.Object) {
 			n.Payload = r.intern(path)

@@ -29,12 +29,12 @@ func parseXattr(b []byte) (storedXattr, error) {
 	name, value := int(b[0]), int(le.Uint16(b[2:]))
 	rest := b[xattrEntrySize:]
 	if name+value > len(rest) {
-		return x, corrupt.Errorf("an xattr of %d bytes, and %d are there", name+value, len(rest))
+		return x, corrupt.Errorf("an xattr of %d bytes, but there are only %d", name+value, len(rest))
 	}
 	x.suffix, x.value = rest[:name], rest[name:name+value]
 	switch {
 	case x.size() > len(b):
-		return x, corrupt.Errorf("an xattr of %d bytes, and %d are there", x.size(), len(b))
+		return x, corrupt.Errorf("an xattr of %d bytes, but there are only %d", x.size(), len(b))
 	case int(x.index) >= len(xattrPrefixes):
 		return x, corrupt.Errorf("unknown xattr name index %d", x.index)
 	case x.index == 0 && name == 0 || bytes.IndexByte(x.suffix, 0) >= 0:

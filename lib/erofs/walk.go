@@ -59,7 +59,7 @@ func (w *walker) walkRoot() error {
 		return err
 	}
 	if !in.isDir() {
-		return corrupt.Errorf("offset %d: the root is no directory", in.offset())
+		return corrupt.Errorf("offset %d: the root is not a directory", in.offset())
 	}
 	return w.first(in, "", in.nid)
 }
@@ -158,7 +158,7 @@ func (w *walker) entry(d dirent, dir uint64) (*inode, error) {
 func (w *walker) again(in *inode, name string) error {
 	switch n := w.links[in.nid]; n {
 	case 0:
-		return corrupt.Errorf("offset %d: more names than the link count tells", in.offset())
+		return corrupt.Errorf("offset %d: more names than the link count", in.offset())
 	case 1:
 		delete(w.links, in.nid)
 	default:

@@ -31,7 +31,7 @@ const (
 	fileMode = 0o644
 )
 
-// Folder is an open boot folder. One that is missing is like an empty one, until Begin makes
+// Folder is an open boot directory. One that is missing is like an empty one, until Begin makes
 // it.
 type Folder struct {
 	Path string
@@ -47,7 +47,7 @@ func Open(name string) (*Folder, error) {
 		return &Folder{Path: name}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("boot folder: %w", err)
+		return nil, fmt.Errorf("boot directory: %w", err)
 	}
 	return &Folder{Path: name, root: root}, nil
 }
@@ -112,7 +112,7 @@ func (f *Folder) errorf(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("boot folder %s: %w", f.Path, err)
+	return fmt.Errorf("boot directory %s: %w", f.Path, err)
 }
 
 // mkdir makes a folder and those above it. Their names are durable after Sync.
@@ -138,7 +138,7 @@ func (f *Folder) mkdir(name string) error {
 
 func (f *Folder) checkDir(name string, st unix.Stat_t) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return fmt.Errorf("%s is no directory", name)
+		return fmt.Errorf("%s is not a directory", name)
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func (f *Folder) Remove(name string) error {
 // RemoveKernels removes one of the folders of kernels with all that is in it.
 func (f *Folder) RemoveKernels(name string) error {
 	if !strings.HasPrefix(name, KernelFolder) || strings.Contains(name, "/") {
-		return fmt.Errorf("%s is no folder of kernels", name)
+		return fmt.Errorf("%s is not a kernel directory", name)
 	}
 	if err := f.root.RemoveAll(name); err != nil {
 		return f.errorf(err)

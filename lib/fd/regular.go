@@ -9,7 +9,7 @@ import (
 
 // ErrNotRegular means that where a regular file must be there is a folder, a FIFO, a socket, a
 // device, or the like.
-var ErrNotRegular = errors.New("is no regular file")
+var ErrNotRegular = errors.New("is not a regular file")
 
 // OpenRegular opens a regular file for reading, also through links. The error wraps
 // ErrNotRegular if it is none. A FIFO is not waited for.
@@ -25,7 +25,7 @@ func (r *Root) OpenRegular(name string) (*os.File, error) {
 	return regular(f, name, err)
 }
 
-// regular closes what has been opened and is no regular file.
+// regular closes what has been opened and is not a regular file.
 func regular(f *os.File, name string, err error) (*os.File, error) {
 	if errors.Is(err, unix.ENXIO) { // a socket
 		return nil, fail("open", name, ErrNotRegular)

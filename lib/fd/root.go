@@ -71,7 +71,7 @@ func (r *Root) Folder(name string) (f *os.File, err error) {
 	return f, fail("openat", name, err)
 }
 
-// Open opens a file or folder for reading. It does not wait for one that is no regular file.
+// Open opens a file or folder for reading. It does not wait for one that is not a regular file.
 func (r *Root) Open(name string) (*os.File, error) { return r.OpenFile(name, os.O_RDONLY, 0) }
 
 // OpenFile opens a file or folder as os.OpenFile does. It does not wait for one that is no

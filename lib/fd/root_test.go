@@ -154,7 +154,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestNotWaiting: what is no regular file does not make anybody wait.
+// TestNotWaiting: what is not a regular file does not make anybody wait.
 func TestNotWaiting(t *testing.T) {
 	r, _ := linked(t)
 	if err := unix.Mkfifo(r.Name()+"/fifo", 0o644); err != nil {

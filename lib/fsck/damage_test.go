@@ -61,7 +61,7 @@ var damages = []struct {
 			repotest.Point(f.t, f.Repo, "objects/"+f.file.ObjectPath(), "/etc/passwd")
 		},
 		want: []string{
-			"fsck: object-open-failed: objects/FILE: object FILE: is no regular file",
+			"fsck: object-open-failed: objects/FILE: object FILE: is not a regular file",
 			"fsck: missing-object-ref: streams/oci-layer-LAYERKEY: FILE",
 			"fsck: image-missing-object: images/EROFS: FILE",
 			"fsck: layer-incomplete: a: layer LAYERKEY: lacks the object FILE",
@@ -76,7 +76,7 @@ var damages = []struct {
 			repotest.Stray(f.t, f.Repo, "objects/"+f.file.ObjectPath()+"/x")
 		},
 		want: []string{
-			"fsck: object-open-failed: objects/FILE: is no regular file",
+			"fsck: object-open-failed: objects/FILE: is not a regular file",
 			"fsck: missing-object-ref: streams/oci-layer-LAYERKEY: FILE",
 			"fsck: image-missing-object: images/EROFS: FILE",
 			"fsck: layer-incomplete: a: layer LAYERKEY: lacks the object FILE",
@@ -118,7 +118,7 @@ var damages = []struct {
 		do: func(f *fixture) {
 			repotest.Point(f.t, f.Repo, "streams/oci-layer-"+f.image.Keys[0].String(), "../objects/"+f.file.ObjectPath())
 		},
-		want: []string{"fsck: stream-read-failed: streams/oci-layer-LAYERKEY: stream FILE: no splitstream: magic not found"},
+		want: []string{"fsck: stream-read-failed: streams/oci-layer-LAYERKEY: stream FILE: not a splitstream: magic not found"},
 	},
 	{
 		name:   "a layer has the name of another",
@@ -142,7 +142,7 @@ var damages = []struct {
 			"fsck: object-digest-mismatch: objects/EROFS: object EROFS: its content has the digest OTHER",
 			"fsck: missing-named-ref: streams/oci-config-CONFIGDIGEST: ref composefs.image.v1: EROFS",
 			"fsck: broken-symlink: images/EROFS: object EROFS is missing or damaged",
-			"fsck: erofs-image-missing: a: composefs.image.v1: EROFS image EROFS: its content has another digest",
+			"fsck: erofs-image-missing: a: composefs.image.v1: EROFS image EROFS: its content has a different digest",
 		},
 		tags: fsck.Count{Good: 1, Total: 2},
 	},
@@ -157,7 +157,7 @@ var damages = []struct {
 		do: func(f *fixture) {
 			repotest.Point(f.t, f.Repo, "images/00"+zeros, "../objects/"+f.erofs.ObjectPath())
 		},
-		want: []string{"fsck: image-invalid: images/OTHER: leads to the object EROFS"},
+		want: []string{"fsck: image-invalid: images/OTHER: points to the object EROFS"},
 	},
 	{
 		name: "a file has the name of an EROFS image",
@@ -181,8 +181,8 @@ var damages = []struct {
 		},
 		stays: true,
 		want: []string{
-			`fsck: entry-not-symlink: streams/stray: streams/stray: "/etc/passwd" is no object of the repository`,
-			"fsck: entry-not-symlink: images/stray: images/stray is no symbolic link",
+			`fsck: entry-not-symlink: streams/stray: streams/stray: "/etc/passwd" is not an object of the repository`,
+			"fsck: entry-not-symlink: images/stray: images/stray is not a symbolic link",
 			"fsck: entry-not-symlink: images/refs: images/refs/stray is neither a symbolic link nor a directory",
 		},
 	},
@@ -204,7 +204,7 @@ var damages = []struct {
 			repotest.Point(f.t, f.Repo, "streams/refs/oci/layer", "../../oci-layer-"+f.image.Keys[0].String())
 		},
 		stays: true,
-		want:  []string{`fsck: ref-resolve-failed: streams/refs/oci: tag "layer" leads to "oci-layer-LAYERKEY", which is no manifest`},
+		want:  []string{`fsck: ref-resolve-failed: streams/refs/oci: tag "layer" points to "oci-layer-LAYERKEY", which is not a manifest`},
 	},
 	{
 		name: "a tag has an impossible name",
@@ -354,7 +354,7 @@ func TestSeal(t *testing.T) {
 	}{
 		{f.erofs.String(), nil},
 		{"00" + zeros, []string{"fsck: seal-image-missing: a: EROFS image: images/OTHER: no such file or directory"}},
-		{"no digest", []string{`fsck: seal-image-missing: a: "no digest" is no fs-verity digest: want 64 or 128 hex digits`}},
+		{"no digest", []string{`fsck: seal-image-missing: a: "no digest" is not an fs-verity digest: want 64 or 128 hex digits`}},
 	} {
 		f.source.Labels = map[string]string{sealLabel: v.seal}
 		f.image = repotest.Pull(t, f.Repo, "a", f.source)

@@ -136,7 +136,7 @@ func (c *Checker) images() error { return c.entries(repo.Images, &c.report.Image
 func (c *Checker) image(name string, id verity.ID) (good bool) {
 	path := "images/" + name
 	if name != id.String() {
-		c.problem("image-invalid", path, "leads to the object %s", id)
+		c.problem("image-invalid", path, "points to the object %s", id)
 		return false
 	}
 	image, err := oci.OpenEROFS(c.Repo, id)

@@ -25,7 +25,7 @@ import (
 )
 
 // ErrNoRoots means that nothing at all would be kept.
-var ErrNoRoots = errors.New("nothing is tagged, referred to, leased or mounted: all objects would be removed")
+var ErrNoRoots = errors.New("nothing is tagged, referenced, leased or mounted: all objects would be removed")
 
 // Collector removes what no root reaches. Its repository is locked exclusively, or
 // shared for a dry run.
@@ -71,7 +71,7 @@ type Result struct {
 	Bytes     int64 `json:"bytes"`
 	Images    int   `json:"images"`    // links
 	Streams   int   `json:"streams"`   // links
-	Referrers int   `json:"referrers"` // of these, artifacts of images that are gone
+	Referrers int   `json:"referrers"` // of these, artifacts of removed images
 	Leftovers int   `json:"leftovers"` // of writers that were killed
 	Hidden    int   `json:"hidden"`    // processes of which the mounts could not be seen
 }
@@ -83,7 +83,7 @@ func (r Result) WriteText(w io.Writer) error {
 		text += fmt.Sprintf("Pruned symlinks: %d images, %d streams\n", r.Images, r.Streams)
 	}
 	if r.Referrers > 0 {
-		text += fmt.Sprintf("Artifacts: %d of images that are gone\n", r.Referrers)
+		text += fmt.Sprintf("Artifacts: %d of removed images\n", r.Referrers)
 	}
 	if r.Leftovers > 0 {
 		text += fmt.Sprintf("Leftovers: %d removed\n", r.Leftovers)
@@ -220,11 +220,11 @@ func (c *Collector) addRoot(category repo.Category, ref repo.Ref) error {
 		if ref.Odd != nil {
 			return fmt.Errorf("%w, nothing was removed", ref.Odd)
 		}
-		c.Warn(fmt.Errorf("%s/refs/%s leads nowhere: %s is missing", category, ref.Name, ref.Target))
+		c.Warn(fmt.Errorf("%s/refs/%s is dangling: %s is missing", category, ref.Name, ref.Target))
 		c.drop = append(c.drop, link{category, true, ref.Name})
 		return nil
 	}
-	err = fmt.Errorf("%s/refs/%s cannot be read to its end, nothing was removed: %w", category, ref.Name, err)
+	err = fmt.Errorf("%s/refs/%s cannot be read completely, nothing was removed: %w", category, ref.Name, err)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = corrupt.Errorf("%w", err) // what is missing is needed
 	}
@@ -241,7 +241,7 @@ func (c *Collector) addNamed() error {
 		case c.Repo.Dangles(repo.Images, n.Image.String()):
 			c.Warn(fmt.Errorf("%s names the image %s, which the repository does not have", n.By, n.Image))
 		default:
-			return fmt.Errorf("%s names an image that cannot be read to its end, nothing was removed: %w", n.By, err)
+			return fmt.Errorf("%s names an image that cannot be read completely, nothing was removed: %w", n.By, err)
 		}
 	}
 	return nil

@@ -59,7 +59,7 @@ func TestNamedOdd(t *testing.T) {
 	before := repotest.List(t, r)
 	c = collector(t, r)
 	c.Named = []gc.Named{{Image: id, By: "esp/y.conf"}}
-	if _, err := c.Run(); !corrupt.Is(err) || !strings.HasPrefix(err.Error(), "esp/y.conf names an image that cannot be read to its end, nothing was removed: ") {
+	if _, err := c.Run(); !corrupt.Is(err) || !strings.HasPrefix(err.Error(), "esp/y.conf names an image that cannot be read completely, nothing was removed: ") {
 		t.Errorf("error %v", err)
 	}
 	repotest.WantList(t, r, before)

@@ -47,7 +47,7 @@ func TestUnreadableRoot(t *testing.T) {
 			for _, c := range []*gc.Collector{{DryRun: true}, {AllowEmpty: true}, {}} {
 				c.Repo, c.Warn = r, func(err error) { t.Error("warning:", err) }
 				result, err := c.Run()
-				if !corrupt.Is(err) || result != (gc.Result{}) || !strings.HasPrefix(err.Error(), v.root+" cannot be read to its end, nothing was removed: ") {
+				if !corrupt.Is(err) || result != (gc.Result{}) || !strings.HasPrefix(err.Error(), v.root+" cannot be read completely, nothing was removed: ") {
 					t.Errorf("removed %+v, error %v", result, err)
 				}
 			}
@@ -102,16 +102,16 @@ func TestStrays(t *testing.T) {
 		t.Errorf("removed %+v, want %+v", result, want)
 	}
 	repotest.WantLines(t, warnings,
-		"streams/refs/lost leads nowhere: lost is missing",
-		"streams/refs/oci/dangling leads nowhere: oci-manifest-sha256:00 is missing",
+		"streams/refs/lost is dangling: lost is missing",
+		"streams/refs/oci/dangling is dangling: oci-manifest-sha256:00 is missing",
 		"streams/refs/stray is neither a symbolic link nor a directory",
-		"images/refs/dangling leads nowhere: "+zeros+" is missing",
+		"images/refs/dangling is dangling: "+zeros+" is missing",
 		"images/refs/folder/stray is neither a symbolic link nor a directory",
 		"objects/00/"+zeros+" is no object",
 		"objects/00/stray is no object",
-		`streams/elsewhere: "/etc/passwd" is no object of the repository`,
-		"streams/stray is no symbolic link",
-		"images/stray is no symbolic link")
+		`streams/elsewhere: "/etc/passwd" is not an object of the repository`,
+		"streams/stray is not a symbolic link",
+		"images/stray is not a symbolic link")
 	left := repotest.List(t, r)
 	for _, name := range []string{"stray 5", "objects/00/stray 5", "streams/stray 5", "images/refs/folder/stray 5", "streams/elsewhere -> /etc/passwd"} {
 		if !slices.Contains(left, name) {

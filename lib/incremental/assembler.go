@@ -249,7 +249,7 @@ func (a *Assembler) fetchWrong(ctx context.Context, d v1.Descriptor, p *spool.Pi
 		}
 	}
 	if err := a.fetch(ctx, d, p, chunked.Plan(wrong, a.Cost, maxRequests), nil, true); err != nil {
-		return fmt.Errorf("fetching again what was wrong: %w", err)
+		return fmt.Errorf("fetching wrong parts again: %w", err)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *s
 		return err
 	}
 	if got := digest.NewDigest(diffID.Algorithm(), sum); got != diffID {
-		return corrupt.Errorf("the tar has the digest %s, the config's diff ID is %s", got, diffID)
+		return corrupt.Errorf("the tar has the digest %s, the config has the diff ID %s", got, diffID)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func Verify(r *repo.Repo, f *os.File, diffID digest.Digest) error {
 	}
 	defer s.Close()
 	if s.Algorithm != r.Algorithm || s.ContentType != splitstream.Layer {
-		return corrupt.Errorf("it is no layer of a repository of %s", r.Algorithm)
+		return corrupt.Errorf("it is not a layer of a repository of %s", r.Algorithm)
 	}
 	sum := diffID.Algorithm().Hash()
 	_, err = s.Join(sum, func(id verity.ID) (io.ReadCloser, error) { return r.Objects.Open(id) })

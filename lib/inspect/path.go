@@ -61,4 +61,4 @@ func walk(root *tree.Inode, at []*tree.Inode, name string, follow bool, links in
 }
 
 // errNotRegular is why a file has no content.
-var errNotRegular = errors.New("is no regular file")
+var errNotRegular = errors.New("is not a regular file")

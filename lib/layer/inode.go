@@ -45,7 +45,7 @@ func (g *Merger) target(link string) (*tree.Inode, error) {
 		return nil, err
 	}
 	if name == "" {
-		return nil, corrupt.Errorf("is no file")
+		return nil, corrupt.Errorf("is not a file")
 	}
 	if isMetadata(parents) {
 		if err := g.found.Note(tolerance.MetadataLink, g.member); err != nil {

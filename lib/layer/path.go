@@ -57,7 +57,7 @@ func splitPath(room []string, path string) (parents []string, name string, err e
 
 func checkName(name string) error {
 	if len(name) > maxName {
-		return corrupt.Errorf("name of %d bytes: at most %d can be shown by the kernel", len(name), maxName)
+		return corrupt.Errorf("name of %d bytes: the kernel supports at most %d", len(name), maxName)
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func checkName(name string) error {
 func checkRemoved(name string) error {
 	switch name {
 	case "", ".", "..":
-		return corrupt.Errorf("a whiteout of %q, which is no name", name)
+		return corrupt.Errorf("a whiteout of %q, which is not a valid name", name)
 	}
 	return checkName(name)
 }

@@ -22,7 +22,7 @@ type Reader struct {
 // if the stream is something else.
 func NewReader(s *splitstream.Reader) (*Reader, error) {
 	if s.ContentType != splitstream.Layer {
-		return nil, corrupt.Errorf("splitstream of type %q is no layer", s.ContentType)
+		return nil, corrupt.Errorf("splitstream of type %q is not a layer", s.ContentType)
 	}
 	r := &Reader{stream: s}
 	r.tar.In = literals{r}
@@ -96,7 +96,7 @@ func (r *Reader) end() error {
 		case err != nil:
 			return err
 		case !object.IsZero():
-			return corrupt.Errorf("splitstream refers to object %s behind the end of the archive", object)
+			return corrupt.Errorf("splitstream refers to object %s after the end of the archive", object)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (r *Reader) takeObject() (verity.ID, error) {
 	id := r.object
 	r.object = verity.ID{}
 	if id.IsZero() {
-		return id, corrupt.Errorf("the content of a large file stands in the splitstream itself")
+		return id, corrupt.Errorf("the content of a large file is in the splitstream itself")
 	}
 	return id, nil
 }

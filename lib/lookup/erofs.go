@@ -37,7 +37,7 @@ func findByEROFS(r *repo.Repo, found Found) (*oci.Image, error) {
 	}
 	switch {
 	case unread != nil: // it may be the one, or one of several
-		return nil, fmt.Errorf("which image has the EROFS image %s? %w", found.ID, unread)
+		return nil, fmt.Errorf("find the container image of the EROFS image %s: %w", found.ID, unread)
 	case len(images) == 0:
 		return nil, missing.Errorf("%s: no container image has the EROFS image of that digest", found.Operand)
 	case len(images) > 1:

@@ -40,7 +40,7 @@ func isNamed(path, operand string) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("is %q a tag? %w", operand, err)
+		return false, fmt.Errorf("look up the tag %q: %w", operand, err)
 	}
 	defer r.Close()
 	if isDigest(r, operand) {

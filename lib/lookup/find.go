@@ -69,7 +69,7 @@ func findRef(r *repo.Repo, operand string) (Found, error) {
 	}
 	id, ok := verityID(r, name)
 	if !ok {
-		return Found{}, corrupt.Errorf("refs/%s leads to %q, which is no EROFS image", operand, name)
+		return Found{}, corrupt.Errorf("refs/%s points to %q, which is not an EROFS image", operand, name)
 	}
 	return Found{Operand: operand, ID: id}, nil
 }
@@ -122,7 +122,7 @@ func (f Found) EROFS(v variant.Variant) (verity.ID, error) {
 }
 
 // ErrNoDigest is why an operand that must be a digest is a usage error.
-var ErrNoDigest = errors.New("is no digest")
+var ErrNoDigest = errors.New("is not a digest")
 
 // isAbsent reports whether an error of a look-up says that there is nothing of that name.
 // That it could not be looked up, or what it leads to is damaged, is no absence.

@@ -185,7 +185,7 @@ func (r *reader) check(s *schema, key string, known, again bool) {
 	}
 	switch other, ok := s.spelling(key, known); {
 	case again:
-		r.note(key, "stands there twice")
+		r.note(key, "occurs twice")
 	case ok:
 		r.note(key, fmt.Sprintf("is another spelling of %q", other))
 	case s.kind(key) != "":
@@ -221,5 +221,5 @@ func (r *reader) note(key, why string) {
 	if len(r.path) > 0 {
 		where = " of " + strings.Join(r.path, ".")
 	}
-	r.odd = corrupt.Errorf("key %q%s %s, at byte %d: not all tools would read the same", key, where, why, r.in.InputOffset())
+	r.odd = corrupt.Errorf("key %q%s %s, at byte %d: tools may read it differently", key, where, why, r.in.InputOffset())
 }

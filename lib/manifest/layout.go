@@ -65,7 +65,7 @@ func (l *Layout) check() error {
 		return corrupt.Errorf("%s: %w", v1.ImageLayoutFile, err)
 	}
 	if head.Version != v1.ImageLayoutVersion {
-		return fmt.Errorf("version %q is not known: want %s", head.Version, v1.ImageLayoutVersion)
+		return fmt.Errorf("version %q is not supported: want %s", head.Version, v1.ImageLayoutVersion)
 	}
 	return nil
 }
@@ -76,11 +76,11 @@ func (l *Layout) checkIndex() error {
 	text, err := l.readFile(v1.ImageIndexFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return missing.Errorf("is none: it has neither a file %s nor an %s", v1.ImageLayoutFile, v1.ImageIndexFile)
+		return missing.Errorf("is not one: it has neither a file %s nor an %s", v1.ImageLayoutFile, v1.ImageIndexFile)
 	case err != nil:
 		return err
 	case TypeOf(text) != v1.MediaTypeImageIndex && TypeOf(text) != DockerManifestList:
-		return missing.Errorf("is none: it has no file %s, and its %s is no image index", v1.ImageLayoutFile, v1.ImageIndexFile)
+		return missing.Errorf("is not one: it has no file %s, and its %s is not an image index", v1.ImageLayoutFile, v1.ImageIndexFile)
 	}
 	return nil
 }

@@ -77,9 +77,9 @@ func CheckHost(p v1.Platform) error {
 	host := HostPlatform()
 	switch {
 	case !named(&p):
-		return fmt.Errorf("its config names no platform: this machine's is %s", PlatformName(host))
+		return fmt.Errorf("its config names no platform, this machine's is %s", PlatformName(host))
 	case rank(wanted(host), p) < 0:
-		return fmt.Errorf("it is for %s: this machine's platform is %s", PlatformName(p), PlatformName(host))
+		return fmt.Errorf("it is for %s, this machine's platform is %s", PlatformName(p), PlatformName(host))
 	}
 	return nil
 }

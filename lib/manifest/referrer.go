@@ -106,7 +106,7 @@ func MayReferTo(list []v1.Descriptor, subject digest.Digest) (found []v1.Descrip
 // CheckSignatures refuses an artifact of signatures with too many layers, or too large ones.
 func CheckSignatures(m v1.Manifest) error {
 	if n := len(m.Layers); n > MaxSignatures {
-		return corrupt.Errorf("%d layers, more than %d, in an artifact of signatures", n, MaxSignatures)
+		return corrupt.Errorf("%d layers, more than %d, in a signature artifact", n, MaxSignatures)
 	}
 	for _, d := range m.Layers {
 		if d.Size > MaxSignatureSize {

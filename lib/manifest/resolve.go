@@ -131,7 +131,7 @@ func (s *search) list(list []v1.Descriptor) error {
 // enter considers what an index lists, once.
 func (s *search) enter(d v1.Descriptor) error {
 	if s.depth++; s.depth > maxDepth {
-		return corrupt.Errorf("index %s: more than %d indexes in each other", d.Digest, maxDepth)
+		return corrupt.Errorf("index %s: more than %d nested indexes", d.Digest, maxDepth)
 	}
 	defer func() { s.depth-- }()
 	text, err := s.readNew(d)

@@ -30,7 +30,7 @@ type File struct {
 }
 
 // Open opens an object for reading. The error wraps fs.ErrNotExist if there is no such
-// object, and is marked as corrupt if it is no regular file. In a secure store the object is
+// object, and is marked as corrupt if it is not a regular file. In a secure store the object is
 // measured first: the error is marked as corrupt if it is not protected, or its digest is
 // not its name. In others its content is not looked at.
 func (s *Store) Open(id verity.ID) (*File, error) {

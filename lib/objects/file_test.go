@@ -72,7 +72,7 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// TestOpenOdd: what is no regular file is corrupt, whatever it is, and never waited for; and
+// TestOpenOdd: what is not a regular file is corrupt, whatever it is, and never waited for; and
 // an object whose folder is a file is missing.
 func TestOpenOdd(t *testing.T) {
 	s := plain(t)
@@ -91,7 +91,7 @@ func TestOpenOdd(t *testing.T) {
 			t.Fatal(err)
 		}
 		f, err := s.Open(id)
-		if !corrupt.Is(err) || !errors.Is(err, ErrNotRegular) || err.Error() != "object "+id.String()+": is no regular file" {
+		if !corrupt.Is(err) || !errors.Is(err, ErrNotRegular) || err.Error() != "object "+id.String()+": is not a regular file" {
 			t.Errorf("%s: %v, %v", name, f, err)
 		}
 		if err := os.Remove(s.file(id)); err != nil {

@@ -77,7 +77,7 @@ func (s *Store) Folder(first byte) (ids []verity.ID, strays []*Stray, err error)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, nil
 	case errors.Is(err, unix.ENOTDIR):
-		return nil, []*Stray{{Path: path, Is: "is no directory"}}, nil
+		return nil, []*Stray{{Path: path, Is: "is not a directory"}}, nil
 	case err != nil:
 		return nil, nil, err
 	}

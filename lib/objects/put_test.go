@@ -93,7 +93,7 @@ func TestPutFile(t *testing.T) {
 	})
 }
 
-// TestWrongType: what is no regular file is no object, and makes room for one unless it
+// TestWrongType: what is not a regular file is no object, and makes room for one unless it
 // is a directory.
 func TestWrongType(t *testing.T) {
 	data := []byte("right")

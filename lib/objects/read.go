@@ -46,7 +46,7 @@ func (s *Store) Read(id verity.ID, max int64) ([]byte, error) {
 }
 
 // ReadAll returns the content of a file in memory of just its size. The error is marked as
-// corrupt if it is no regular file, or has more than max bytes. Other errors say nothing
+// corrupt if it is not a regular file, or has more than max bytes. Other errors say nothing
 // about the content.
 func ReadAll(f *os.File, max int64) ([]byte, error) {
 	size, err := regular(f)

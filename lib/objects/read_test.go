@@ -70,14 +70,14 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestReadAll: what is no regular file has no content.
+// TestReadAll: what is not a regular file has no content.
 func TestReadAll(t *testing.T) {
 	dir, err := os.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	if _, err := ReadAll(dir, 1); !corrupt.Is(err) || err.Error() != "is no regular file" {
+	if _, err := ReadAll(dir, 1); !corrupt.Is(err) || err.Error() != "is not a regular file" {
 		t.Error(err)
 	}
 	dir.Close()
@@ -137,7 +137,7 @@ func TestListStrays(t *testing.T) {
 		want = append(want, "objects/00/"+name+" is no object")
 	}
 	slices.Sort(want)
-	if len(got) != 5 || !slices.Equal(slices.Sorted(slices.Values(got[:4])), want) || got[4] != "objects/01 is no directory" {
+	if len(got) != 5 || !slices.Equal(slices.Sorted(slices.Values(got[:4])), want) || got[4] != "objects/01 is not a directory" {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for range s.List() {

@@ -35,7 +35,7 @@ func (t *temp) seal(want verity.ID) error {
 	}
 	got, err := verity.Measure(t.file)
 	if err == nil && got != want {
-		err = corrupt.Errorf("the kernel measures %s, written was %s", got, want)
+		err = corrupt.Errorf("the kernel measures %s, but %s was written", got, want)
 	}
 	return err
 }

@@ -111,7 +111,7 @@ func TestReplaceKilled(t *testing.T) {
 	})
 }
 
-// TestReplaceAlways looks at an object while it is replaced again and again: it is never
+// TestReplaceAlways looks at an object while it is replaced repeatedly: it is never
 // missing.
 func TestReplaceAlways(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *Store) {

@@ -73,7 +73,7 @@ func OpenEROFS(r *repo.Repo, id verity.ID) (*erofs.Reader, error) {
 		return nil, fmt.Errorf("EROFS image: %w", err)
 	}
 	if !r.Secure && r.Algorithm.Sum(data) != id {
-		return nil, corrupt.Errorf("EROFS image %s: its content has another digest", id)
+		return nil, corrupt.Errorf("EROFS image %s: its content has a different digest", id)
 	}
 	image, err := erofs.Open(data)
 	if err != nil {
@@ -88,7 +88,7 @@ func namedImage(r *repo.Repo, id verity.ID) error {
 		return fmt.Errorf("EROFS image: %w", err)
 	}
 	if named != id {
-		return corrupt.Errorf("images/%s leads to the object %s", id, named)
+		return corrupt.Errorf("images/%s points to the object %s", id, named)
 	}
 	return nil
 }

@@ -107,8 +107,8 @@ func TestOpenEROFS(t *testing.T) {
 			if err := r.Link(repo.Images, id.String(), storeImage(t, r, variant.V2)); err != nil {
 				t.Fatal(err)
 			}
-		}, true, " leads to the object ", true},
-		{"a byte is another", func(t *testing.T, r *repo.Repo, id verity.ID) { repotest.Flip(t, r, id, -1) }, true, "its content has another digest", false},
+		}, true, " points to the object ", true},
+		{"a byte is another", func(t *testing.T, r *repo.Repo, id verity.ID) { repotest.Flip(t, r, id, -1) }, true, "its content has a different digest", false},
 		{"empty", func(t *testing.T, r *repo.Repo, id verity.ID) { repotest.Replace(t, r, id, nil) }, true, "EROFS image ", true},
 	} {
 		t.Run(v.name, func(t *testing.T) {

@@ -111,7 +111,7 @@ func ImportAssembly(ctx context.Context, r *repo.Repo, in io.ReaderAt, size int6
 		return Imported{}, otherAlgorithm(s.Info, r)
 	}
 	if s.ContentType != splitstream.Layer {
-		return Imported{}, corrupt.Errorf("splitstream of type %q is no layer", s.ContentType)
+		return Imported{}, corrupt.Errorf("splitstream of type %q is not a layer", s.ContentType)
 	}
 	tar := joined(r, s)
 	defer tar.Close()
@@ -270,7 +270,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 func (src Source) sameDiffID(got digest.Digest) (digest.Digest, error) {
 	if src.DiffID != "" && got != src.DiffID {
-		return "", corrupt.Errorf("the uncompressed tar has the digest %s, the config's diff ID is %s", got, src.DiffID)
+		return "", corrupt.Errorf("the uncompressed tar has the digest %s, the config has the diff ID %s", got, src.DiffID)
 	}
 	return got, nil
 }

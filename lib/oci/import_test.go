@@ -106,12 +106,12 @@ func TestImportVerifies(t *testing.T) {
 			change func(*oci.Source)
 			want   string
 		}{
-			{"another digest", data, func(s *oci.Source) { s.Digest = digest.FromString("other") }, "its content has another digest"},
+			{"another digest", data, func(s *oci.Source) { s.Digest = digest.FromString("other") }, "its content has a different digest"},
 			{"no digest", data, func(s *oci.Source) { s.Digest = "sha256:12" }, `digest "sha256:12"`},
 			{"longer", data, func(s *oci.Source) { s.Size-- }, "is longer than its"},
 			{"shorter", data, func(s *oci.Source) { s.Size++ }, "bytes, want"},
 			{"longer, digest not known", data, func(s *oci.Source) { s.Digest, s.Size = "", s.Size-1 }, "bytes, want"},
-			{"another diff ID", data, func(s *oci.Source) { s.DiffID = digest.FromString("other") }, "the config's diff ID is"},
+			{"another diff ID", data, func(s *oci.Source) { s.DiffID = digest.FromString("other") }, "the config has the diff ID"},
 			{"cut", data[:len(data)/2], func(s *oci.Source) { *s = oci.Source{Size: -1} }, ""},
 			{"empty", nil, func(s *oci.Source) { *s = oci.Source{Size: -1, DiffID: s.DiffID} }, ""},
 			{"more behind it", append(bytes.Clone(data), "more"...), func(*oci.Source) {}, ""},

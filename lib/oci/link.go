@@ -161,7 +161,7 @@ func addRef(refs []splitstream.Ref, name string, id verity.ID) []splitstream.Ref
 
 // errGone is the error of a record that refers to data which has since been
 // garbage-collected.
-var errGone = temporary.Errorf("its stream is gone")
+var errGone = temporary.Errorf("its stream no longer exists")
 
 // checkStream checks what is claimed for a layer, which in a container image must be
 // a tar, and returns the stream that has its name.
@@ -186,7 +186,7 @@ func (l *Link) checkStream(r *repo.Repo, key Key) (verity.ID, error) {
 			return named, err
 		}
 		if !same {
-			return named, corrupt.Errorf("stream %s is claimed for it, its name leads to %s", claimed, named)
+			return named, corrupt.Errorf("stream %s is claimed for it, its name points to %s", claimed, named)
 		}
 	}
 	return named, checkType(r, named, l.IsContainer())
@@ -238,7 +238,7 @@ func (l *Link) checkImages(r *repo.Repo, layers []splitstream.Ref, objects func(
 func checkFormat(r *repo.Repo, id verity.ID, want variant.Format) error {
 	format, err := EROFSFormat(r, id)
 	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
-		return temporary.Errorf("EROFS image %s is gone", id)
+		return temporary.Errorf("EROFS image %s no longer exists", id)
 	}
 	if err == nil && format != want {
 		err = corrupt.Errorf("EROFS image %s is of format %d, not %d", id, format, want)

@@ -191,8 +191,8 @@ func TestLinkRefuses(t *testing.T) {
 			if err := r.RemoveName(repo.Streams, oci.LayerName(l.Keys[0])); err != nil {
 				t.Fatal(err)
 			}
-		}, temporary.Is, "its stream is gone"},
-		{"the stream is gone", func(t *testing.T, r *repo.Repo, l *oci.Link) { repotest.Lose(t, r, l.Streams[l.Keys[0]]) }, temporary.Is, "its stream is gone"},
+		}, temporary.Is, "its stream no longer exists"},
+		{"the stream is gone", func(t *testing.T, r *repo.Repo, l *oci.Link) { repotest.Lose(t, r, l.Streams[l.Keys[0]]) }, temporary.Is, "its stream no longer exists"},
 		{"another stream is claimed", func(t *testing.T, r *repo.Repo, l *oci.Link) { l.Streams[l.Keys[0]] = addB(t, r).Stream }, corrupt.Is, "is claimed for it"},
 		{"the name is no link", func(t *testing.T, r *repo.Repo, l *oci.Link) {
 			name := oci.LayerName(l.Keys[0])
@@ -200,26 +200,26 @@ func TestLinkRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			repotest.Stray(t, r, "streams/"+name)
-		}, corrupt.Is, "is no symbolic link"},
+		}, corrupt.Is, "is not a symbolic link"},
 		{"the stream is damaged", func(t *testing.T, r *repo.Repo, l *oci.Link) { repotest.Flip(t, r, l.Streams[l.Keys[0]], 0) }, corrupt.Is, "magic not found"},
 		{"the stream is no tar's", func(t *testing.T, r *repo.Repo, l *oci.Link) {
 			blob := repotest.AddBlob(t, r, "blob")
 			rename(t, r, oci.LayerName(l.Keys[0]), blob.Stream)
 			l.Streams[l.Keys[0]] = blob.Stream
 		}, corrupt.Is, `its stream is of type "oci_blob", want "ocilayer"`},
-		{"no such EROFS image", func(t *testing.T, r *repo.Repo, l *oci.Link) { l.Images[v1] = verity.SHA256.Sum([]byte("no")) }, temporary.Is, "is gone"},
+		{"no such EROFS image", func(t *testing.T, r *repo.Repo, l *oci.Link) { l.Images[v1] = verity.SHA256.Sum([]byte("no")) }, temporary.Is, "no longer exists"},
 		{"the EROFS image has no name", func(t *testing.T, r *repo.Repo, l *oci.Link) {
 			if err := r.RemoveName(repo.Images, l.Images[v1].String()); err != nil {
 				t.Fatal(err)
 			}
-		}, temporary.Is, "is gone"},
+		}, temporary.Is, "no longer exists"},
 		{"the EROFS image is of another format", func(t *testing.T, r *repo.Repo, l *oci.Link) {
 			l.Images[variant.Variant{Format: variant.V2}] = l.Images[v1]
 		}, corrupt.Is, "is of format 1, not 2"},
 		{"the EROFS image is of other layers", func(t *testing.T, r *repo.Repo, l *oci.Link) {
 			l.Images[v1] = repotest.AddEROFS(t, r, repotest.Image{Layers: []repotest.Layer{addB(t, r)}}.Link(t), variant.V1)
 		}, corrupt.Is, "not of these layers"},
-		{"the EROFS image is damaged", func(t *testing.T, r *repo.Repo, l *oci.Link) { repotest.Flip(t, r, l.Images[v1], -1) }, corrupt.Is, "its content has another digest"},
+		{"the EROFS image is damaged", func(t *testing.T, r *repo.Repo, l *oci.Link) { repotest.Flip(t, r, l.Images[v1], -1) }, corrupt.Is, "its content has a different digest"},
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()

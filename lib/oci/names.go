@@ -84,7 +84,7 @@ func CheckTag(name string) error {
 // checkText refuses a new name that does something to a terminal, or is no text.
 func checkText(name, what string) error {
 	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return fmt.Errorf("%q cannot be %s: it has control characters in it, or is not UTF-8", name, what)
+		return fmt.Errorf("%q cannot be %s: it contains control characters, or is not UTF-8", name, what)
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func CheckStoredTag(name string) error {
 	case strings.HasPrefix(name, "@"):
 		return fmt.Errorf("%q cannot be a tag: a leading @ is for digests", name)
 	case strings.Contains(name, "\x00"):
-		return fmt.Errorf("%q cannot be a tag: it has a NUL in it", name)
+		return fmt.Errorf("%q cannot be a tag: it contains a NUL", name)
 	case len(file) > 255:
 		return fmt.Errorf("tag %.40q... is too long: %d bytes once escaped, at most 255", name, len(file))
 	}

@@ -29,7 +29,7 @@ func NewReferrer(d, subject digest.Digest, text []byte) (*Link, error) {
 	case l.Manifest.Subject.Digest != subject:
 		return nil, corrupt.Errorf("manifest %s: its subject is %s, not %s", d, l.Manifest.Subject.Digest, subject)
 	case l.IsContainer():
-		return nil, corrupt.Errorf("manifest %s: it is of a container image, and no artifact", d)
+		return nil, corrupt.Errorf("manifest %s: it is a container image, not an artifact", d)
 	}
 	l.referrer = true
 	return l, nil
@@ -120,7 +120,7 @@ func ReadBlob(r *repo.Repo, streams map[Key]verity.ID, d digest.Digest, max int6
 	case int64(len(text)) > max:
 		return nil, corrupt.Errorf("blob %s is larger than %d bytes", d, max)
 	case d.Algorithm().FromBytes(text) != d:
-		return nil, corrupt.Errorf("blob %s: its content has another digest", d)
+		return nil, corrupt.Errorf("blob %s: its content has a different digest", d)
 	}
 	return text, nil
 }

@@ -94,7 +94,7 @@ func readSource(r *repo.Repo, name string) (o origin, err error) {
 	}
 	o, ok := parseOrigin(text)
 	if !ok {
-		return o, corrupt.Errorf("is no note of a source")
+		return o, corrupt.Errorf("is not a source note")
 	}
 	return o, nil
 }

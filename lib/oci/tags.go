@@ -65,7 +65,7 @@ func tagged(name, stream string) (digest.Digest, error) {
 	text, ok := strings.CutPrefix(stream, manifestPrefix)
 	d := digest.Digest(text)
 	if !ok || d.Validate() != nil {
-		return "", corrupt.Errorf("tag %q leads to %q, which is no manifest", name, stream)
+		return "", corrupt.Errorf("tag %q points to %q, which is not a manifest", name, stream)
 	}
 	return d, nil
 }

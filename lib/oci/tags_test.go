@@ -52,7 +52,7 @@ func TestTags(t *testing.T) {
 			t.Errorf("tag %q: %q, %v", name, target, err)
 		}
 		if d, err := oci.Tag(r, name); err != nil || d != a {
-			t.Errorf("tag %q leads to %s, %v", name, d, err)
+			t.Errorf("tag %q points to %s, %v", name, d, err)
 		}
 	}
 	slices.SortFunc(want, func(x, y oci.NamedManifest) int { return strings.Compare(x.Tag, y.Tag) })
@@ -125,8 +125,8 @@ func TestOddTags(t *testing.T) {
 		texts = append(texts, w.Error())
 	}
 	repotest.WantLines(t, texts,
-		`tag "bad" leads to "oci-manifest-sha256:12", which is no manifest`,
-		`tag "layer" leads to "oci-layer-`+a.String()+`", which is no manifest`,
+		`tag "bad" points to "oci-manifest-sha256:12", which is not a manifest`,
+		`tag "layer" points to "oci-layer-`+a.String()+`", which is not a manifest`,
 		"streams/refs/oci/stray is neither a symbolic link nor a directory")
 
 	// A tag in a folder has the path as its name, unless there is one that is escaped.

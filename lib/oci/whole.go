@@ -13,7 +13,7 @@ import (
 
 // ErrIncomplete means that the stream of a layer is there, but not all objects that it
 // refers to. It comes marked as corrupt.
-var ErrIncomplete = errors.New("not all of its objects are there")
+var ErrIncomplete = errors.New("some of its objects are missing")
 
 // checkWhole checks by one listing of the store that all objects of layers, which objects
 // returns, are there. That the stream of a layer has its name is no proof: an object may

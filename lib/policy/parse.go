@@ -36,7 +36,7 @@ func (p *Policy) parse(text []byte) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something stands behind its end")
+		return errors.New("data after its end")
 	}
 	if p.general == nil {
 		return errors.New("it has no default")
@@ -57,7 +57,7 @@ func object(d *json.Decoder, member func(key string) error) error {
 		}
 		key := t.(string) // as the decoder sees to
 		if seen[key] {
-			return fmt.Errorf("the key %q stands there twice", key)
+			return fmt.Errorf("the key %q occurs twice", key)
 		}
 		seen[key] = true
 		if err := member(key); err != nil {

@@ -68,7 +68,7 @@ func Read() (*Policy, error) {
 func Parse(path string, text []byte) (*Policy, error) {
 	p := &Policy{path: path, transports: map[string]map[string][]requirement{}}
 	if err := p.parse(text); err != nil {
-		return nil, fmt.Errorf("%s is no valid policy: %w", path, err)
+		return nil, fmt.Errorf("%s is not a valid policy: %w", path, err)
 	}
 	return p, nil
 }
@@ -94,7 +94,7 @@ func (p *Policy) check(list []requirement, what string) error {
 	}
 	for _, r := range list {
 		if r != accept {
-			return fmt.Errorf("%s wants %s for %s, which %w", p.path, r, what, ErrUnverifiable)
+			return fmt.Errorf("%s requires %s for %s, which %w", p.path, r, what, ErrUnverifiable)
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func checkScope(transport, scope string) error {
 	case !slices.Contains([]string{"oci", "oci-archive", "dir"}, transport):
 		return nil
 	case !strings.HasPrefix(scope, "/") || scope == "/" || path.Clean(scope) != scope:
-		return fmt.Errorf("the scope %q of %s is no clean absolute path below /", scope, transport)
+		return fmt.Errorf("the scope %q of %s is not a clean absolute path below /", scope, transport)
 	}
 	return nil
 }

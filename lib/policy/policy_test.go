@@ -37,10 +37,10 @@ func TestCheck(t *testing.T) {
 		"registry.example:5000/a:latest":                        "rejects all images by default",
 		"registry.example/secret/deep/a:latest":                 "rejects images of docker:registry.example/secret",
 		"registry.example/secrets:latest":                       "",
-		"registry.example/signed/two:v1":                        "wants signedBy for images of docker:registry.example/signed, which cannot be verified here",
+		"registry.example/signed/two:v1":                        "requires signedBy for images of docker:registry.example/signed, which cannot be verified here",
 		"registry.example/signed/one:v1":                        "",
-		"registry.example/signed/one:v2":                        "wants signedBy",
-		"a.wild.example/x:1":                                    "wants sigstoreSigned for images of docker:*.wild.example",
+		"registry.example/signed/one:v2":                        "requires signedBy",
+		"a.wild.example/x:1":                                    "requires sigstoreSigned for images of docker:*.wild.example",
 		"wild.example/x:1":                                      "rejects all images by default",
 		"registry.example/a@sha256:" + strings.Repeat("0", 64):  "",
 		"docker.io/library/a@sha256:" + strings.Repeat("0", 64): "rejects all images by default",
@@ -68,7 +68,7 @@ func wantErr(t *testing.T, what string, err error, want string) {
 	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 		t.Errorf("%s: %v, want %q", what, err, want)
 	}
-	if errors.Is(err, ErrUnverifiable) != strings.Contains(want, "wants") {
+	if errors.Is(err, ErrUnverifiable) != strings.Contains(want, "requires") {
 		t.Errorf("%s: %v is ErrUnverifiable: %v", what, err, errors.Is(err, ErrUnverifiable))
 	}
 }
@@ -89,10 +89,10 @@ var invalid = map[string]string{
 	`{"default":[{}]}`:                  "unknown",
 	`{"default":["reject"]}`:            "want {",
 	`{"default":[{"type":1}]}`:          "cannot unmarshal",
-	`{"default":[{"type":"reject"}]} x`: "behind its end",
-	`{"default":[{"type":"reject"}]}{}`: "behind its end",
-	`{"default":[{"type":"reject"}],"default":[{"type":"insecureAcceptAnything"}]}`:                `"default" stands there twice`,
-	`{"default":[{"type":"reject","type":"insecureAcceptAnything"}]}`:                              `"type" stands there twice`,
+	`{"default":[{"type":"reject"}]} x`: "data after its end",
+	`{"default":[{"type":"reject"}]}{}`: "data after its end",
+	`{"default":[{"type":"reject"}],"default":[{"type":"insecureAcceptAnything"}]}`:                `"default" occurs twice`,
+	`{"default":[{"type":"reject","type":"insecureAcceptAnything"}]}`:                              `"type" occurs twice`,
 	`{"default":[{"type":"insecureAcceptAnything"}],"Default":[{"type":"reject"}]}`:                `"Default" is unknown`,
 	`{"default":[{"type":"insecureAcceptAnything","keyPath":"/k"}]}`:                               `has a key "keyPath"`,
 	`{"default":[{"type":"newAndSafe"}]}`:                                                          `"newAndSafe", which is unknown`,
@@ -101,7 +101,7 @@ var invalid = map[string]string{
 	`{"default":[{"type":"reject"}],"transports":{"oci-archive":{"/a/../b":[{"type":"reject"}]}}}`: `scope "/a/../b"`,
 	`{"default":[{"type":"reject"}],"transports":{"docker-archive":{"/a":[{"type":"reject"}]}}}`:   "no scope but",
 	`{"default":[{"type":"reject"}],"transports":{"docker":{"a":[]}}}`:                             "empty",
-	`{"default":[{"type":"reject"}],"transports":{"docker":{},"docker":{}}}`:                       `"docker" stands there twice`,
+	`{"default":[{"type":"reject"}],"transports":{"docker":{},"docker":{}}}`:                       `"docker" occurs twice`,
 	`{"default":[{"type":"reject"}],"transports":null}`:                                            "want {",
 	`{"default":[{"type":"reject"}`:                                                                "unexpected EOF",
 }
@@ -124,7 +124,7 @@ func TestRead(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string]string{example: "", `{`: "no valid policy", strings.Repeat(" ", maxSize+1): "more than"} {
+	for text, want := range map[string]string{example: "", `{`: "not a valid policy", strings.Repeat(" ", maxSize+1): "more than"} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

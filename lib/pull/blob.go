@@ -44,7 +44,7 @@ func parseBlob(rec record.Record) (b Blob, err error) {
 	}
 	if s := rec.Get(keySize); s != "" {
 		if b.Size, err = strconv.ParseInt(s, 10, 64); err != nil || b.size() != s {
-			return b, fmt.Errorf("size %q is no number of bytes", s)
+			return b, fmt.Errorf("size %q is not a number of bytes", s)
 		}
 	}
 	if s := rec.Get(keyStream); s != "" {

@@ -10,7 +10,7 @@ type BootEntry struct {
 	Image          verity.ID
 	Name, Manifest string // of the container image, empty if not known
 	ID, Kind       string
-	Entry          string // its file, below the boot folder
+	Entry          string // its file, below the boot directory
 	Counter        string // of boot counting
 	Booted         bool
 	Problem        string

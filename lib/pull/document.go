@@ -93,7 +93,7 @@ func checkDocument(rec record.Record) error {
 // unlessGone makes the error of a stream that is not there a temporary one.
 func unlessGone(text []byte, err error) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
-		return nil, temporary.Errorf("its stream is gone")
+		return nil, temporary.Errorf("its stream no longer exists")
 	}
 	return text, err
 }
@@ -113,7 +113,7 @@ func (b Blob) readFile(linked func() ([]byte, error)) ([]byte, error) {
 func readFile(path string, d digest.Digest) ([]byte, error) {
 	f, err := fd.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, temporary.Errorf("%q is gone", path)
+		return nil, temporary.Errorf("%q no longer exists", path)
 	}
 	if err != nil {
 		return nil, err

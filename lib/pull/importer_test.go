@@ -52,7 +52,7 @@ func streamOf(t *testing.T, r *repo.Repo, key digest.Digest) string {
 }
 
 // TestImport: a layer is stored, named and leased; its record says where it is now, and
-// keeps what else it said. What is no layer passes through, after the layers before it.
+// keeps what else it said. What is not a layer passes through, after the layers before it.
 func TestImport(t *testing.T) {
 	r := newRepo(t)
 	_, diffID, blob := sample(t)
@@ -157,8 +157,8 @@ func TestImportRefuses(t *testing.T) {
 		{layerLine(diffID, blob, "application/x", "path="+path), `media type "application/x" is not one of a container's layer`, nil},
 		{layerLine(diffID, blob, gzip, "path=/no/such/file"), "/no/such/file", temporary.Is},
 		{layerLine(diffID, blob, gzip, "stream="+none.Encoded()), "is not in the repository", temporary.Is},
-		{layerLine(diffID, blob, gzip, "path="+filepath.Dir(path)), "is no regular file", nil},
-		{layerLine(diffID, blob, "", "path="+filepath.Dir(path)), "is no regular file", nil},
+		{layerLine(diffID, blob, gzip, "path="+filepath.Dir(path)), "is not a regular file", nil},
+		{layerLine(diffID, blob, "", "path="+filepath.Dir(path)), "is not a regular file", nil},
 		{"layer - diff-id=x", `diff-id "x"`, nil},
 		{"blob " + none.String() + " path=" + path, "digest", corrupt.Is},
 	} {
@@ -206,7 +206,7 @@ func TestImportOtherCompression(t *testing.T) {
 	if _, err := run(t, i, i.Finish, &out, lines[0]); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"layer " + digest.FromBytes(tar).String() + ": its bytes are tar, its media type says gzip: cfsctl 0.9.0 refuses it"}
+	want := []string{"layer " + digest.FromBytes(tar).String() + ": its content is tar, but its media type says gzip: cfsctl 0.9.0 refuses it"}
 	if got := i.Rules.Warnings(); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -328,7 +328,7 @@ func TestCloseStopsWriters(t *testing.T) {
 	wantNothing(t, r, &out)
 }
 
-// TestFault13: what is no regular file behind path= was waited for, or read without end.
+// TestFault13: what is not a regular file behind path= was waited for, or read without end.
 func TestFault13(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(unix.Mkfifo(dir+"/fifo", 0o644), unix.Mknod(dir+"/socket", unix.S_IFSOCK|0o644, 0),

@@ -105,12 +105,12 @@ func (i *Importer) present(l Layer) (stored, error) {
 	return stored{}, errAbsent
 }
 
-// checkType refuses what is no layer by its media type or its form, whether it is stored or not:
+// checkType refuses what is not a layer by its media type or its form, whether it is stored or not:
 // what a pull does must not depend on what came before.
 func (i *Importer) checkType(l Layer) error {
 	switch {
 	case l.Form != "" && l.Form != FormSplitstream:
-		return fmt.Errorf("form=%.40q is not known: a later version may read it", l.Form)
+		return fmt.Errorf("form=%.40q is not supported: a newer version may support it", l.Form)
 	case l.Form != "" && l.DiffID == "":
 		return fmt.Errorf("form=%s without diff-id=: nothing would verify it", l.Form)
 	case l.Artifact || l.MediaType == "":

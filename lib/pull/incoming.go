@@ -63,7 +63,7 @@ func parsed[T any](list []T, rec record.Record, parse func(record.Record) (T, er
 // The error is temporary if something that was stored is gone.
 func (i *Incoming) Link(r *repo.Repo, m Manifest) (*oci.Link, error) {
 	if i.Config == nil {
-		return nil, fmt.Errorf("manifest %s: no record of its config came before", m.Digest)
+		return nil, fmt.Errorf("manifest %s: no record of its config precedes it", m.Digest)
 	}
 	text, err := m.read(r)
 	if err != nil {
@@ -78,7 +78,7 @@ func (i *Incoming) Link(r *repo.Repo, m Manifest) (*oci.Link, error) {
 		return nil, err
 	}
 	if l.Manifest.Config.Digest != i.Config.Digest {
-		return nil, corrupt.Errorf("manifest %s has the config %s, but the record before it is of %s", m.Digest, l.Manifest.Config.Digest, i.Config.Digest)
+		return nil, corrupt.Errorf("manifest %s has the config %s, but the preceding record is of %s", m.Digest, l.Manifest.Config.Digest, i.Config.Digest)
 	}
 	for _, layer := range i.Layers {
 		if _, err := verity.ParseID(layer.Stream.String()); err != nil {
@@ -95,7 +95,7 @@ func (i *Incoming) addImages(l *oci.Link) error {
 	for _, image := range i.Images {
 		place := image.Variant.Key()
 		if other, ok := places[place]; ok && other != image.ID {
-			return fmt.Errorf("image %s: image %s has its place, %s, too", image.ID, other, place)
+			return fmt.Errorf("image %s: image %s has the same place, %s", image.ID, other, place)
 		}
 		places[place], l.Images[image.Variant] = image.ID, image.ID
 	}

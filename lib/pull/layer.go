@@ -63,7 +63,7 @@ func (l Layer) said() []record.Key {
 // ParseLayer reads the record of a layer.
 func ParseLayer(rec record.Record) (Layer, error) {
 	if rec.Kind != kindLayer && rec.Kind != kindBlob {
-		return Layer{}, fmt.Errorf("%q is no kind of layer", rec.Kind)
+		return Layer{}, fmt.Errorf("%q is not a kind of layer", rec.Kind)
 	}
 	blob, err := parseBlob(rec)
 	if err != nil {

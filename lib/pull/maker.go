@@ -251,7 +251,7 @@ func (m *Maker) miss(link *oci.Link, err error) (*Partial, error) {
 		return nil, err
 	}
 	status := m.Status(err)
-	m.Warn("%v; all the rest is linked without it", fmt.Errorf("manifest %s: boot image: %w", link.Digest, err))
+	m.Warn("%v; everything else is linked without it", fmt.Errorf("manifest %s: boot image: %w", link.Digest, err))
 	if m.partial == 0 {
 		m.partial = status
 	}

@@ -235,7 +235,7 @@ func TestMakePartial(t *testing.T) {
 		before(bare, plain, "partial - what=boot status=1"), before(artifact, "partial - what=boot status=1"))...)
 	for i, want := range []string{"no boot image has the digest ", "/boot is missing", "is an artifact, not a container image"} {
 		want = "manifest " + manifest([][]string{good, bare, artifact}[i]) + ": boot image: " + want
-		if !strings.HasPrefix(got.said[i], want) || !strings.HasSuffix(got.said[i], "; all the rest is linked without it") {
+		if !strings.HasPrefix(got.said[i], want) || !strings.HasSuffix(got.said[i], "; everything else is linked without it") {
 			t.Errorf("said %q, want %q", got.said[i], want)
 		}
 	}

@@ -81,7 +81,7 @@ func (m *Maker) remember(link *oci.Link, made []ErofsImage, rules *tolerance.Rul
 		err = memo.Write(m.repo)
 	}
 	if err != nil {
-		m.Warn("warning: manifest %s: what its images were made of is not remembered: %v", link.Digest, err)
+		m.Warn("warning: manifest %s: the memo of its images was not written: %v", link.Digest, err)
 	}
 }
 

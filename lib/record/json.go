@@ -116,7 +116,7 @@ func parseMembers(line string) (members []member, err error) {
 	d := json.NewDecoder(strings.NewReader(line))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("is no JSON object")
+		return nil, errors.New("is not a JSON object")
 	}
 	seen := make(map[string]bool)
 	for d.More() {
@@ -126,7 +126,7 @@ func parseMembers(line string) (members []member, err error) {
 		}
 		name := t.(string) // a decoder refuses anything else
 		if seen[name] {
-			return nil, fmt.Errorf("key %q twice", name)
+			return nil, fmt.Errorf("duplicate key %q", name)
 		}
 		seen[name] = true
 		value, err := parseValue(d)
@@ -139,7 +139,7 @@ func parseMembers(line string) (members []member, err error) {
 		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("more than one JSON object on a line")
+		return nil, errors.New("more than one JSON object on the line")
 	}
 	return members, nil
 }
@@ -199,7 +199,7 @@ func (m member) text() (string, error) {
 func (m member) oldText() (string, error) {
 	s, ok := m.value.(string)
 	if !ok {
-		return "", errors.New("is no string")
+		return "", errors.New("is not a string")
 	}
 	return unescape(s)
 }

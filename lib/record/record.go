@@ -83,7 +83,7 @@ func Parse(line string) (Record, error) {
 func parseText(line string) (Record, error) {
 	field := strings.Split(line, " ")
 	if len(field) < 2 {
-		return Record{}, errors.New("no KIND DIGEST [KEY=VALUE]... line")
+		return Record{}, errors.New("not of the form KIND DIGEST [KEY=VALUE]...")
 	}
 	r := Record{Kind: field[0], Digest: field[1]}
 	for _, f := range field[2:] {
@@ -102,7 +102,7 @@ func parseText(line string) (Record, error) {
 
 func (r Record) validate() error {
 	if !validName(r.Kind) {
-		return fmt.Errorf("%q is no kind", r.Kind)
+		return fmt.Errorf("%q is not a valid kind", r.Kind)
 	}
 	if err := validDigest(r.Digest); err != nil {
 		return err
@@ -110,10 +110,10 @@ func (r Record) validate() error {
 	seen := make(map[string]bool)
 	for _, k := range r.Keys {
 		if !validName(k.Name) || isMember(strings.TrimPrefix(k.Name, entryPrefix)) != isMember(k.Name) || k.Name == "digest" {
-			return fmt.Errorf("%q is no key", k.Name)
+			return fmt.Errorf("%q is not a valid key", k.Name)
 		}
 		if seen[k.Name] {
-			return fmt.Errorf("key %q twice", k.Name)
+			return fmt.Errorf("duplicate key %q", k.Name)
 		}
 		seen[k.Name] = true
 	}
@@ -138,7 +138,7 @@ func validDigest(s string) error {
 		return nil
 	}
 	if id, err := verity.ParseID(s); err != nil || id.String() != s {
-		return fmt.Errorf("%q is no digest", s)
+		return fmt.Errorf("%q is not a digest", s)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (i *Remote) Open(ctx context.Context, d v1.Descriptor, offset int64) (io.Re
 }
 
 // ErrNoRanges means that nobody gives a part of a blob.
-var ErrNoRanges = errors.New("the registry does not give parts of a blob")
+var ErrNoRanges = errors.New("the registry does not support range requests for the blob")
 
 // OpenSpan opens a part of a blob as Open does. again is set if what came before was wrong:
 // then another place is asked first. The error wraps ErrNoRanges if nobody gives parts. A place that
@@ -103,7 +103,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) tooLong() error {
 	if b.part {
-		return fmt.Errorf("more comes than the part up to byte %d: %w", b.end, ErrNoRanges)
+		return fmt.Errorf("it sends more than the range up to byte %d: %w", b.end, ErrNoRanges)
 	}
 	return corrupt.Errorf("is longer than its %d bytes", b.desc.Size)
 }
@@ -137,7 +137,7 @@ func (b *body) open() error {
 	case err == nil || !manifest.IsForeign(b.desc.MediaType):
 		return err
 	case len(b.sites) == len(b.image.endpoints):
-		return fmt.Errorf("a foreign layer, whose descriptor has no URL that can be used: %w", err)
+		return fmt.Errorf("a foreign layer, whose descriptor has no usable URL: %w", err)
 	}
 	return fmt.Errorf("a foreign layer: %w", err)
 }
@@ -200,7 +200,7 @@ func (b *body) accept(s site, resp *http.Response) error {
 			return err
 		}
 		if resp.ContentLength >= 0 && resp.ContentLength != b.desc.Size {
-			return passing(corrupt.Errorf("the registry's answer has %d bytes, want %d", resp.ContentLength, b.desc.Size))
+			return passing(corrupt.Errorf("the registry's response has %d bytes, want %d", resp.ContentLength, b.desc.Size))
 		}
 		if _, err := io.CopyN(io.Discard, resp.Body, b.offset); err != nil {
 			return cutOff(err)
@@ -235,7 +235,7 @@ func refusesParts(status int) bool {
 func (b *body) checkPart(header http.Header) error {
 	want := fmt.Sprintf("bytes %d-%d/%d", b.offset, b.end-1, b.desc.Size)
 	if got := header.Get("Content-Range"); got != want {
-		return fmt.Errorf("it answers with the range %.80q, want %q", got, want)
+		return fmt.Errorf("it returned the range %.80q, want %q", got, want)
 	}
 	return nil
 }
@@ -250,10 +250,10 @@ func (b *body) checkRange(header http.Header) error {
 	start, err := strconv.ParseInt(first, 10, 64)
 	end, endErr := strconv.ParseInt(last, 10, 64)
 	if !ok || err != nil || endErr != nil || start != b.offset || end >= b.desc.Size {
-		return fmt.Errorf("the registry answers with the range %.80q, want bytes %d-%d", s, b.offset, b.desc.Size-1)
+		return fmt.Errorf("the registry returned the range %.80q, want bytes %d-%d", s, b.offset, b.desc.Size-1)
 	}
 	if encodings(header) != nil && total != strconv.FormatInt(b.desc.Size, 10) {
-		return fmt.Errorf("the registry answers with a range of what it has encoded, of %.40q bytes", total)
+		return fmt.Errorf("the registry returned a range of encoded data, of %.40q bytes", total)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (t loginTransport) serves(ctx context.Context, c challenge) bool {
 }
 
 // errScheme means that a registry asks for logins of other kinds than are supported.
-var errScheme = errors.New("of the ways to log in, Basic and Bearer are supported")
+var errScheme = errors.New("only Basic and Bearer are supported")
 
 // checkSchemes returns an error that names the schemes that a registry asks for if none of
 // them is supported.
@@ -82,7 +82,7 @@ func checkSchemes(header http.Header) error {
 	if names == nil {
 		return nil
 	}
-	return fmt.Errorf("the registry wants a login by %.100s: %w", strings.Join(names, ", "), errScheme)
+	return fmt.Errorf("the registry requires a login by %.100s: %w", strings.Join(names, ", "), errScheme)
 }
 
 // String returns the challenge as its own header line, with all values quoted.

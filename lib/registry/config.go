@@ -15,7 +15,7 @@ import (
 )
 
 // ErrName means that a name is not one of an image in a registry.
-var ErrName = errors.New("no image name")
+var ErrName = errors.New("not an image name")
 
 // systemContext is what the configuration packages want to know.
 func (o Options) systemContext() (*types.SystemContext, error) {
@@ -26,7 +26,7 @@ func (o Options) systemContext() (*types.SystemContext, error) {
 	if sys.AuthFilePath != "" {
 		// The package takes one that is missing for empty.
 		if _, err := os.Stat(sys.AuthFilePath); err != nil {
-			return nil, fmt.Errorf("file of credentials: %v", err)
+			return nil, fmt.Errorf("credentials file: %v", err)
 		}
 	}
 	if o.Username != "" || o.Password != "" {
@@ -46,7 +46,7 @@ func resolve(sys *types.SystemContext, name string, p *policy.Policy) ([]place, 
 		return nil, err
 	}
 	if len(refs) > 1 && sys.DockerAuthConfig != nil {
-		return nil, fmt.Errorf("%w: %q could be in several registries: name the one that the credentials are for", ErrName, name)
+		return nil, fmt.Errorf("%w: %q could be in several registries: add the host of the one that the credentials are for", ErrName, name)
 	}
 	var list []place
 	for _, ref := range refs {
@@ -145,7 +145,7 @@ func search(sys *types.SystemContext, hosts []string, name string) ([]reference.
 		return nil, fmt.Errorf("registries.conf: %w", err)
 	}
 	if len(hosts) > 1 && mode == types.ShortNameModeEnforcing {
-		return nil, fmt.Errorf("%w: %q could be in %s, and registries.conf has short-name-mode=enforcing: name the one that is meant",
+		return nil, fmt.Errorf("%w: %q could be in %s, and registries.conf has short-name-mode=enforcing: add the host of the registry",
 			ErrName, name, strings.Join(hosts, ", "))
 	}
 	var refs []reference.Named

@@ -29,16 +29,16 @@ func (e *endpoint) credential(sys *types.SystemContext) auth.CredentialFunc {
 	}
 }
 
-// fromDocker looks into the credential store of config.json of Docker ("credsStore"), which
+// fromDocker looks into the credential store of Docker's config.json ("credsStore"), which
 // podman's package does not know.
 func fromDocker(ctx context.Context, host string) (auth.Credential, error) {
 	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
 	if err != nil {
-		return auth.EmptyCredential, fmt.Errorf("config.json of Docker: %w", err)
+		return auth.EmptyCredential, fmt.Errorf("Docker's config.json: %w", err)
 	}
 	c, err := credentials.Credential(store)(ctx, host)
 	if err != nil {
-		return auth.EmptyCredential, fmt.Errorf("credential store of config.json of Docker: %w", err)
+		return auth.EmptyCredential, fmt.Errorf("credential store of Docker's config.json: %w", err)
 	}
 	return c, nil
 }

@@ -46,7 +46,7 @@ func (t encodingTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 }
 
 // errEncoding means that an answer is encoded in a way that cannot be undone.
-var errEncoding = errors.New("which was not asked for and cannot be undone")
+var errEncoding = errors.New("which was not requested and is not supported")
 
 // encodings returns how an answer says that it is encoded, the first encoding first.
 func encodings(header http.Header) (names []string) {
@@ -108,7 +108,7 @@ func decode(in io.Reader, name string) (io.Reader, error) {
 		}
 		return flate.NewReader(b), nil // which some take it for
 	}
-	return nil, fmt.Errorf("the answer has the Content-Encoding %.40q, %w", name, errEncoding)
+	return nil, fmt.Errorf("the response has the Content-Encoding %.40q, %w", name, errEncoding)
 }
 
 // undoBlob undoes the encoding of an answer that is all of a blob, if it is encoded: not if

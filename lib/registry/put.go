@@ -40,7 +40,7 @@ func (t *Target) upload(ctx context.Context, d digest.Digest, content []byte) er
 	discard(resp)
 	to, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if err != nil || to.Host == "" || to.Scheme != resp.Request.URL.Scheme && to.Scheme != "https" {
-		return errors.New("the registry says no place to upload to that can be used")
+		return errors.New("the registry returned no usable upload location")
 	}
 	query := to.Query()
 	query.Set("digest", d.String())
@@ -68,7 +68,7 @@ func (t *Target) putPath(ctx context.Context, path string, header http.Header, c
 }
 
 // errRaced means that what was to be replaced is another one by now.
-var errRaced = errors.New("somebody else has changed it")
+var errRaced = errors.New("it was changed concurrently")
 
 // put makes a request that creates something. look, if it is not nil, sees the answer when it
 // is created.
@@ -110,7 +110,7 @@ func (t *Target) List(ctx context.Context, list []v1.Descriptor, subject digest.
 			return ctx.Err()
 		}
 	}
-	return temporary.Errorf("tag %s: others have changed it %d times at the same time", manifest.ReferrersTag(subject), maxRaces)
+	return temporary.Errorf("tag %s: it was changed concurrently %d times", manifest.ReferrersTag(subject), maxRaces)
 }
 
 // tryList reports whether all are in the index. If not, they were added, as far as nobody else
@@ -123,7 +123,7 @@ func (t *Target) tryList(ctx context.Context, list []v1.Descriptor, subject dige
 			return err
 		}
 		if text != nil && !isReferrersIndex(text) {
-			return errors.New("it is no index of referrers, and is left as it is")
+			return errors.New("it is not an index of referrers, and was not changed")
 		}
 		index, err := manifest.AddToIndex(text, list)
 		if done = bytes.Equal(index, text); err != nil || done {

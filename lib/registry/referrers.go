@@ -83,7 +83,7 @@ type listing struct {
 }
 
 // errNoList means that a registry has no lists of referrers.
-var errNoList = errors.New("the registry has no such list of referrers any more")
+var errNoList = errors.New("the registry no longer has this list of referrers")
 
 // page reads one page, and returns the path of the next one, "" if it is the last.
 func (l *listing) page(ctx context.Context, path string) (next string, err error) {
@@ -130,7 +130,7 @@ func (l *listing) add(text []byte) error {
 		l.found = append(l.found, d)
 	}
 	if l.found = manifest.MayReferTo(l.found, l.subject); len(l.found) > maxListed {
-		return corrupt.Errorf("the list of referrers has more than %d artifacts that may be signatures", maxListed)
+		return corrupt.Errorf("the list of referrers has more than %d possible signature artifacts", maxListed)
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func nextPage(resp *http.Response) (string, error) {
 		}
 		u, err := resp.Request.URL.Parse(target)
 		if err != nil || u.Host != resp.Request.URL.Host || u.Scheme != resp.Request.URL.Scheme {
-			return "", corrupt.Errorf("the list of referrers goes on at %.200q, which is not of this registry", target)
+			return "", corrupt.Errorf("the list of referrers continues at %.200q, which is not on this registry", target)
 		}
 		return u.RequestURI(), nil
 	}
@@ -212,7 +212,7 @@ func (e *endpoint) referrersTag(ctx context.Context, subject digest.Digest) (tex
 		return nil, "", err
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
-		return nil, "", corrupt.Errorf("the registry's answer for tag %s is no JSON", manifest.ReferrersTag(subject))
+		return nil, "", corrupt.Errorf("the registry's response for tag %s is no JSON", manifest.ReferrersTag(subject))
 	}
 	return text, resp.Header.Get("ETag"), nil
 }

@@ -163,11 +163,11 @@ func (e *endpoint) top(ctx context.Context) (d v1.Descriptor, text []byte, err e
 	d = v1.Descriptor{MediaType: manifest.TypeOf(text), Digest: digest.FromBytes(text), Size: int64(len(text))}
 	if want, err := digest.Parse(e.reference); err == nil {
 		if d.Digest = want.Algorithm().FromBytes(text); d.Digest != want {
-			return d, nil, corrupt.Errorf("manifest %s: the registry's answer has the digest %s", want, d.Digest)
+			return d, nil, corrupt.Errorf("manifest %s: the registry's response has the digest %s", want, d.Digest)
 		}
 	}
 	if d.MediaType == "" {
-		return d, nil, corrupt.Errorf("manifest %s: the registry's answer is no JSON", d.Digest)
+		return d, nil, corrupt.Errorf("manifest %s: the registry's response is not JSON", d.Digest)
 	}
 	return d, text, nil
 }

@@ -56,7 +56,7 @@ func classify(err error) error {
 	case errors.Is(err, context.Canceled):
 		return withoutURL(err)
 	case errors.As(err, &verification), errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w (--tls-verify=false takes it as it is)", withoutURL(err))
+		return fmt.Errorf("%w (--tls-verify=false accepts it)", withoutURL(err))
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return ErrLogin
 	case errors.As(err, &response):
@@ -89,7 +89,7 @@ func withoutURL(err error) error {
 	case !ok:
 		return err
 	case strings.Contains(u.Err.Error(), "://"):
-		return errors.New("the registry, or where it redirects to, gives an address that cannot be used")
+		return errors.New("the registry, or a redirect, returned an unusable address")
 	}
 	return u.Err
 }
@@ -111,7 +111,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 }
 
 // ErrLogin means that the registry wants credentials, or others than it was given.
-var ErrLogin = errors.New("the registry wants a login, or has refused the one it was given")
+var ErrLogin = errors.New("the registry requires a login, or rejected the credentials")
 
 // failed is the error for an answer that is not what was asked for.
 func (e *endpoint) failed(resp *http.Response) error {
@@ -121,11 +121,11 @@ func (e *endpoint) failed(resp *http.Response) error {
 	switch {
 	case refused && resp.Request.URL.Host != e.host:
 		// It was redirected there, by a URL that holds for a while.
-		return passing(fmt.Errorf("status %d where the registry redirects to: %w", resp.StatusCode, err))
+		return passing(fmt.Errorf("status %d at the redirect target: %w", resp.StatusCode, err))
 	case refused && checkSchemes(resp.Header) != nil:
 		return checkSchemes(resp.Header)
 	case refused && e.welcome.Load():
-		return passing(fmt.Errorf("status %d of a registry that has let us in before: %w", resp.StatusCode, err))
+		return passing(fmt.Errorf("status %d of a registry that accepted the login before: %w", resp.StatusCode, err))
 	}
 	return statusError(resp.StatusCode, http.StatusText(resp.StatusCode), resp.Header.Get("Retry-After"))
 }
@@ -179,7 +179,7 @@ func (b *budget) wait(ctx context.Context, err error) error {
 	case !ok || b.left == 0:
 		return err
 	case t.after > maxAsked:
-		return fmt.Errorf("%w; it asks to wait for %s", err, t.after.Round(time.Second))
+		return fmt.Errorf("%w; it asks to retry after %s", err, t.after.Round(time.Second))
 	}
 	b.left--
 	// Half of the time is left to chance, so that many do not come back together.

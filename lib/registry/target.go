@@ -34,7 +34,7 @@ func OpenTarget(name string, o Options) (*Target, error) {
 		return nil, err
 	}
 	if len(refs) > 1 {
-		return nil, fmt.Errorf("%w: %q could be in several registries: name the one that is meant", ErrName, name)
+		return nil, fmt.Errorf("%w: %q could be in several registries: add the host of the registry", ErrName, name)
 	}
 	sources, err := sourcesOf(sys, refs[0])
 	if err != nil {
@@ -67,7 +67,7 @@ func (t *Target) CheckSubjects(ctx context.Context, subjects []digest.Digest) er
 			return fmt.Errorf("manifest %s: %w", d, err)
 		}
 		if !there {
-			return missing.Errorf("%s has no manifest %s, to which artifacts of the layout belong: push the image first", t, d)
+			return missing.Errorf("%s has no manifest %s, to which artifacts of the layout refer: push the image first", t, d)
 		}
 	}
 	if !t.named {
@@ -82,7 +82,7 @@ func (t *Target) CheckSubjects(ctx context.Context, subjects []digest.Digest) er
 		images = append(images, index.Manifests...)
 	}
 	if !slices.ContainsFunc(images, func(d v1.Descriptor) bool { return slices.Contains(subjects, d.Digest) }) {
-		return missing.Errorf("%s is %s, to which no artifact of the layout belongs", t, top.Digest)
+		return missing.Errorf("%s is %s, to which no artifact of the layout refers", t, top.Digest)
 	}
 	return nil
 }

@@ -99,11 +99,11 @@ func initIn(path string, n New) error {
 	case err != nil:
 		return err
 	case !empty:
-		return fmt.Errorf("has objects, but no %s: it was written before there was one, and is only read", metaName)
+		return fmt.Errorf("has objects but no %s: it is of an older version and read-only", metaName)
 	}
 	err = r.Objects.WriteMeta(metaName, newMeta(n.Algorithm, n.Formats).text())
 	if errors.Is(err, verity.ErrUnsupported) {
-		return fmt.Errorf("%w; without its protection: --insecure", err)
+		return fmt.Errorf("%w; --insecure works without it", err)
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

@@ -48,14 +48,14 @@ func (r *Repo) Lookup(c Category, name string) (verity.ID, error) {
 	}
 	target, err := r.root.Readlink(string(c) + "/" + name)
 	if errors.Is(err, unix.EINVAL) {
-		return verity.ID{}, corrupt.Errorf("%s/%s is no symbolic link", c, name)
+		return verity.ID{}, corrupt.Errorf("%s/%s is not a symbolic link", c, name)
 	}
 	if err != nil {
 		return verity.ID{}, fmt.Errorf("%s/%s: %w", c, name, cause(err))
 	}
 	id, ok := verity.ParseObjectPath(target)
 	if !ok || id.Algorithm() != r.Algorithm || target != "../objects/"+id.ObjectPath() {
-		return verity.ID{}, corrupt.Errorf("%s/%s: %q is no object of the repository", c, name, target)
+		return verity.ID{}, corrupt.Errorf("%s/%s: %q is not an object of the repository", c, name, target)
 	}
 	return id, nil
 }
@@ -87,7 +87,7 @@ func validName(name string) bool {
 // it refers to, must be durable. The new name is durable after SyncNames.
 func (r *Repo) Link(c Category, name string, id verity.ID) error {
 	if !validName(name) {
-		return fmt.Errorf("%s/%s is no possible name", c, name)
+		return fmt.Errorf("%s/%s is not a valid name", c, name)
 	}
 	return r.setLink(string(c)+"/"+name, "../objects/"+id.ObjectPath(), false)
 }
@@ -166,7 +166,7 @@ func (r *Repo) RenewRef(c Category, ref, name string) error { return r.setRef(c,
 
 func (r *Repo) setRef(c Category, ref, name string, anew bool) error {
 	if !validRef(ref) {
-		return fmt.Errorf("%s/refs/%s is no possible name", c, ref)
+		return fmt.Errorf("%s/refs/%s is not a valid name", c, ref)
 	}
 	return r.setLink(refPath(c, ref), refTarget(ref, name), anew)
 }
@@ -198,7 +198,7 @@ func (r *Repo) readRefLink(c Category, ref string) (target string, err error) {
 	}
 	target, err = r.root.Readlink(refPath(c, ref))
 	if errors.Is(err, unix.EINVAL) {
-		return "", corrupt.Errorf("%s is no symbolic link", refPath(c, ref))
+		return "", corrupt.Errorf("%s is not a symbolic link", refPath(c, ref))
 	}
 	if r.isBelowRef(c, err) {
 		err = fs.ErrNotExist
@@ -328,7 +328,7 @@ func (r *Repo) readRef(c Category, name string) (Ref, error) {
 	}
 	ref := Ref{Name: name, Target: path.Base(target), Made: time.Unix(st.Mtim.Unix())}
 	if target != refTarget(name, ref.Target) {
-		ref.Odd = fmt.Errorf("%s is a link to %q, which is no name of the repository", refPath(c, name), target)
+		ref.Odd = fmt.Errorf("%s is a link to %q, which is not a name in the repository", refPath(c, name), target)
 	}
 	return ref, nil
 }

@@ -102,7 +102,7 @@ func (f formats) parse() ([]variant.Format, error) {
 	for _, n := range append([]uint64{f.Default}, f.Extra...) {
 		format, ok := variant.FormatOf(n)
 		if !ok {
-			return nil, corrupt.Errorf("%s: EROFS version %d is not known", metaName, n)
+			return nil, corrupt.Errorf("%s: EROFS version %d is not supported", metaName, n)
 		}
 		if !slices.Contains(list, format) {
 			list = append(list, format)
@@ -125,7 +125,7 @@ func parseMeta(text []byte) (meta, error) {
 		return m, fmt.Errorf("%s: version %d is newer than this program", metaName, *m.Version)
 	}
 	if len(m.Features.Incompatible) > 0 {
-		return m, fmt.Errorf("%s: the repository needs features that this program does not have: %q", metaName, m.Features.Incompatible)
+		return m, fmt.Errorf("%s: the repository needs features that this program does not support: %q", metaName, m.Features.Incompatible)
 	}
 	_, err := m.formats()
 	return m, err
@@ -153,14 +153,14 @@ func (r *Repo) readMeta() error {
 		return err
 	}
 	if r.Algorithm, err = verity.ParseAlgorithm(m.Algorithm); err != nil || m.Algorithm != r.Algorithm.String() {
-		return corrupt.Errorf("%s: algorithm %q is not known", metaName, m.Algorithm)
+		return corrupt.Errorf("%s: algorithm %q is not supported", metaName, m.Algorithm)
 	}
 	if r.Formats, err = m.formats(); err != nil {
 		return err
 	}
 	for _, f := range m.Features.ReadOnly {
 		if f != v1Feature {
-			r.readOnly = fmt.Errorf("%s: feature %q is not known to this program, which may therefore only read", metaName, f)
+			r.readOnly = fmt.Errorf("%s: feature %q is not supported by this program, so the repository is read-only", metaName, f)
 		}
 	}
 	return r.probe(f, text)
@@ -187,7 +187,7 @@ func (r *Repo) guess() error {
 		}
 		defer f.Close()
 		r.Algorithm, r.Formats, r.NoMeta = id.Algorithm(), []variant.Format{variant.V2}, true
-		r.readOnly = fmt.Errorf("it has no %s, as before there was one: it is only read", metaName)
+		r.readOnly = fmt.Errorf("it has no %s, so it is of an older version and read-only", metaName)
 		return r.probe(f.File(), nil)
 	}
 	return fmt.Errorf("no composefs repository: %s: %w", metaName, fs.ErrNotExist)

@@ -125,7 +125,7 @@ func (r *Repo) Writable() error {
 		err = unix.EROFS
 	}
 	if err != nil {
-		return fmt.Errorf("repository %s cannot be written: %w", r.Path, err)
+		return fmt.Errorf("repository %s is not writable: %w", r.Path, err)
 	}
 	return nil
 }

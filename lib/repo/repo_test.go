@@ -138,7 +138,7 @@ func TestInitAgain(t *testing.T) {
 	}
 	os.Remove(r.Path + "/meta.json")
 	os.Mkdir(r.Path+"/objects/ab", 0o755)
-	if err := Init(r.Path, insecure); err == nil || !strings.Contains(err.Error(), "has objects, but no meta.json") {
+	if err := Init(r.Path, insecure); err == nil || !strings.Contains(err.Error(), "has objects but no meta.json") {
 		t.Error(err)
 	}
 }

@@ -184,7 +184,7 @@ func TestSymlinks(t *testing.T) {
 	}
 	for _, name := range []string{top + "/link", top + "/tree/file", top + "/tree/gone"} {
 		if _, err := scan.Scan(name, o); err == nil || !strings.Contains(err.Error(), name) || errors.Is(err, scan.ErrChanged) {
-			t.Errorf("%s: error %v, want one that it is no directory", name, err)
+			t.Errorf("%s: error %v, want one that it is not a directory", name, err)
 		}
 	}
 	if _, err := scan.Scan(top+"/none", o); !errors.Is(err, fs.ErrNotExist) {

@@ -24,7 +24,7 @@ func (s *scanner) newReader() *reader {
 	return &reader{scanner: s, buffer: make([]byte, bufferSize), strings: make(map[string]string)}
 }
 
-// leaf reads an entry that is no directory. It returns nil for one to be left out.
+// leaf reads an entry that is not a directory. It returns nil for one to be left out.
 func (r *reader) leaf(d *dir, name string) (*tree.Inode, error) {
 	status := func(st *unix.Stat_t) error { return fstatat(d.fd, name, st) }
 	before, err := settled(status)
@@ -82,7 +82,7 @@ func (r *reader) content(n *tree.Inode, f *File) error {
 	}
 	more, err := unix.Pread(f.fd, r.buffer[:1], f.Size)
 	if err == nil && more > 0 {
-		err = fmt.Errorf("it holds more than the %d bytes of its size", f.Size)
+		err = fmt.Errorf("it contains more than the %d bytes of its size", f.Size)
 	}
 	return err
 }

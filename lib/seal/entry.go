@@ -64,10 +64,10 @@ func inline(m v1.Manifest, a verity.Algorithm) (list []entry) {
 func decode(text string) ([]byte, error) {
 	blob, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err == nil && base64.StdEncoding.EncodeToString(blob) != text {
-		err = fmt.Errorf("line breaks in it")
+		err = fmt.Errorf("it contains line breaks")
 	}
 	if err != nil {
-		return nil, corrupt.Errorf("no base64 of a signature: %v", err)
+		return nil, corrupt.Errorf("not a base64 signature: %v", err)
 	}
 	return blob, nil
 }

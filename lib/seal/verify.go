@@ -64,7 +64,7 @@ func (i Image) Verify(w Wanted) (list []Signature, warnings []string, err error)
 	entries := inline(i.Manifest, i.Algorithm)
 	for _, a := range i.Artifacts {
 		if len(w.Trusted) > 0 && !a.namesTrusted(w.Trusted) {
-			warnings = append(warnings, fmt.Sprintf("artifact %s does not count: nobody who is trusted has signed in it", a.Digest))
+			warnings = append(warnings, fmt.Sprintf("artifact %s is ignored: it has no signature of a trusted signer", a.Digest))
 			continue
 		}
 		more, err := a.entries(i.Algorithm)
@@ -114,7 +114,7 @@ func (i Image) verify(e entry, w Wanted) (Signature, error) {
 		if e.role == Config && e.artifact == "" && e.digest == i.ConfigStream.String() {
 			return Signature{}, errPassed
 		}
-		return Signature{}, corrupt.Errorf("%s says %.128q, here it is %s", e.where(), e.digest, id)
+		return Signature{}, corrupt.Errorf("%s says %.128q, but here it is %s", e.where(), e.digest, id)
 	}
 	s := Signature{ID: id, Role: e.role, Artifact: e.artifact, State: Digest}
 	if len(w.Trusted) == 0 {
@@ -149,7 +149,7 @@ func (i Image) enough(list []Signature, w Wanted) error {
 	}
 	switch {
 	case i.IDs[w.Role].IsZero():
-		return missing.Errorf("manifest %s: the repository has no %s EROFS image of format 1, which is what signatures are of", i.Digest, w.Role)
+		return missing.Errorf("manifest %s: the repository has no %s EROFS image of format 1, the format that is signed", i.Digest, w.Role)
 	case !has(w.Role):
 		return missing.Errorf("manifest %s: %s its %s EROFS image", i.Digest, how, w.Role)
 	case w.Image && !has(Manifest) && !has(Config):

@@ -118,7 +118,7 @@ func (t *translator) class(depth int) (s byteSet, err error) {
 	var left *operand
 	for ; first || t.peek() != ']'; first = false {
 		if t.pos == len(t.in) {
-			return s, t.fail("class without an end")
+			return s, t.fail("unterminated class")
 		}
 		if op := t.operator(); op != 0 {
 			left = &operand{t.combine(left, s), op}
@@ -242,7 +242,7 @@ func (t *translator) bracket(s *byteSet, depth int) (ok bool, err error) {
 // member reads a byte or an escape of a class.
 func (t *translator) member() (c byte, set byteSet, isByte bool, err error) {
 	if t.pos == len(t.in) {
-		return 0, set, false, t.fail("class without an end")
+		return 0, set, false, t.fail("unterminated class")
 	}
 	c = t.in[t.pos]
 	if c != '\\' {

@@ -153,7 +153,7 @@ func (t *translator) value() (string, error) {
 	control, isControl := controls[c]
 	switch {
 	case c == 0:
-		return "", t.fail("nothing behind a backslash")
+		return "", t.fail("nothing after a backslash")
 	case c == 'x' || !t.pcre && (c == 'u' || c == 'U'):
 		t.pos++
 		return t.hex(c)
@@ -212,7 +212,7 @@ func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20
 func (t *translator) rune(r rune) (string, error) {
 	switch {
 	case t.pcre && (r < 0 || r > 0xff):
-		return "", t.fail("a character that is no byte")
+		return "", t.fail("a character that is not a byte")
 	case t.pcre:
 		return string([]byte{byte(r)}), nil
 	case !utf8.ValidRune(r):

@@ -27,7 +27,7 @@ func (t *translator) open() error {
 	case t.next("#"):
 		_, rest, ok := strings.Cut(t.in[t.pos:], ")")
 		if !ok {
-			return t.fail("comment without an end")
+			return t.fail("unterminated comment")
 		}
 		t.pos = len(t.in) - len(rest)
 		return nil
@@ -72,10 +72,10 @@ func (t *translator) push(plain string) error {
 func (t *translator) named(end byte) error {
 	name, rest, ok := strings.Cut(t.in[t.pos:], string(end))
 	if !ok || name == "" || strings.Trim(name, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") != "" || name[0] >= '0' && name[0] <= '9' {
-		return t.fail("bad name of a group")
+		return t.fail("bad group name")
 	}
 	if t.names[name] {
-		return t.fail("two groups of one name")
+		return t.fail("duplicate group name")
 	}
 	if t.names == nil {
 		t.names = map[string]bool{}
@@ -171,7 +171,7 @@ func (t *translator) repeat() error {
 		return err
 	}
 	if most == 0 && len(t.groups) > 0 && t.groups[len(t.groups)-1].behind {
-		return t.fail("looking behind without a limit")
+		return t.fail("unbounded look-behind")
 	}
 	if t.repeats++; t.repeats > 1 {
 		if t.repeats > maxDepth {

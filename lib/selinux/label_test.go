@@ -83,7 +83,7 @@ func TestNothingOutside(t *testing.T) {
 	for _, name := range []string{"..", "../t", "t/../t", ".", "./t", "/../t"} {
 		root := bootable("/\tx\n")
 		put(root, "/etc/selinux/config", "SELINUXTYPE="+name+"\n")
-		if err := Relabel(root, inline); err == nil || !strings.Contains(err.Error(), "is no path below /etc/selinux") {
+		if err := Relabel(root, inline); err == nil || !strings.Contains(err.Error(), "is not a path below /etc/selinux") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -43,7 +43,7 @@ func findPolicy(root *tree.Inode, content tree.Content) (*policy, error) {
 	for i, part := range strings.Split(name+"/contexts/files", "/") {
 		switch {
 		case part == "..", part == "." && i == 0: // as it is for the reference
-			return nil, corrupt.Errorf("/etc/selinux/config: SELINUXTYPE=%s is no path below /etc/selinux", abbreviate(name))
+			return nil, corrupt.Errorf("/etc/selinux/config: SELINUXTYPE=%s is not a path below /etc/selinux", abbreviate(name))
 		case part == "", part == ".":
 			continue
 		}
@@ -62,7 +62,7 @@ func findPolicy(root *tree.Inode, content tree.Content) (*policy, error) {
 func below(dir *tree.Inode, path, name string) (*tree.Inode, error) {
 	n := dir.Lookup(name)
 	if n != nil && !n.IsDir() {
-		return nil, fmt.Errorf("%s is no directory", abbreviate(strings.TrimSuffix(path, "/")+"/"+name))
+		return nil, fmt.Errorf("%s is not a directory", abbreviate(strings.TrimSuffix(path, "/")+"/"+name))
 	}
 	return n, nil
 }
@@ -126,7 +126,7 @@ func (f folder) read(name string) (text string, ok bool, err error) {
 	case n == nil:
 		return "", false, nil
 	case !n.IsRegular():
-		return "", false, fmt.Errorf("%s/%s is no regular file", f.path, name)
+		return "", false, fmt.Errorf("%s/%s is not a regular file", f.path, name)
 	case n.Size == 0:
 		return "", true, nil
 	case n.Size > maxPolicy:

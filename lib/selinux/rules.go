@@ -78,9 +78,9 @@ func parseRule(words []string) (rule, error) {
 	}
 	switch {
 	case len(words) == 0:
-		return r, corrupt.Errorf("no context behind the pattern %q", abbreviate(r.pattern))
+		return r, corrupt.Errorf("no context after the pattern %q", abbreviate(r.pattern))
 	case len(words) > 1:
-		return r, corrupt.Errorf("%q behind the context", abbreviate(words[1]))
+		return r, corrupt.Errorf("%q after the context", abbreviate(words[1]))
 	}
 	r.context = words[0]
 	return r, nil
@@ -91,9 +91,9 @@ func (p *policy) addAliases(file, text string) error {
 	return fields(file, text, func(_ int, words []string) error {
 		switch {
 		case len(words) < 2:
-			return corrupt.Errorf("no path behind the alias %q", abbreviate(words[0]))
+			return corrupt.Errorf("no path after the alias %q", abbreviate(words[0]))
 		case len(words) > 2:
-			return corrupt.Errorf("%q behind the path", abbreviate(words[2]))
+			return corrupt.Errorf("%q after the path", abbreviate(words[2]))
 		}
 		p.aliases[words[0]] = words[1]
 		return nil

@@ -68,12 +68,12 @@ func ParseKey(file []byte) (crypto.Signer, error) {
 	}
 }
 
-var errEncrypted = errors.New("the key needs a passphrase: sign by another program, and hand in the signature")
+var errEncrypted = errors.New("the key needs a passphrase: sign with another program, and store the signature with --signature")
 
 func signerOf(key any, err error) (crypto.Signer, error) {
 	signer, ok := key.(crypto.Signer)
 	if err != nil || !ok {
-		return nil, errors.New("private key that cannot be read, or is of no kind that signs")
+		return nil, errors.New("the private key cannot be parsed, or its type cannot sign")
 	}
 	return signer, nil
 }

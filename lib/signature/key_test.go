@@ -81,7 +81,7 @@ func TestNewSigner(t *testing.T) {
 	if _, err := NewSigner(&x509.Certificate{PublicKey: edwards.Public()}, edwards); err == nil || !strings.Contains(err.Error(), "RSA or P-256") {
 		t.Error(err)
 	}
-	if _, err := NewSigner(certificates(t, "TEST-other-cert.pem")[0], signer(t, "TEST").key); err == nil || !strings.Contains(err.Error(), "not that of the key") {
+	if _, err := NewSigner(certificates(t, "TEST-other-cert.pem")[0], signer(t, "TEST").key); err == nil || !strings.Contains(err.Error(), "does not belong to the key") {
 		t.Error(err)
 	}
 }

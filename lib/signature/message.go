@@ -57,19 +57,19 @@ func parse(blob []byte) (signedData, error) {
 	case err != nil:
 		return signedData{}, err
 	case len(rest) > 0:
-		return signedData{}, corrupt.Errorf("%d bytes behind the signature", len(rest))
+		return signedData{}, corrupt.Errorf("%d bytes after the signature", len(rest))
 	case !m.Type.Equal(oidSignedData):
 		return signedData{}, corrupt.Errorf("signature has the content type %s, not that of SignedData", m.Type)
 	case !m.Content.Data.Type.Equal(oidData):
-		return signedData{}, corrupt.Errorf("signature is of content of the type %s, not of data", m.Content.Data.Type)
+		return signedData{}, corrupt.Errorf("signature is over content of type %s, not of data", m.Content.Data.Type)
 	}
 	for _, md := range m.Content.DigestAlgorithms {
 		if _, ok := algorithmOf(md); !ok {
-			return signedData{}, corrupt.Errorf("signature is over a digest of the type %s, not SHA-256 or SHA-512", md.Algorithm)
+			return signedData{}, corrupt.Errorf("signature is over a digest of type %s, not SHA-256 or SHA-512", md.Algorithm)
 		}
 	}
 	if again, err := asn1.Marshal(m); err != nil || !bytes.Equal(again, blob) {
-		return signedData{}, corrupt.Errorf("signature is no DER, or holds content or fields that it should not")
+		return signedData{}, corrupt.Errorf("signature is not DER, or holds content or fields that it should not")
 	}
 	return m.Content, nil
 }
@@ -77,7 +77,7 @@ func parse(blob []byte) (signedData, error) {
 // decode reads as much of a blob as has a meaning, and returns what is behind that.
 func decode(blob []byte) (m contentInfo, rest []byte, err error) {
 	if rest, err = asn1.Unmarshal(blob, &m); err != nil {
-		err = corrupt.Errorf("signature is no DER of a PKCS#7 SignedData: %w", err)
+		err = corrupt.Errorf("signature is not DER of a PKCS#7 SignedData: %w", err)
 	}
 	return m, rest, err
 }

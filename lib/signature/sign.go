@@ -40,7 +40,7 @@ func NewSigner(cert *x509.Certificate, key crypto.Signer) (*Signer, error) {
 		return nil, fmt.Errorf("key of the type %T: want RSA or P-256", public)
 	}
 	if public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(key.Public()) {
-		return nil, errors.New("the certificate is not that of the key")
+		return nil, errors.New("the certificate does not belong to the key")
 	}
 	return &Signer{cert: cert, key: key}, nil
 }

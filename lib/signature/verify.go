@@ -16,7 +16,7 @@ import (
 
 // ErrStranger means that a blob is well formed, and that nobody who is trusted is named in it as
 // its signer: it says nothing, neither good nor bad.
-var ErrStranger = errors.New("no trusted certificate is that of the signer")
+var ErrStranger = errors.New("the signer has no trusted certificate")
 
 // Verify checks that a blob is a signature of a digest by one of the trusted certificates, or by
 // a certificate in the blob that one of them has issued, and returns the certificate of
@@ -166,20 +166,20 @@ func (s signerInfo) verify(message int, data []byte, known, in []*x509.Certifica
 	}
 	for _, cert := range s.find(message, in) {
 		if !s.holds(alg, data, cert) {
-			return nil, corrupt.Errorf("the signature of %q does not hold by the certificate that is with it", cert.Subject)
+			return nil, corrupt.Errorf("the signature of %q is invalid by the certificate included in it", cert.Subject)
 		}
 	}
 	mine := s.find(message, known)
 	for _, cert := range mine {
 		if !maySign(cert) {
-			return nil, corrupt.Errorf("the certificate of %q is not for signatures, by its key usage", cert.Subject)
+			return nil, corrupt.Errorf("the certificate of %q must not be used for signatures, by its key usage", cert.Subject)
 		}
 		if s.holds(alg, data, cert) {
 			return cert, nil
 		}
 	}
 	if len(mine) > 0 {
-		return nil, corrupt.Errorf("the signature of %q does not hold", mine[0].Subject)
+		return nil, corrupt.Errorf("the signature of %q is invalid", mine[0].Subject)
 	}
 	return nil, nil
 }
@@ -195,7 +195,7 @@ func (s signerInfo) form(message int) (alg digestAlgorithm, err error) {
 	case s.Version != 1 || message != 1:
 		return alg, corrupt.Errorf("the signature has version %d, with a signer of version %d: want 1", message, s.Version)
 	case !ok:
-		return alg, corrupt.Errorf("the signature is over a digest of the type %s, not SHA-256 or SHA-512", s.Digest.Algorithm)
+		return alg, corrupt.Errorf("the signature is over a digest of type %s, not SHA-256 or SHA-512", s.Digest.Algorithm)
 	case !s.Encryption.Algorithm.Equal(oidRSA) && !s.Encryption.Algorithm.Equal(alg.ecdsa) || !plain(s.Encryption):
 		return alg, corrupt.Errorf("the signature is of the type %s, neither rsaEncryption nor ECDSA over the same digest", s.Encryption.Algorithm)
 	default:

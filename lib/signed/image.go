@@ -86,7 +86,7 @@ func (i *Image) Verify(r *repo.Repo, w seal.Wanted) (list []seal.Signature, warn
 }
 
 // artifacts returns the artifacts of signatures that belong to an image: those that come with it,
-// and those that are stored. One that is gone from the repository is warned of.
+// and those that are stored. One that is missing in the repository is warned of.
 func (i *Image) artifacts(r *repo.Repo) (list []seal.Artifact, warnings []string, err error) {
 	seen := map[digest.Digest]bool{}
 	for _, l := range i.Artifacts {
@@ -101,7 +101,7 @@ func (i *Image) artifacts(r *repo.Repo) (list []seal.Artifact, warnings []string
 	}
 	for _, d := range gone {
 		if !seen[d] {
-			warnings = append(warnings, fmt.Sprintf("artifact %s is gone from the repository", d))
+			warnings = append(warnings, fmt.Sprintf("artifact %s is missing in the repository", d))
 		}
 	}
 	for _, m := range stored {

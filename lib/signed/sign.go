@@ -31,7 +31,7 @@ func (i *Image) ID(r *repo.Repo, role seal.Role) (verity.ID, error) {
 	}
 	id, ok := ids[role]
 	if !ok {
-		return verity.ID{}, missing.Errorf("manifest %s: the repository has no %s EROFS image of format 1, which is what signatures are of", i.Digest, role)
+		return verity.ID{}, missing.Errorf("manifest %s: the repository has no %s EROFS image of format 1, the format that is signed", i.Digest, role)
 	}
 	return id, nil
 }

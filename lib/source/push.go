@@ -48,12 +48,12 @@ func OpenPublication(ctx context.Context, path string) (*Publication, error) {
 		}
 		size, of[r.Manifest.Subject.Digest] = size+len(r.JSON), of[r.Manifest.Subject.Digest]+1
 		if of[r.Manifest.Subject.Digest] > maxReferrers || size > blob.MaxJSON {
-			return nil, corrupt.Errorf("OCI layout %s: more than %d artifacts of signatures of one image, or %d bytes of manifests", path, maxReferrers, blob.MaxJSON)
+			return nil, corrupt.Errorf("OCI layout %s: more than %d signature artifacts of one image, or %d bytes of manifests", path, maxReferrers, blob.MaxJSON)
 		}
 		p.Artifacts = append(p.Artifacts, r)
 	}
 	if len(p.Artifacts) == 0 {
-		return nil, missing.Errorf("OCI layout %s has no artifacts of signatures (cfs-link export-signatures puts them there)", path)
+		return nil, missing.Errorf("OCI layout %s has no signature artifacts (cfs-link export-signatures writes them)", path)
 	}
 	return p, nil
 }

@@ -64,7 +64,7 @@ func Referrers(ctx context.Context, s Source, subject digest.Digest, read Read) 
 		}
 		list = append(list, r)
 		if size += len(r.JSON); len(list) > maxReferrers || size > blob.MaxJSON {
-			return nil, nil, corrupt.Errorf("referrers of manifest %s: more than %d artifacts of signatures, or %d bytes of manifests", subject, maxReferrers, blob.MaxJSON)
+			return nil, nil, corrupt.Errorf("referrers of manifest %s: more than %d signature artifacts, or %d bytes of manifests", subject, maxReferrers, blob.MaxJSON)
 		}
 	}
 	slices.SortFunc(list, func(a, b Referrer) int { return cmp.Compare(a.Descriptor.Digest, b.Descriptor.Digest) })

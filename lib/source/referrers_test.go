@@ -114,7 +114,7 @@ func TestReferrersLimits(t *testing.T) {
 		says string // "" if it is read
 	}{
 		"100 artifacts": {func(a *album, image v1.Descriptor) { fill(a, image, 100) }, ""},
-		"101 artifacts": {func(a *album, image v1.Descriptor) { fill(a, image, 101) }, "more than 100 artifacts"},
+		"101 artifacts": {func(a *album, image v1.Descriptor) { fill(a, image, 101) }, "more than 100 signature artifacts"},
 		"101 of another": {func(a *album, image v1.Descriptor) {
 			fill(a, v1.Descriptor{Digest: digest.FromString("x")}, 101)
 		}, ""},

@@ -20,7 +20,7 @@ func choose(list []manifest.Saved, ref string) (manifest.Saved, error) {
 	case ref == "" && len(list) == 1:
 		return list[0], nil
 	case ref == "":
-		return manifest.Saved{}, fmt.Errorf("has %d images, of which one must be named: %s", len(list), strings.Join(tags(list), ", "))
+		return manifest.Saved{}, fmt.Errorf("has %d images, name one of: %s", len(list), strings.Join(tags(list), ", "))
 	}
 	for _, is := range []func(tag string) bool{
 		func(tag string) bool { return tag == ref },
@@ -32,7 +32,7 @@ func choose(list []manifest.Saved, ref string) (manifest.Saved, error) {
 			return list[found[0]], nil
 		}
 		if len(found) > 0 {
-			return manifest.Saved{}, fmt.Errorf("has %d images with the name %q, of which one must be named by its place: %s", len(found), ref, places(found))
+			return manifest.Saved{}, fmt.Errorf("has %d images with the name %q, choose one by index: %s", len(found), ref, places(found))
 		}
 	}
 	for i, image := range list {

@@ -42,7 +42,7 @@ func TestChoose(t *testing.T) {
 	if _, err := choose(list, "twice:1"); err == nil || !strings.Contains(err.Error(), "@5, @6") {
 		t.Errorf("of two: %v", err)
 	}
-	if _, err := choose(list, ""); err == nil || !strings.Contains(err.Error(), "must be named") {
+	if _, err := choose(list, ""); err == nil || !strings.Contains(err.Error(), "name one of") {
 		t.Errorf("without a name: %v", err)
 	}
 	if _, err := choose(nil, ""); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "empty") {

@@ -178,7 +178,7 @@ func (t *tarFile) open(name string, offset int64) (*io.SectionReader, error) {
 // is one of another kind, if it has the list of that.
 func (t *tarFile) insteadOf(err error, list, transport string) error {
 	if _, other := t.find(list); other == nil && errors.Is(err, fs.ErrNotExist) {
-		return missing.Errorf("archive %s: is of another kind: want %s:%s", t.name, transport, t.name)
+		return missing.Errorf("archive %s: is another kind of archive: want %s:%s", t.name, transport, t.name)
 	}
 	return err
 }

@@ -99,14 +99,14 @@ func readHeader(r io.ReaderAt, size int64) (i Info, err error) {
 		i.OldHeader = true
 		v, alg, bits, infoAt = h[offOldVersion], h[offOldAlgorithm], h[offOldBlockBits], h[offOldInfo:]
 	default:
-		return i, corrupt.Errorf("no splitstream: magic not found")
+		return i, corrupt.Errorf("not a splitstream: magic not found")
 	}
 	if v != Version {
-		return i, corrupt.Errorf("splitstream version %d is not known", v)
+		return i, corrupt.Errorf("splitstream version %d is not supported", v)
 	}
 	i.Algorithm = verity.Algorithm(alg)
 	if i.Algorithm != verity.SHA256 && i.Algorithm != verity.SHA512 || bits != verity.BlockBits {
-		return i, corrupt.Errorf("splitstream with hash %d and block size 2^%d is not known", alg, bits)
+		return i, corrupt.Errorf("splitstream with hash %d and block size 2^%d is not supported", alg, bits)
 	}
 	section, err := cut(r, size, infoAt, "info")
 	if err != nil {
@@ -150,7 +150,7 @@ func (i *Info) readDigests(r io.ReaderAt, size int64, from section) ([]verity.ID
 		return nil, err
 	}
 	if section.Size()%int64(n) != 0 {
-		return nil, corrupt.Errorf("splitstream %s: %d bytes are no whole number of digests", from.name, section.Size())
+		return nil, corrupt.Errorf("splitstream %s: %d bytes are not a whole number of digests", from.name, section.Size())
 	}
 	raw := make([]byte, section.Size())
 	if err := readFull(section, raw, from.name); err != nil {

@@ -14,7 +14,7 @@ import (
 // readNamedRefs reads "INDEX:NAME\0" records; INDEX counts the targets.
 func readNamedRefs(section *io.SectionReader, targets []verity.ID) ([]Ref, error) {
 	if section.Size() == 0 {
-		return nil, corrupt.Errorf("splitstream named refs: no zstd frame")
+		return nil, corrupt.Errorf("splitstream named refs: not a zstd frame")
 	}
 	source, d, err := newDecoder(section)
 	if err != nil {

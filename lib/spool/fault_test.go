@@ -32,7 +32,7 @@ func put(t *testing.T, name string, text []byte) {
 	}
 }
 
-// odd makes something that is no regular file of one's own, in the place of a file.
+// odd makes something that is not a regular file of one's own, in the place of a file.
 func odd(t *testing.T) map[string]func(name string) error {
 	precious := t.TempDir() + "/precious"
 	put(t, precious, []byte("precious"))
@@ -51,7 +51,7 @@ func odd(t *testing.T) map[string]func(name string) error {
 	return all
 }
 
-// TestFault13: what is no regular file in a spool was waited for, or read without end. A blob is
+// TestFault13: what is not a regular file in a spool was waited for, or read without end. A blob is
 // fetched again, and the files of the layout are refused.
 func TestFault13(t *testing.T) {
 	for what, makeOdd := range odd(t) {

@@ -75,7 +75,7 @@ func (s *Spool) cure(name string, err error) error {
 	if !corrupt.Is(err) {
 		return err
 	}
-	return fmt.Errorf("%w; if no other tool uses this layout, remove %s: it is made anew", err, filepath.Join(s.dir, name))
+	return fmt.Errorf("%w; if no other tool uses this layout, remove %s: it will be recreated", err, filepath.Join(s.dir, name))
 }
 
 // writeJSON is writeFile for a value.

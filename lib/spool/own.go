@@ -41,7 +41,7 @@ func (s *Spool) openOwn(name string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%s is replaced again and again", name)
+	return nil, fmt.Errorf("%s is replaced repeatedly", name)
 }
 
 // isOdd reports whether a file was not opened since it is a link, a folder, a socket or the

@@ -25,13 +25,13 @@ func parseOctal(field []byte) (n uint64, late bool, err error) {
 		return n, err == nil && n != 0, nil
 	}
 	if n, err = octal(digits); err != nil {
-		return 0, false, corrupt.Errorf("%q is no octal number", field)
+		return 0, false, corrupt.Errorf("%q is not an octal number", field)
 	}
 	return n, false, nil
 }
 
 // errDigit is the error of octal, which the caller describes.
-var errDigit = corrupt.Errorf("no octal digit")
+var errDigit = corrupt.Errorf("not an octal digit")
 
 func octal(digits []byte) (n uint64, err error) {
 	for _, c := range digits {

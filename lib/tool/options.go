@@ -139,7 +139,7 @@ func (o *Options) Warn(format string, args ...any) { o.Printer().Say(format, arg
 // RepoPath returns which repository the command is about.
 func (o *Options) RepoPath() (string, error) {
 	if count(o.repo != "", o.user, o.system) > 1 {
-		return "", UsageError("--repo, --user and --system exclude each other")
+		return "", UsageError("--repo, --user and --system are mutually exclusive")
 	}
 	env, isSet := os.LookupEnv("COMPOSEFS_REPO")
 	switch {
@@ -157,7 +157,7 @@ func (o *Options) RepoPath() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", UsageError("where is the user's repository? %w", err)
+		return "", UsageError("find the user's repository: %w", err)
 	}
 	return filepath.Join(home, ".var/lib/composefs"), nil
 }

@@ -70,7 +70,7 @@ func TestRepoPath(t *testing.T) {
 	}
 	for _, args := range []string{"--repo R --user", "--user --system", "--repo R --user --system"} {
 		o := mustParse(t, strings.Fields(args)...)
-		if _, err := o.RepoPath(); Status(err) != Usage || err.Error() != "--repo, --user and --system exclude each other" {
+		if _, err := o.RepoPath(); Status(err) != Usage || err.Error() != "--repo, --user and --system are mutually exclusive" {
 			t.Errorf("%s: %v", args, err)
 		}
 		if _, err := o.OpenRepo(false); Status(err) != Usage {
@@ -121,15 +121,15 @@ func TestRules(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                          "",
 		"--text x":                  "",
-		"--text x --all":            "--text and --all exclude each other",
-		"-a --text x":               "--text and --all exclude each other",
-		"--user":                    "--user goes with --text",
+		"--text x --all":            "--text and --all are mutually exclusive",
+		"-a --text x":               "--text and --all are mutually exclusive",
+		"--user":                    "--user requires --text",
 		"--user --text x":           "",
-		"--system":                  "--system goes with --text, --user or --all",
+		"--system":                  "--system requires --text, --user or --all",
 		"--system --all":            "",
 		"--no-wait":                 "",
 		"--no-wait --timeout 1s":    "either wait or do not",
-		"--user --text x --all":     "--text and --all exclude each other",
+		"--user --text x --all":     "--text and --all are mutually exclusive",
 		"operand -- --text x --all": "",
 	} {
 		err := mustParse(t, strings.Fields(args)...).Check(rules)

@@ -27,12 +27,12 @@ func (r Rule) text() string {
 	case r.Say != "":
 		return r.Say
 	case r.Not != "":
-		return fmt.Sprintf("--%s and --%s exclude each other", r.If, r.Not)
+		return fmt.Sprintf("--%s and --%s are mutually exclusive", r.If, r.Not)
 	}
 	last := len(r.Needs) - 1
 	goesWith := "--" + r.Needs[last]
 	if last > 0 {
 		goesWith = "--" + strings.Join(r.Needs[:last], ", --") + " or " + goesWith
 	}
-	return fmt.Sprintf("--%s goes with %s", r.If, goesWith)
+	return fmt.Sprintf("--%s requires %s", r.If, goesWith)
 }

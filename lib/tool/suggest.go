@@ -32,7 +32,7 @@ func (o *Options) Unexpected() error {
 	if len(o.commands) == 0 {
 		return UsageError("unexpected operand %q", word)
 	}
-	return UsageError("unexpected operand %q, and no command: those are %s%s", word, strings.Join(o.commands, ", "), didYouMean(word, o.commands))
+	return UsageError("unexpected operand %q; commands are %s%s", word, strings.Join(o.commands, ", "), didYouMean(word, o.commands))
 }
 
 // CheckCommand refuses an operand that looks like a mistyped command. instead is how to write it
@@ -41,7 +41,7 @@ func (o *Options) CheckCommand(word, instead string) error {
 	if word != "help" && nearest(word, o.commands) == "" {
 		return nil
 	}
-	return UsageError("%q is no command: those are %s%s; if it is meant: %s", word, strings.Join(o.commands, ", "), didYouMean(word, o.commands), instead)
+	return UsageError("%q is not a command; commands are %s%s; to use it as an operand, write %s", word, strings.Join(o.commands, ", "), didYouMean(word, o.commands), instead)
 }
 
 func didYouMean(word string, words []string) string {

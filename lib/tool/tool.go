@@ -60,7 +60,7 @@ func Main(app *cli.App) {
 	}
 	out := &progress.Printer{Tool: app.Name, Objects: wantsJSON(app, args), Out: os.Stderr}
 	if stdoutClosed != 0 {
-		os.Exit(report(errors.New("stdout is closed: send its output to /dev/null if nobody needs it"), out))
+		os.Exit(report(errors.New("stdout is closed: redirect it to /dev/null if the output is not needed"), out))
 	}
 	os.Exit(report(app.Run(args), out))
 }

@@ -10,7 +10,7 @@ import (
 // it independent of what tars tend to lack: the root is as /usr is, and /run is empty and
 // as old as /usr. bareRoot says that nothing is known of the root itself, which is then of
 // mode 0755, owner 0:0 and time 0 if there is no /usr. Strict rules refuse a
-// tree without /usr, or with a /run that is no directory. The given root must not be used
+// tree without /usr, or with a /run that is not a directory. The given root must not be used
 // any more.
 func Canonicalize(root *Inode, bareRoot bool, rules *tolerance.Rules) (*Inode, error) {
 	if usr := root.Lookup("usr"); usr != nil && usr.IsDir() {

@@ -96,10 +96,10 @@ func TestWithoutUsr(t *testing.T) {
 	}
 }
 
-// TestRun: one that is no directory stays, and is refused by strict rules.
+// TestRun: one that is not a directory stays, and is refused by strict rules.
 func TestRun(t *testing.T) {
 	given := dir("usr", owned(), "run", file("run"))
-	if _, err := tree.Canonicalize(given, false, tolerance.Strict(true)); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/run is no directory") {
+	if _, err := tree.Canonicalize(given, false, tolerance.Strict(true)); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/run is not a directory") {
 		t.Errorf("strict: %v", err)
 	}
 	root, err := tree.Canonicalize(given, false, nil)

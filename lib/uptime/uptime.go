@@ -27,7 +27,7 @@ func ThisBoot() (Boot, error) {
 	}
 	b, ok := ParseBoot(strings.TrimSuffix(string(text), "\n"))
 	if !ok {
-		return "", fmt.Errorf("%s: %.50q is no boot ID", bootPath, text)
+		return "", fmt.Errorf("%s: %.50q is not a boot ID", bootPath, text)
 	}
 	return b, nil
 }

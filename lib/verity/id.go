@@ -84,10 +84,10 @@ func ParseID(s string) (ID, error) {
 	case 2 * SHA512.Size():
 		id.alg = SHA512
 	default:
-		return ID{}, fmt.Errorf("%q is no fs-verity digest: want 64 or 128 hex digits", s)
+		return ID{}, fmt.Errorf("%q is not an fs-verity digest: want 64 or 128 hex digits", s)
 	}
 	if _, err := hex.Decode(id.sum[:], []byte(s)); err != nil {
-		return ID{}, fmt.Errorf("%q is no fs-verity digest: %w", s, err)
+		return ID{}, fmt.Errorf("%q is not an fs-verity digest: %w", s, err)
 	}
 	return id, nil
 }
