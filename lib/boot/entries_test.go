@@ -132,7 +132,7 @@ func TestEntryErrors(t *testing.T) {
 		`/boot/loader/entries: "loader" is not a directory`: dir("/boot") + symlink("/boot/loader"),
 		`/boot/EFI/Linux: "EFI" is not a directory`:         dir("/boot") + file("/boot/EFI", ""),
 		`/boot/EFI/Linux/x/a.efi" is not a regular file`:    dir("/boot", "/boot/EFI", "/boot/EFI/Linux", "/boot/EFI/Linux/x") + symlink("/boot/EFI/Linux/x/a.efi"),
-		`/boot/loader/addons/a.efi" is not a regular`:          dir("/boot", "/boot/loader", "/boot/loader/addons") + symlink("/boot/loader/addons/a.efi"),
+		`/boot/loader/addons/a.efi" is not a regular`:       dir("/boot", "/boot/loader", "/boot/loader/addons") + symlink("/boot/loader/addons/a.efi"),
 		`/usr/lib/modules: "lib" is not a directory`:        dir("/usr") + symlink("/usr/lib"),
 		`"/usr/lib/modules/6\xff": the name is not UTF-8`:   dir("/usr", "/usr/lib", "/usr/lib/modules", `/usr/lib/modules/6\xff`) + file(`/usr/lib/modules/6\xff/vmlinuz`, ""),
 	} {

@@ -83,7 +83,7 @@ func Parse(line string) (Record, error) {
 func parseText(line string) (Record, error) {
 	field := strings.Split(line, " ")
 	if len(field) < 2 {
-		return Record{}, errors.New("not of the form KIND DIGEST [KEY=VALUE]...")
+		return Record{}, errors.New("want a line KIND DIGEST [KEY=VALUE]")
 	}
 	r := Record{Kind: field[0], Digest: field[1]}
 	for _, f := range field[2:] {

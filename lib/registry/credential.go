@@ -34,7 +34,7 @@ func (e *endpoint) credential(sys *types.SystemContext) auth.CredentialFunc {
 func fromDocker(ctx context.Context, host string) (auth.Credential, error) {
 	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
 	if err != nil {
-		return auth.EmptyCredential, fmt.Errorf("Docker's config.json: %w", err)
+		return auth.EmptyCredential, fmt.Errorf("config.json of Docker: %w", err)
 	}
 	c, err := credentials.Credential(store)(ctx, host)
 	if err != nil {

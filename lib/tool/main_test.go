@@ -121,7 +121,7 @@ func TestMainStatus(t *testing.T) {
 			`{"v":2,"kind":"failed","digest":"-","tool":"cfs-test","status":1}` + "\n", `{"v":2,"tool":"cfs-test","kind":"error","message":"no manifest","status":1}` + "\n", 1},
 		{"", "blob - x=y\nfailed - status=75\n", start + "blob - x=y\nfailed - status=75\n", "", 75},
 		{"", "failed -\n", start + "failed -\n", "", 1},
-		{"", "garbage\n", start + failed + "1\n", "cfs-test: stdin: line 1: record \"garbage\": not of the form KIND DIGEST [KEY=VALUE]...\n", 1},
+		{"", "garbage\n", start + failed + "1\n", "cfs-test: stdin: line 1: record \"garbage\": want a line KIND DIGEST [KEY=VALUE]\n", 1},
 		{"", "blob - x=", start + failed + "1\n", "cfs-test: stdin: record on line 1 is cut off\n", 1},
 		{"corrupt", "", failed + "4\n", "cfs-test: bad; data\n", 4},
 		{"missing", "", failed + "3\n", "cfs-test: file does not exist\n", 3},
