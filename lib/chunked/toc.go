@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
@@ -22,6 +23,7 @@ type File struct {
 	Size      int64    // of the content in bytes
 	SHA256    [32]byte // of the content
 	Name      string   // to look for by; names can be mangled
+	Modified  int64    // in seconds since 1970, to look for by
 }
 
 const (
@@ -71,6 +73,7 @@ func tarSplitDigest(inTOC string, annotated digest.Digest) (digest.Digest, error
 func (l *Layer) ReadTarSplit(in io.Reader, files []File, do func(i tarsplit.Item, file int) error) error {
 	err := l.TarSplit.read(in, func(in io.Reader) error {
 		r, next := tarsplit.NewReader(in), 0
+		r.Brief = do == nil
 		for {
 			i, err := r.Next()
 			if err == io.EOF {
@@ -170,6 +173,8 @@ type entry struct {
 	Digest string `json:"digest"`
 	Offset int64  `json:"offset"`
 	End    int64  `json:"endOffset"`
+
+	Modified string `json:"modtime"` // RFC 3339
 }
 
 func (t *toc) read(in io.Reader) error {
@@ -272,6 +277,9 @@ func (t *toc) add(e entry) error {
 		return corrupt.Errorf("%.300q: %.100q is no SHA-256", f.Name, e.Digest)
 	}
 	copy(f.SHA256[:], sum)
+	if modified, err := time.Parse(time.RFC3339, e.Modified); err == nil {
+		f.Modified = modified.Unix()
+	}
 	t.files = append(t.files, f)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -93,9 +94,10 @@ type Plan struct {
 // content is where the content of a file comes from: an object of the repository, bytes, or if it has
 // neither the blob, where the file of number same has it.
 type content struct {
-	object verity.ID
-	inline []byte
-	same   int
+	object  verity.ID
+	inline  []byte
+	same    int
+	guessed bool // nobody has compared the digest
 }
 
 func (c content) isMissing() bool { return c.object.IsZero() && c.inline == nil }
@@ -129,20 +131,25 @@ func (a *Assembler) Plan(ctx context.Context, d v1.Descriptor, p *spool.Pieces) 
 	if plan.contents, err = a.search(ctx, plan.files); err != nil {
 		return nil, err
 	}
+	a.choose(plan, p)
+	if plan.Bytes-plan.Have+int64(plan.Requests)*a.Cost >= left {
+		return nil, errDear
+	}
+	return plan, nil
+}
+
+// choose chooses the spans of a plan whose contents are known.
+func (a *Assembler) choose(plan *Plan, p *spool.Pieces) {
 	requests := maxRequests
 	if a.Cost == 0 {
 		requests = maxRequestsFree
 	}
 	plan.Spans = chunked.Plan(plan.missing(), a.Cost, requests)
-	plan.Requests += len(plan.Spans)
-	plan.Bytes += chunked.Total(plan.Spans)
+	tail := plan.layer.Tail().Len()
+	plan.Requests, plan.Bytes = 1+len(plan.Spans), tail+chunked.Total(plan.Spans)
 	for _, s := range plan.Spans {
 		plan.Have += s.Len() - chunked.Total(p.Missing(s))
 	}
-	if plan.Bytes-plan.Have+int64(plan.Requests)*a.Cost >= left {
-		return nil, errDear
-	}
-	return plan, nil
 }
 
 // readTables reads TOC and tar-split, which must have the same files.
@@ -212,22 +219,55 @@ func (a *Assembler) Assemble(ctx context.Context, d v1.Descriptor, diffID digest
 	var mu sync.Mutex
 	have := plan.Have
 	watch(have)
-	err := a.fetch(ctx, d, p, plan.Spans, func(n int) {
-		mu.Lock()
-		defer mu.Unlock()
-		have += int64(n)
-		watch(have)
-	}, false)
-	if err != nil {
+	fetchAll := func() error {
+		return a.fetch(ctx, d, p, plan.Spans, func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			have += int64(n)
+			watch(have)
+		}, false)
+	}
+	if err := fetchAll(); err != nil {
 		return err
 	}
-	err = a.write(plan, diffID, p)
+	err := a.write(plan, diffID, p)
 	if errors.Is(err, errContent) {
 		if err = a.fetchWrong(ctx, d, p, plan); err == nil {
 			err = a.write(plan, diffID, p)
 		}
 	}
+	if corrupt.IsDamage(err) && plan.guesses() {
+		if err := a.unguess(ctx, plan, p); err != nil {
+			return err
+		}
+		if err := fetchAll(); err != nil {
+			return err
+		}
+		err = a.write(plan, diffID, p)
+	}
 	return whole(err)
+}
+
+func (plan *Plan) guesses() bool {
+	return slices.ContainsFunc(plan.contents, func(c content) bool { return c.guessed })
+}
+
+// unguess compares the digests of the contents that were guessed, and plans to fetch those that are wrong.
+func (a *Assembler) unguess(ctx context.Context, plan *Plan, p *spool.Pieces) error {
+	candidates := make([][]content, len(plan.files))
+	for n, c := range plan.contents {
+		if !c.isMissing() {
+			c.guessed = false
+			candidates[n] = []content{c}
+		}
+	}
+	var err error
+	if plan.contents, err = a.verify(ctx, plan.files, candidates); err != nil {
+		return err
+	}
+	shareContents(plan.files, plan.contents)
+	a.choose(plan, p)
+	return nil
 }
 
 // fetchWrong fetches once more what is wrong of the contents that came, from another place.

@@ -26,7 +26,7 @@ var errContent = errors.New("a file's part of the blob is not what the table of 
 // write writes the assembly, if it has the diff ID: a splitstream of the tar, in which files that were found
 // are references to objects, and all else is literal.
 func (a *Assembler) write(plan *Plan, diffID digest.Digest, p *spool.Pieces) error {
-	w, err := splitstream.NewWriter(a.Repo.Algorithm, splitstream.Layer, p.Temp)
+	w, err := splitstream.NewPassingWriter(a.Repo.Algorithm, splitstream.Layer, p.Temp)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *s
 		case c.isMissing():
 			return frames.copy(literal, plan.files[c.same], p)
 		}
-		return a.refer(w, literal, sum, c.object, i.Size)
+		return a.refer(w, literal, sum, c.object, i.Size, frames.buffer)
 	})
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *s
 }
 
 // refer adds an object to the assembly: as a reference, if it is larger than what stands in streams.
-func (a *Assembler) refer(w *splitstream.Writer, literal io.Writer, sum hash.Hash, id verity.ID, size int64) error {
+func (a *Assembler) refer(w *splitstream.Writer, literal io.Writer, sum hash.Hash, id verity.ID, size int64, buffer []byte) error {
 	f, err := a.Repo.Objects.Open(id)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (a *Assembler) refer(w *splitstream.Writer, literal io.Writer, sum hash.Has
 	if size <= tree.InlineMax {
 		to = literal
 	}
-	n, err := io.Copy(to, f)
+	n, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{f}, buffer)
 	switch {
 	case err != nil:
 		return err

@@ -61,10 +61,19 @@ func Each(put Put) Store {
 	return Store{small, put}
 }
 
+// Objects is a tar of which some contents are objects already that are stored.
+type Objects interface {
+	io.Reader
+	// TakeObject returns the object whose content comes next, if all of it is that of one, of so many
+	// bytes, and goes behind it. Else it is zero, and Read gives the content.
+	TakeObject(size int64) (verity.ID, error)
+}
+
 // Split reads an uncompressed tar to its end and writes it to w: the content of
 // regular files larger than tree.InlineMax as objects, all else literally. Small files are
 // stored in batches, and large ones while they are read. Memory does not depend on the
-// sizes of files.
+// sizes of files. If the tar is also of the type Objects, what is an object already is not
+// stored again.
 func Split(tar io.Reader, w *splitstream.Writer, store Store) error {
 	group, ctx := errgroup.WithContext(context.Background())
 	workers := runtime.GOMAXPROCS(0)
@@ -156,10 +165,15 @@ func (s *splitter) external(m *tarball.Member) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	var err error
-	if m.Size <= verity.Small {
+	id, err := s.taken(m)
+	switch {
+	case err != nil:
+		return err
+	case !id.IsZero():
+		s.batch.add(part{name: m.Name, size: int64(m.Size), id: id})
+	case m.Size <= verity.Small:
 		err = s.small(m)
-	} else {
+	default:
 		err = s.large(m)
 	}
 	if err != nil {
@@ -167,6 +181,15 @@ func (s *splitter) external(m *tarball.Member) error {
 	}
 	s.Offset += int64(m.Size)
 	return s.skip(m.Padding())
+}
+
+// taken returns the object that the content of a member is, zero if it is none.
+func (s *splitter) taken(m *tarball.Member) (verity.ID, error) {
+	if tar, ok := s.tar.(Objects); ok {
+		id, err := tar.TakeObject(int64(m.Size))
+		return id, truncated(err, s.Offset)
+	}
+	return verity.ID{}, nil
 }
 
 // truncated marks an error that is an early end of the tar.

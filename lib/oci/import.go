@@ -67,19 +67,24 @@ func ImportLayer(ctx context.Context, r *repo.Repo, in io.Reader, said blob.Comp
 // importTar stores the files of a tar. What it returns is stored after the blob has been verified, and
 // must be closed.
 func (src Source) importTar(ctx context.Context, r *repo.Repo, tar io.Reader) (*Imported, *tarStream, error) {
-	hash := digest.Canonical.Digester()
-	if src.DiffID != "" {
-		hash = src.DiffID.Algorithm().Digester()
-	}
+	hash := src.diffHash()
 	// A few bytes of a blob can become a tar that takes hours.
 	hashed := blob.Ahead(reader{ctx, tar}, hash.Hash())
 	defer hashed.Close()
 	done := &Imported{Source: src}
-	stream, err := done.split(r, hashed)
+	stream, err := done.split(r, hashed, new(counts))
 	if err != nil {
 		return nil, nil, err
 	}
 	return done, &tarStream{stream, hash}, nil
+}
+
+// diffHash returns the hash of a tar's diff ID.
+func (src Source) diffHash() digest.Digester {
+	if src.DiffID == "" {
+		return digest.Canonical.Digester()
+	}
+	return src.DiffID.Algorithm().Digester()
 }
 
 // tarStream is the splitstream of a tar, and the hash of the tar.
@@ -97,39 +102,12 @@ func (done *Imported) store(r *repo.Repo, s *tarStream) (_ Imported, err error) 
 	return *done, err
 }
 
-// ImportAssembly stores a layer as ImportLayer does that was put together: in is the file of a splitstream of its
-// tar, whose objects are those of the repository. Digest and size of the blob are taken as src says them, and
-// what proves the bytes is the diff ID, which it must have. The error wraps fs.ErrNotExist if an object
-// is missing.
-func ImportAssembly(ctx context.Context, r *repo.Repo, in io.ReaderAt, size int64, src Source) (Imported, error) {
-	s, err := splitstream.NewReader(in, size)
-	if err != nil {
-		return Imported{}, err
-	}
-	defer s.Close()
-	if s.Algorithm != r.Algorithm {
-		return Imported{}, otherAlgorithm(s.Info, r)
-	}
-	if s.ContentType != splitstream.Layer {
-		return Imported{}, corrupt.Errorf("splitstream of type %q is not a layer", s.ContentType)
-	}
-	tar := joined(r, s)
-	defer tar.Close()
-	done, stream, err := src.importTar(ctx, r, tar)
-	if err != nil {
-		return Imported{}, err
-	}
-	defer stream.Close()
-	return done.store(r, stream)
-}
-
 // split splits a tar into objects, which are stored and counted, and a stream.
-func (done *Imported) split(r *repo.Repo, tar io.Reader) (*splitstream.Writer, error) {
+func (done *Imported) split(r *repo.Repo, tar io.Reader, c *counts) (*splitstream.Writer, error) {
 	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, r.Objects.Temp)
 	if err != nil {
 		return nil, err
 	}
-	var c counts
 	if err := layer.Split(tar, w, c.store(r.Objects)); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"cfs/lib/corrupt"
 	"cfs/lib/verity"
 )
@@ -306,7 +308,7 @@ func withStream(t *testing.T, good, chunks []byte) []byte {
 
 func withSection(t *testing.T, good []byte, off int, plain []byte) []byte {
 	var section bytes.Buffer
-	enc, err := newEncoder(&section)
+	enc, err := newEncoder(&section, zstd.SpeedDefault)
 	if err != nil {
 		t.Fatal(err)
 	}

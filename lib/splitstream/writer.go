@@ -58,17 +58,26 @@ func (t *table) bytes() []byte {
 // goes into files that temp makes; they are closed by Close, and nothing else
 // removes them.
 func NewWriter(a verity.Algorithm, t ContentType, temp func() (*os.File, error)) (*Writer, error) {
-	w := &Writer{alg: a, typ: t, literal: &overflow{temp: temp}, stream: &overflow{temp: temp}}
-	var err error
-	w.zstd, err = newEncoder(w.stream)
+	return newLeveled(a, t, temp, zstd.SpeedDefault)
+}
+
+// NewPassingWriter is NewWriter for a stream that is read once and then removed: it takes less time and
+// more room.
+func NewPassingWriter(a verity.Algorithm, t ContentType, temp func() (*os.File, error)) (*Writer, error) {
+	return newLeveled(a, t, temp, zstd.SpeedFastest)
+}
+
+func newLeveled(a verity.Algorithm, t ContentType, temp func() (*os.File, error), level zstd.EncoderLevel) (w *Writer, err error) {
+	w = &Writer{alg: a, typ: t, literal: &overflow{temp: temp}, stream: &overflow{temp: temp}}
+	w.zstd, err = newEncoder(w.stream, level)
 	return w, err
 }
 
 // newEncoder compresses as the reference does: level 3, a window of 2 MiB, no
 // checksum, and a frame even for no data. The compressed bytes depend on the
 // version of the library, so nothing may depend on them.
-func newEncoder(w io.Writer) (*zstd.Encoder, error) {
-	return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(2<<20),
+func newEncoder(w io.Writer, level zstd.EncoderLevel) (*zstd.Encoder, error) {
+	return zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithWindowSize(2<<20),
 		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true), zstd.WithLowerEncoderMem(true))
 }
 
@@ -169,7 +178,7 @@ func (w *Writer) namedRefs() (*overflow, error) {
 		_, err := section.Write([]byte(emptyFrame))
 		return section, err
 	}
-	enc, err := newEncoder(section)
+	enc, err := newEncoder(section, zstd.SpeedDefault)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ type Pieces struct {
 
 	mu     sync.Mutex
 	end    int64 // of file
+	record []byte
 	pieces []piece
 }
 
@@ -293,7 +294,8 @@ func (p *Pieces) Append(offset int64, data []byte) error {
 	s := blob.Span{Start: offset, End: offset + int64(len(data))}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, err := p.file.WriteAt(append(header(s), data...), p.end); err != nil {
+	p.record = append(append(p.record[:0], header(s)...), data...)
+	if _, err := p.file.WriteAt(p.record, p.end); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
 	p.add(piece{s, p.file, p.end + rangesHeader})

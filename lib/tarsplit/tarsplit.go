@@ -28,6 +28,8 @@ type Item struct {
 
 // Reader reads tar-split that is not compressed any more.
 type Reader struct {
+	Brief bool // bytes of the tar are not decoded: their items are empty
+
 	lines *bufio.Scanner
 	total int64 // bytes of the tar so far
 }
@@ -54,6 +56,21 @@ type line struct {
 	Payload []byte `json:"payload"` // of a member its CRC-64, which is not looked at
 }
 
+// decode reads the current line.
+func (r *Reader) decode() (l line, err error) {
+	if !r.Brief {
+		err = json.Unmarshal(r.lines.Bytes(), &l)
+		return l, err
+	}
+	var b struct {
+		Type int    `json:"type"`
+		Name string `json:"name"`
+		Size int64  `json:"size"`
+	}
+	err = json.Unmarshal(r.lines.Bytes(), &b)
+	return line{Type: b.Type, Name: b.Name, Size: b.Size}, err
+}
+
 // Next returns the next item, io.EOF behind the last one. The error is marked as corrupt if the
 // line is none; errors of the reader come as they are.
 func (r *Reader) Next() (Item, error) {
@@ -67,8 +84,8 @@ func (r *Reader) Next() (Item, error) {
 		}
 		return Item{}, err
 	}
-	var l line
-	if err := json.Unmarshal(r.lines.Bytes(), &l); err != nil {
+	l, err := r.decode()
+	if err != nil {
 		if r.lines.Err() != nil { // of the reader, which has cut the line
 			return Item{}, r.lines.Err()
 		}

@@ -1,0 +1,135 @@
+package oci
+
+import (
+	"context"
+	"hash"
+	"io"
+
+	"cfs/lib/corrupt"
+	"cfs/lib/objects"
+	"cfs/lib/repo"
+	"cfs/lib/splitstream"
+	"cfs/lib/verity"
+)
+
+// ImportAssembly stores a layer as ImportLayer does that was put together: in is the file of a splitstream of its
+// tar, whose objects are those of the repository. Digest and size of the blob are taken as src says them, and
+// what proves the bytes is the diff ID, which it must have. The error wraps fs.ErrNotExist if an object
+// is missing.
+func ImportAssembly(ctx context.Context, r *repo.Repo, in io.ReaderAt, size int64, src Source) (Imported, error) {
+	s, err := splitstream.NewReader(in, size)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer s.Close()
+	if s.Algorithm != r.Algorithm {
+		return Imported{}, otherAlgorithm(s.Info, r)
+	}
+	if s.ContentType != splitstream.Layer {
+		return Imported{}, corrupt.Errorf("splitstream of type %q is not a layer", s.ContentType)
+	}
+	diff := src.diffHash()
+	a := &assembly{ctx: ctx, repo: r, stream: s, hash: diff.Hash(), buffer: make([]byte, 128<<10)}
+	defer a.close()
+	done := &Imported{Source: src}
+	w, err := done.split(r, a, &a.counts)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer w.Close()
+	return done.store(r, &tarStream{w, diff})
+}
+
+// assembly is the tar of a splitstream, which is hashed as it is read. What is a file there and an object of the
+// repository is not stored again: its bytes are proved by the diff ID as all others are, and its digest
+// by the name that it has.
+type assembly struct {
+	ctx    context.Context
+	repo   *repo.Repo
+	stream *splitstream.Reader
+	hash   hash.Hash
+	object *objects.File // that is being read, nil for literal bytes
+	id     verity.ID     // of it
+	fresh  bool          // nothing of it was read yet
+	counts counts
+	buffer []byte
+}
+
+// advance goes to the next literal byte or object, if it is not there already.
+func (a *assembly) advance() (err error) {
+	if err := a.ctx.Err(); err != nil {
+		return err
+	}
+	for a.object == nil && a.stream.Literal() == 0 {
+		if a.id, _, err = a.stream.Next(); err != nil {
+			return err
+		}
+		if !a.id.IsZero() {
+			a.object, err = a.repo.Objects.Open(a.id)
+			a.fresh = true
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *assembly) Read(p []byte) (n int, err error) {
+	for n == 0 && len(p) > 0 {
+		if err := a.advance(); err != nil {
+			return 0, err
+		}
+		if a.object == nil {
+			n, err = a.stream.Read(p)
+		} else {
+			a.fresh = false
+			n, err = a.object.Read(p)
+		}
+		a.hash.Write(p[:n])
+		if err == io.EOF {
+			err = a.close()
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// TakeObject implements layer.Objects.
+func (a *assembly) TakeObject(size int64) (verity.ID, error) {
+	if err := a.advance(); err != nil {
+		return verity.ID{}, corrupt.UnexpectedEOF(err)
+	}
+	if a.object == nil || !a.fresh || a.object.Size() != size {
+		return verity.ID{}, nil
+	}
+	for left := size; ; {
+		if err := a.ctx.Err(); err != nil {
+			return verity.ID{}, err
+		}
+		n, err := a.object.Read(a.buffer)
+		a.hash.Write(a.buffer[:n])
+		left -= int64(n)
+		if err == io.EOF {
+			if left != 0 {
+				return verity.ID{}, corrupt.Errorf("object %s had %d bytes, and has others now", a.id, size)
+			}
+			break
+		}
+		if err != nil {
+			return verity.ID{}, err
+		}
+	}
+	a.counts.add(size, false)
+	return a.id, a.close()
+}
+
+// close ends the object that is being read.
+func (a *assembly) close() error {
+	if a.object == nil {
+		return nil
+	}
+	f := a.object
+	a.object = nil
+	return f.Close()
+}
