@@ -11,6 +11,7 @@ import (
 	"cfs/lib/corrupt"
 	"cfs/lib/fd"
 	"cfs/lib/manifest"
+	"cfs/lib/missing"
 	"cfs/lib/oci"
 	"cfs/lib/record"
 	"cfs/lib/repo"
@@ -29,7 +30,7 @@ func (m Manifest) read(r *repo.Repo) ([]byte, error) {
 	if m.Stream.IsZero() {
 		return m.readFile(linked)
 	}
-	return unlessGone(linked())
+	return ofThis(linked())
 }
 
 // read returns the JSON of the config.
@@ -48,7 +49,7 @@ func (c Config) read(r *repo.Repo) ([]byte, error) {
 	if c.Stream.IsZero() {
 		return c.readFile(linked)
 	}
-	return unlessGone(linked())
+	return ofThis(linked())
 }
 
 // StoredDocument returns the manifest or the config of a descriptor that the repository has, nil if
@@ -90,13 +91,17 @@ func checkDocument(rec record.Record) error {
 	return odd
 }
 
-// unlessGone makes the error of a stream that is not there a temporary one.
-func unlessGone(text []byte, err error) ([]byte, error) {
+// ofThis says of the error about a stream of a linked image that no retry helps: the repository does not
+// have the image, as nothing but a link writes such a record.
+func ofThis(text []byte, err error) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) && !corrupt.Is(err) {
-		return nil, temporary.Errorf("its stream no longer exists")
+		return nil, errElsewhere
 	}
 	return text, err
 }
+
+// errElsewhere is about records of an image that the repository does not have.
+var errElsewhere = missing.Errorf("not in the repository: the records are of another one, or the image has been removed; pull it into this one")
 
 // readFile reads the file that the record names, whose bytes the caller verifies. If that
 // is gone, another pull of the same image may have linked it, and removed the file.

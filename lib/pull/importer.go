@@ -2,8 +2,10 @@ package pull
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/opencontainers/go-digest"
 
@@ -12,6 +14,7 @@ import (
 	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/tolerance"
+	"cfs/lib/verity"
 )
 
 // Importer is the stage that stores layers, also while they are still fetched. It commits
@@ -70,7 +73,7 @@ func (i *Importer) Close() error {
 // next may be the one which a follower waits for, or say that its bytes will never come.
 func (i *Importer) Handle(rec record.Record) error {
 	if i.ctx.Err() != nil {
-		return i.Finish()
+		return i.failed(rec)
 	}
 	i.pace.arrive()
 	switch rec.Kind {
@@ -86,12 +89,32 @@ func (i *Importer) Handle(rec record.Record) error {
 		return i.referrer(rec)
 	}
 	if err := i.Finish(); err != nil {
-		return err
+		return i.failed(rec)
 	}
 	if err := checkDocument(rec); err != nil {
 		return fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, err)
 	}
 	return i.Out.Write(rec)
+}
+
+// failed returns the first failure. One about a stream that is not stored waits for the config or the manifest, which
+// tell whether a retry helps.
+func (i *Importer) failed(rec record.Record) error {
+	err := i.Finish()
+	switch {
+	case !errors.Is(err, errNotStored):
+		return err
+	case rec.Kind != kindConfig && rec.Kind != kindManifest:
+		return nil
+	}
+	stream, noStream := verity.ParseID(rec.Get(keyStream))
+	if noStream != nil { // as in a pull
+		return err
+	}
+	if _, sizeErr := i.repo.Objects.Size(stream); errors.Is(sizeErr, fs.ErrNotExist) {
+		return fmt.Errorf("%s %s: %w", rec.Kind, rec.Digest, errElsewhere)
+	}
+	return err
 }
 
 // begin begins to store the layer of a record, after those that came before it have begun.

@@ -85,6 +85,9 @@ func (i *Importer) assembly(l Layer, file *os.File, rules *tolerance.Rules) (sto
 // errAbsent means that the repository does not have a layer, and must read it.
 var errAbsent = errors.New("not stored yet")
 
+// errNotStored is about a layer that has a stream, as its record claims.
+var errNotStored = temporary.Errorf("its stream is not in the repository")
+
 // present returns what the repository has of a layer. It takes no lock of its own: the
 // stage holds one from its start.
 func (i *Importer) present(l Layer) (stored, error) {
@@ -100,7 +103,7 @@ func (i *Importer) present(l Layer) (stored, error) {
 	case !corrupt.OrMissing(err):
 		return stored{}, err
 	case !l.Stream.IsZero():
-		return stored{}, temporary.Errorf("stream %s of %s is not in the repository: it has been garbage-collected, or the records are of another repository", l.Stream, l.Key())
+		return stored{}, fmt.Errorf("%w: %s of %s", errNotStored, l.Stream, l.Key())
 	}
 	return stored{}, errAbsent
 }

@@ -166,7 +166,9 @@ func TestLinkRefuses(t *testing.T) {
 	config, manifest := file(t, i.link.ConfigJSON), file(t, i.link.ManifestJSON)
 	zero := strings.Repeat("0", 64)
 	is := func(kind string) func(error) bool {
-		return map[string]func(error) bool{"corrupt": corrupt.Is, "temporary": temporary.Is, "other": func(err error) bool {
+		return map[string]func(error) bool{"corrupt": corrupt.Is, "temporary": temporary.Is, "missing": func(err error) bool {
+			return errors.Is(err, fs.ErrNotExist) && !temporary.Is(err)
+		}, "other": func(err error) bool {
 			return err != nil && !corrupt.Is(err) && !temporary.Is(err)
 		}}[kind]
 	}
@@ -185,9 +187,9 @@ func TestLinkRefuses(t *testing.T) {
 		{i.at("/no/config", manifest, ""), `config ` + i.link.Manifest.Config.Digest.String() + `: "/no/config" no longer exists`, "temporary"},
 		{i.at(config, "/no/manifest", ""), `: "/no/manifest" no longer exists`, "temporary"},
 		{i.at(t.TempDir(), manifest, ""), "is not a regular file", "other"},
-		{[]string{i.layer, i.config + " stream=" + zero, i.manifest + " path=" + manifest}, "its stream no longer exists", "temporary"},
+		{[]string{i.layer, i.config + " stream=" + zero, i.manifest + " path=" + manifest}, "not in the repository: the records are of another one", "missing"},
 		{[]string{i.layer, i.config + " stream=" + i.erofs.String(), i.manifest + " path=" + manifest}, "config", "corrupt"},
-		{[]string{i.layer, files[1], i.manifest + " stream=" + zero}, "its stream no longer exists", "temporary"},
+		{[]string{i.layer, files[1], i.manifest + " stream=" + zero}, "not in the repository: the records are of another one", "missing"},
 		{[]string{i.layer, "config " + digest.SHA512.FromBytes(i.link.ConfigJSON).String() + " path=" + config, files[3]}, "but the preceding record is of", "corrupt"},
 		{append([]string{"image " + zero + " variant=plain erofs-version=0"}, files...), "has the same place", "other"},
 		{append([]string{"image " + zero + " variant=none"}, files...), "image " + zero + ": variant=", "other"},
