@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/inspect"
 	"cfs/lib/layer"
 	"cfs/lib/oci"
 	"cfs/lib/record"
@@ -46,7 +48,7 @@ func (o *options) listMembers(l *layer.Reader) error {
 
 // writeMember describes a member by a JSON object.
 func writeMember(out io.Writer, m *tarball.Member, object verity.ID) error {
-	f := record.File{Version: record.JSONVersion, Path: record.Text(m.Name), Mode: mode(m).String(), UID: uint32(m.UID), GID: uint32(m.GID), Size: uint64(m.Size), Mtime: m.Mtime.RFC3339()}
+	f := record.File{Version: record.JSONVersion, Path: record.Text(m.Name), Mode: mode(m), UID: uint32(m.UID), GID: uint32(m.GID), Size: uint64(m.Size), Mtime: m.Mtime.RFC3339()}
 	switch {
 	case m.Type == '1':
 		f.Link = record.Text(m.Link)
@@ -58,9 +60,10 @@ func writeMember(out io.Writer, m *tarball.Member, object verity.ID) error {
 	return record.WriteJSON(out, f)
 }
 
-func mode(m *tarball.Member) fs.FileMode {
-	kinds := map[byte]fs.FileMode{'5': fs.ModeDir, '2': fs.ModeSymlink, '3': fs.ModeDevice | fs.ModeCharDevice, '4': fs.ModeDevice, '6': fs.ModeNamedPipe}
-	return kinds[m.Type] | fs.FileMode(m.Mode&0o777)
+// mode writes the mode of a member as ls does. A hard link is a regular file.
+func mode(m *tarball.Member) string {
+	kinds := map[byte]uint32{'5': unix.S_IFDIR, '2': unix.S_IFLNK, '3': unix.S_IFCHR, '4': unix.S_IFBLK, '6': unix.S_IFIFO}
+	return inspect.Mode(kinds[m.Type] | uint32(m.Mode)&0o7777)
 }
 
 // line describes a member: mode, owner, size, time, name, and what it leads to.

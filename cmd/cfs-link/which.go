@@ -51,7 +51,7 @@ func (k *listing) at(tag oci.NamedManifest, path string) (*tree.Inode, error) {
 }
 
 func holder(tag oci.NamedManifest, n *tree.Inode) survey.Holder {
-	h := survey.Holder{Version: record.JSONVersion, Name: record.Text(tag.Tag), Mode: inspect.Mode(n).String(), Size: int64(n.Size)}
+	h := survey.Holder{Version: record.JSONVersion, Name: record.Text(tag.Tag), Mode: inspect.Mode(n.Mode), Size: int64(n.Size)}
 	if !n.Object.IsZero() {
 		h.Object = n.Object.String()
 	}

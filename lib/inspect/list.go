@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -54,7 +53,7 @@ func (l List) Write(w io.Writer, image *erofs.Reader) error {
 // line describes an inode as cfs-import ls does: mode, owner, size, time, name, and what it
 // leads to.
 func (l List) line(name string, n *tree.Inode) string {
-	s := fmt.Sprintf("%s %d/%d %d %s %s", Mode(n), n.UID, n.GID, n.Size, n.Mtime.RFC3339(), l.Name(name))
+	s := fmt.Sprintf("%s %d/%d %d %s %s", Mode(n.Mode), n.UID, n.GID, n.Size, n.Mtime.RFC3339(), l.Name(name))
 	switch {
 	case n.IsSymlink():
 		s += " -> " + l.Name(n.Target)
@@ -66,7 +65,7 @@ func (l List) line(name string, n *tree.Inode) string {
 
 // writeJSON describes an inode by a JSON object.
 func writeJSON(out io.Writer, name string, n *tree.Inode) error {
-	f := record.File{Version: record.JSONVersion, Path: record.Text(name), Mode: Mode(n).String(), UID: n.UID, GID: n.GID, Size: n.Size, Mtime: n.Mtime.RFC3339()}
+	f := record.File{Version: record.JSONVersion, Path: record.Text(name), Mode: Mode(n.Mode), UID: n.UID, GID: n.GID, Size: n.Size, Mtime: n.Mtime.RFC3339()}
 	switch {
 	case n.IsSymlink():
 		f.Target = record.Text(n.Target)
@@ -76,17 +75,34 @@ func writeJSON(out io.Writer, name string, n *tree.Inode) error {
 	return record.WriteJSON(out, f)
 }
 
-// Mode returns the mode of an inode as package fs has it.
-func Mode(n *tree.Inode) fs.FileMode {
-	mode := n.Mode
-	m := fs.FileMode(mode & 0o777)
-	for bit, is := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
-		if mode&bit != 0 {
-			m |= is
+// kinds are the letters of ls for the types of files.
+var kinds = map[uint32]byte{
+	unix.S_IFDIR: 'd', unix.S_IFLNK: 'l', unix.S_IFIFO: 'p', unix.S_IFSOCK: 's', unix.S_IFBLK: 'b', unix.S_IFCHR: 'c',
+}
+
+// Mode writes a mode, as st_mode has it, the way that ls -l does: "-rwsr-xr-x".
+func Mode(mode uint32) string {
+	text := []byte("-rwxrwxrwx")
+	if kind, ok := kinds[mode&unix.S_IFMT]; ok {
+		text[0] = kind
+	}
+	for i := range 9 {
+		if mode&(1<<(8-i)) == 0 {
+			text[1+i] = '-'
 		}
 	}
-	return m | map[uint32]fs.FileMode{
-		unix.S_IFDIR: fs.ModeDir, unix.S_IFLNK: fs.ModeSymlink, unix.S_IFIFO: fs.ModeNamedPipe, unix.S_IFSOCK: fs.ModeSocket,
-		unix.S_IFBLK: fs.ModeDevice, unix.S_IFCHR: fs.ModeDevice | fs.ModeCharDevice,
-	}[mode&unix.S_IFMT]
+	for _, special := range []struct {
+		bit    uint32
+		at     int
+		letter byte // in capitals without the x that it stands for
+	}{{unix.S_ISUID, 3, 's'}, {unix.S_ISGID, 6, 's'}, {unix.S_ISVTX, 9, 't'}} {
+		if mode&special.bit == 0 {
+			continue
+		}
+		if text[special.at] == '-' {
+			special.letter -= 'a' - 'A'
+		}
+		text[special.at] = special.letter
+	}
+	return string(text)
 }
