@@ -18,5 +18,8 @@ func TestClosedStdout(t *testing.T) {
 		wantError(t, shell(t, repo, tool+" >&-"), 1, "stdout is closed")
 	}
 	must(t, "", "! test -e "+repo)
+	for _, tool := range []string{"cfs-link --help", "cfs-gc check --help", "cfs-mount --version", "cfs help", "cfs --version", "cfs-pull --help", "cfs-pull --version"} {
+		wantError(t, shell(t, repo, tool+" >/dev/full"), 1, "o space left on device")
+	}
 	must(t, repo, "cfs-import --init --insecure </dev/null >/dev/null && cfs-link ls >/dev/null && cfs-link ls 1<>/dev/null")
 }

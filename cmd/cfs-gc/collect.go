@@ -21,6 +21,9 @@ func (o *options) collect() error {
 	if len(o.Operands) > 0 {
 		return o.Unexpected()
 	}
+	if err := o.Check(tool.Rules{{If: "verbose", Not: "json"}}); err != nil {
+		return err
+	}
 	r, err := o.openExclusive(!o.dryRun)
 	if err != nil {
 		return err
@@ -36,6 +39,9 @@ func (o *options) collect() error {
 	}
 	k := gc.Collector{Repo: r, Mounts: *mounted, Named: named, DropMounts: o.dropMounts, Keep: o.keep, AllowEmpty: o.allowEmpty, DryRun: o.dryRun,
 		Warn: func(err error) { o.Warn("warning: %v", err) }}
+	if o.verbose {
+		k.Removing = listed
+	}
 	result, err := k.Run()
 	if errors.Is(err, gc.ErrNoRoots) {
 		return tool.Hint(err, "--allow-empty does so")
@@ -60,6 +66,16 @@ func (o *options) collect() error {
 		}
 	}
 	return nil
+}
+
+// listed prints a line about something that is going to be removed, of a size if it is an object.
+func listed(path string, size int64) error {
+	line := terminal.Name(path)
+	if size >= 0 {
+		line += fmt.Sprintf("\t%d", size)
+	}
+	_, err := fmt.Println(line)
+	return err
 }
 
 // writeJSON writes what was removed, or would be, as a JSON object.

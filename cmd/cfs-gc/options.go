@@ -12,9 +12,9 @@ import (
 type options struct {
 	tool.Options
 
-	dryRun, allowEmpty, dropMounts bool // of a collection
-	keep                           time.Duration
-	bootdirs                       cli.StringSlice
+	dryRun, verbose, allowEmpty, dropMounts bool // of a collection
+	keep                                    time.Duration
+	bootdirs                                cli.StringSlice
 
 	content, repair, tags bool // of a check
 
@@ -23,7 +23,8 @@ type options struct {
 
 func (o *options) collectFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &o.dryRun, Usage: "list what would be removed, remove nothing"},
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Destination: &o.dryRun, Usage: "count what would be removed, remove nothing"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &o.verbose, Usage: "list what is removed: names, references, objects with their sizes"},
 		&cli.DurationFlag{Name: "keep", Destination: &o.keep, Value: 24 * time.Hour, Usage: "keep leases of unfinished pulls that are younger than `AGE`"},
 		&cli.BoolFlag{Name: "drop-mount-leases", Destination: &o.dropMounts, Usage: "drop the leases of mounts that are not visible, which may still exist"},
 		&cli.StringSliceFlag{Name: "bootdir", Destination: &o.bootdirs, Usage: "keep the images that boot entries below `DIR` name; may be repeated"},

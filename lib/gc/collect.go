@@ -39,6 +39,10 @@ type Collector struct {
 	DryRun     bool
 	Warn       func(error) // strays, dangling refs and the like, which stop nothing
 
+	// Removing is told the path in the repository of everything that Run is going to remove, or would, before
+	// anything is, and the size in bytes if it is an object, else -1. An error of it ends the collection. It may be nil.
+	Removing func(path string, size int64) error
+
 	ages      *oci.LeaseAges
 	reach     *oci.Reach
 	roots     int
@@ -139,6 +143,9 @@ func (c *Collector) run() (Result, error) {
 	}
 	p, err := c.makePlan()
 	if err != nil {
+		return Result{}, err
+	}
+	if err := c.tell(p); err != nil {
 		return Result{}, err
 	}
 	result, err := c.carryOut(p)

@@ -2,6 +2,7 @@ package gc
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -125,4 +126,37 @@ func (c *Collector) findLinks(category repo.Category, freed map[verity.ID]bool) 
 		}
 	}
 	return gone, nil
+}
+
+// tell tells Removing of a plan, in the order in which it is carried out.
+func (c *Collector) tell(p plan) error {
+	if c.Removing == nil {
+		return nil
+	}
+	for _, category := range []repo.Category{repo.Images, repo.Streams} {
+		for _, l := range p.links[category] {
+			if err := c.Removing(l.path(), -1); err != nil {
+				return err
+			}
+		}
+	}
+	for _, g := range p.objects {
+		if err := c.Removing("objects/"+g.id.ObjectPath(), g.size); err != nil {
+			return err
+		}
+	}
+	for _, path := range p.leftovers {
+		if err := c.Removing(path, -1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// path is that of a link in its repository.
+func (l link) path() string {
+	if l.ref {
+		return fmt.Sprintf("%s/refs/%s", l.category, l.name)
+	}
+	return fmt.Sprintf("%s/%s", l.category, l.name)
 }

@@ -128,7 +128,7 @@ func TestMainStatus(t *testing.T) {
 		{"hint", "", failed + "1\n", "cfs-test: no\ncfs-test: hint: do it\n", 1},
 		{"silent", "", "", "", 9},
 		{"--unknown", "", failed + "2\n", "cfs-test: unknown option --unknown\ncfs-test: hint: try --help\n", 2},
-		{"corrupt --repo", "", failed + "2\n", "cfs-test: flag needs an argument: -repo\ncfs-test: hint: try --help\n", 2},
+		{"corrupt --repo", "", failed + "2\n", "cfs-test: --repo needs a value\ncfs-test: hint: try --help\n", 2},
 		{"--repo=", "", failed + "2\n", "cfs-test: --repo: its value is empty\ncfs-test: hint: try --help\n", 2},
 		{"--progress loud", "", failed + "2\n", "cfs-test: --progress \"loud\": want auto, plain, json or none\ncfs-test: hint: try --help\n", 2},
 		{"--json --progress loud", "", `{"v":2,"kind":"failed","digest":"-","tool":"cfs-test","status":2}` + "\n",
@@ -142,6 +142,10 @@ func TestMainStatus(t *testing.T) {
 		{"ls --unknown", "", "", "cfs-test: unknown option --unknown\ncfs-test: hint: try --help\n", 2},
 		{"ls --al", "", "", "cfs-test: unknown option --al; did you mean --all?\ncfs-test: hint: try --help\n", 2},
 		{"--version", "", version.String(), "", 0},
+		{"-V", "", version.String(), "", 0},
+		{"-v", "", failed + "2\n", "cfs-test: unknown option -v\ncfs-test: hint: try --help\n", 2},
+		{"ls --timeout 5", "", "", "cfs-test: --timeout \"5\": want a number and a unit, as in 5s, 90m or 48h\ncfs-test: hint: try --help\n", 2},
+		{"ls --all=yes:", "", "", "cfs-test: --all \"yes:\": want true or false\ncfs-test: hint: try --help\n", 2},
 	} {
 		stdout, stderr, status := run(t, v.stdin, strings.Fields(v.args)...)
 		if stdout != v.stdout || stderr != v.stderr || status != v.status {

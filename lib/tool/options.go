@@ -100,7 +100,7 @@ func checkEmpty(c *cli.Context) error {
 			empty = slices.Contains(v.Value(), "") && name != "options" && name != "o" // which mount(8) takes
 		}
 		if empty {
-			return UsageError("--%s: its value is empty", name)
+			return UsageError("%s: its value is empty", dashed(name))
 		}
 	}
 	if slices.Contains(c.Args().Slice(), "") {

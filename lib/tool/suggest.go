@@ -59,26 +59,64 @@ func commandsOf(app *cli.App) (names []string) {
 	return names
 }
 
-var undefined = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+// What the library says about options, in the words of Go's package flag.
+var (
+	undefined = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	noValue   = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
+	invalid   = regexp.MustCompile(`(?s)^invalid (?:boolean )?value ("(?:[^"\\]|\\.)*") for (?:flag )?-([^ :]+): `)
+)
 
-// unknownOption says more about an option that a command does not have: which one may be meant.
-func unknownOption(c *cli.Context, err error) error {
-	m := undefined.FindStringSubmatch(err.Error())
-	if m == nil {
-		return err
-	}
+// optionError says of an option what the library says in other words: which one may be meant instead of one that
+// a command does not have, and how its value is written.
+func optionError(c *cli.Context, err error) error {
 	flags := c.App.Flags
 	if c.Command != nil && c.Command.Name != c.App.Name {
 		flags = c.Command.Flags
 	}
+	if m := undefined.FindStringSubmatch(err.Error()); m != nil {
+		return unknownOption(flags, m[1])
+	}
+	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s needs a value", dashed(m[1]))
+	}
+	if m := invalid.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s %s: want %s", dashed(m[2]), m[1], valuesOf(flags, m[2]))
+	}
+	return err
+}
+
+// valuesOf says which values an option takes.
+func valuesOf(flags []cli.Flag, name string) string {
+	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return "another value"
+	}
+	switch flags[i].(type) {
+	case *cli.DurationFlag:
+		return "a number and a unit, as in 5s, 90m or 48h"
+	case *cli.BoolFlag:
+		return "true or false"
+	}
+	return "a whole number"
+}
+
+func unknownOption(flags []cli.Flag, name string) error {
 	var names []string
 	for _, f := range flags {
 		names = append(names, f.Names()...)
 	}
 	slices.Sort(names)
-	text := fmt.Sprintf("unknown option --%s", m[1])
-	if n := nearest(m[1], names); n != "" {
-		text += fmt.Sprintf("; did you mean --%s?", n)
+	text := "unknown option " + dashed(name)
+	if n := nearest(name, names); n != "" {
+		text += fmt.Sprintf("; did you mean %s?", dashed(n))
 	}
 	return errors.New(text)
+}
+
+// dashed writes the name of an option as it is typed.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }

@@ -3,6 +3,7 @@
 package tool
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"runtime/debug"
@@ -32,6 +33,7 @@ const gcPercent = 25
 func Main(app *cli.App) {
 	debug.SetGCPercent(gcPercent)
 	app.Version = Version
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, DisableDefaultText: true, Usage: "print the version"} // people expect -v to be verbose
 	cli.VersionPrinter = func(c *cli.Context) { printVersion(c.App.Writer, c.App.Name) }
 	app.HideHelpCommand = true
 	app.EnableBashCompletion = true
@@ -62,7 +64,18 @@ func Main(app *cli.App) {
 	if stdoutClosed != 0 {
 		os.Exit(report(errors.New("stdout is closed: redirect it to /dev/null if the output is not needed"), out))
 	}
-	os.Exit(report(app.Run(args), out))
+	help := &lasting{}
+	app.Writer = help
+	os.Exit(report(cmp.Or(app.Run(args), help.err), out))
+}
+
+// lasting writes to stdout, and keeps the first error: the library looks at none when it prints help.
+type lasting struct{ err error }
+
+func (l *lasting) Write(p []byte) (int, error) {
+	n, err := os.Stdout.Write(p)
+	l.err = cmp.Or(l.err, err)
+	return n, err
 }
 
 // wantsJSON reports whether arguments, as arrange returns them, ask for JSON: then errors are
@@ -99,7 +112,7 @@ func plainDefaults(flags []cli.Flag) {
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {
-	return UsageError("%w", unknownOption(c, err))
+	return UsageError("%w", optionError(c, err))
 }
 
 // checkEnvironment refuses a value of the variable that chooses an implementation of the
@@ -126,7 +139,7 @@ func isStage(app *cli.App) bool {
 
 // stageUsageError lets the next stage know.
 func stageUsageError(c *cli.Context, err error, _ bool) error {
-	return fail(c.App.Name, writer(c.Bool(recordsJSON)), UsageError("%w", unknownOption(c, err)))
+	return fail(c.App.Name, writer(c.Bool(recordsJSON)), UsageError("%w", optionError(c, err)))
 }
 
 // arrange moves options to where the library wants them: behind the command, if
