@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"cfs/cmd/cmdtest"
@@ -134,7 +136,7 @@ func TestIncrementalResumes(t *testing.T) {
 	u.wantLayer(v)
 }
 
-// TestIncrementalKilledAnywhere: after a kill at any call that changes the spool the same command ends well.
+// TestIncrementalAssemblyStays: what was put together is used by the next run, and made anew if it is damaged.
 func TestIncrementalAssemblyStays(t *testing.T) {
 	t.Parallel()
 	u, v := updated(t)
@@ -186,7 +188,7 @@ func TestIncrementalCollected(t *testing.T) {
 // TestIncrementalDamaged: a file whose object is damaged is fetched.
 func TestIncrementalDamaged(t *testing.T) {
 	t.Parallel()
-	u, v := updated(t)
+	u, _ := updated(t)
 	// The largest object of v1 is the content of a file that v2 has too.
 	big := strings.TrimSpace(u.must("find $HOME/repo/objects -type f -size -300k -printf '%s %p\\n' | sort -n | tail -3 | head -1 | cut -d' ' -f2"))
 	data, err := os.ReadFile(big)
@@ -204,7 +206,6 @@ func TestIncrementalDamaged(t *testing.T) {
 	if r.Status != 0 || !strings.Contains(r.Stdout, "proved=diff-id") {
 		t.Fatalf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
-	_ = v
 }
 
 // TestIncrementalTogether: two pulls of one layer at once both end well.
@@ -296,4 +297,62 @@ func TestIncrementalModes(t *testing.T) {
 	u := newUpdating(t, behind)
 	u.fails(2, u.code("new-v2", "--incremental=some"), "auto, any or never")
 	u.fails(2, u.code("new-v2", "--request-cost=-1"), "not a negative one")
+}
+
+// TestIncrementalBombs: forged layers make cfs-fetch use no more than 256 MB.
+func TestIncrementalBombs(t *testing.T) {
+	t.Parallel()
+	behind, images := chunkedImages(t)
+	u := newUpdating(t, behind)
+	u.must(u.code("new-v1", ""))
+	for name := range images {
+		if !strings.HasPrefix(name, "hostile-") {
+			continue
+		}
+		c := u.command("exec cfs-fetch --tls-verify=false --progress=none --spool=$HOME/spool --repo=$HOME/repo --request-cost=0 " + u.registry.Source(name+":1"))
+		r := cmdtest.Run(t, c)
+		if used := c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10; used > 256<<20 {
+			t.Errorf("%s: cfs-fetch has used %d bytes (exit status %d)", name, used, r.Status)
+		}
+	}
+}
+
+// TestIncrementalReference: cfsctl accepts a repository in which layers were put together, of either algorithm.
+func TestIncrementalReference(t *testing.T) {
+	cfsctl, err := exec.LookPath("cfsctl")
+	if err != nil {
+		t.Skipf("SKIPPED: no cfsctl: %v", err)
+	}
+	t.Parallel()
+	behind, images := chunkedImages(t)
+	for name, algorithm := range map[string]string{
+		"new-v2": "fsverity-sha256-12", "old-v2": "fsverity-sha512-12", "hostile-frame-unseen": "fsverity-sha512-12", "new-dot-v2": "fsverity-sha256-12",
+	} {
+		u := newUpdating(t, behind)
+		u.must("rm -r $HOME/repo")
+		u.must(u.code("new-v1", "--init --insecure --algorithm="+algorithm))
+		if r := u.run(u.code(name, "--init --insecure --algorithm="+algorithm)); r.Status != 0 || !strings.Contains(r.Stdout, "proved=diff-id") {
+			t.Errorf("%s: exit status %d\n%s%s", name, r.Status, r.Stdout, r.Stderr)
+		}
+		u.must(cfsctl + " --insecure --repo $HOME/repo fsck && " + cfsctl + " --insecure --repo $HOME/repo oci fsck")
+		u.wantLayer(images[name])
+	}
+}
+
+// TestIncrementalFull: on a full disk nothing is named, and the next run ends well.
+func TestIncrementalFull(t *testing.T) {
+	t.Parallel()
+	u, v := updated(t)
+	for n := range 12 {
+		// A limit on the size of files stands for a full disk.
+		r := u.run(fmt.Sprintf("trap '' XFSZ; ulimit -f %d; cfs-fetch --tls-verify=false --progress=none --spool=$HOME/spool --repo=$HOME/repo --request-cost=0 %s", n*8, u.registry.Source("new-v2:1")))
+		if r.Status == 0 && !strings.Contains(r.Stdout, "form=splitstream") {
+			t.Errorf("with %d KiB: %s%s", n*4, r.Stdout, r.Stderr)
+		}
+		if r.Status != 0 && strings.Contains(r.Stdout, "layer ") {
+			t.Errorf("with %d KiB: exit status %d, and %s", n*4, r.Status, r.Stdout)
+		}
+	}
+	u.must(u.code("new-v2", ""))
+	u.wantLayer(v)
 }

@@ -24,7 +24,7 @@ import (
 // The annotations of a layer in a manifest.
 const (
 	prefix    = "io.github.containers.zstd-chunked."
-	oldPrefix = "io.containers.zstd-chunked." // of writers without a tar-split, and of stargz
+	oldPrefix = "io.containers.zstd-chunked." // of writers without a tar-split (containers/storage before 1.47), and of stargz
 
 	manifestChecksum = "manifest-checksum"
 	manifestPosition = "manifest-position"
@@ -46,7 +46,7 @@ const (
 // Layer is what the annotations of a layer say.
 type Layer struct {
 	TOC      Table
-	TarSplit Table
+	TarSplit Table // empty in the old form, see HasTarSplit
 
 	size int64 // of the blob
 }
@@ -59,48 +59,81 @@ type Table struct {
 }
 
 // ErrForm means that a layer has no form of which a part can be used.
-var ErrForm = errors.New("is not zstd:chunked with a tar-split")
+var ErrForm = errors.New("is not zstd:chunked")
 
 // Parse reads the annotations of a layer. The error is ErrForm if they do not say that
-// it is zstd:chunked, or not in a form that has a tar-split; any other says what is wrong with them.
+// it is zstd:chunked; any other says what is wrong with them.
 func Parse(d v1.Descriptor) (*Layer, error) {
-	a := d.Annotations
-	if a[prefix+manifestPosition] == "" || a[prefix+tarSplitPosition] == "" {
-		return nil, ErrForm
-	}
-	if a[oldPrefix+manifestPosition] != "" || a[stargzDigest] != "" {
+	a, l := d.Annotations, &Layer{size: d.Size}
+	_, stargz := a[stargzDigest]
+	old, current := a[oldPrefix+manifestPosition] != "", a[prefix+manifestPosition] != ""
+	switch {
+	case current && (old || stargz):
 		return nil, errors.New("it has the annotations of two forms")
+	case current && a[prefix+tarSplitPosition] != "":
+		return parsed(l, l.parseTOC(a, prefix), l.parseTarSplit(a))
+	case old && !stargz:
+		return parsed(l, l.parseTOC(a, oldPrefix))
 	}
-	l := &Layer{size: d.Size}
+	return nil, ErrForm
+}
+
+func parsed(l *Layer, errs ...error) (*Layer, error) {
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Layer) parseTOC(a map[string]string, prefix string) error {
 	toc, err := numbers(a[prefix+manifestPosition], 4)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", manifestPosition, err)
+		return fmt.Errorf("%s: %w", manifestPosition, err)
 	}
 	if toc[3] != 1 {
-		return nil, fmt.Errorf("a table of contents of type %d is not supported", toc[3])
-	}
-	split, err := numbers(a[prefix+tarSplitPosition], 3)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", tarSplitPosition, err)
+		return fmt.Errorf("a table of contents of type %d is not supported", toc[3])
 	}
 	if l.TOC, err = l.table(toc); err != nil {
-		return nil, fmt.Errorf("table of contents: %w", err)
-	}
-	if l.TarSplit, err = l.table(split); err != nil {
-		return nil, fmt.Errorf("tar-split: %w", err)
-	}
-	if l.TarSplit.Start < l.TOC.End+skippableHeader {
-		return nil, errors.New("the tar-split does not follow the table of contents")
+		return fmt.Errorf("table of contents: %w", err)
 	}
 	if l.TOC.Digest, err = checksum(a[prefix+manifestChecksum]); err != nil {
-		return nil, fmt.Errorf("%s: %w", manifestChecksum, err)
+		return fmt.Errorf("%s: %w", manifestChecksum, err)
+	}
+	return nil
+}
+
+func (l *Layer) parseTarSplit(a map[string]string) error {
+	split, err := numbers(a[prefix+tarSplitPosition], 3)
+	if err != nil {
+		return fmt.Errorf("%s: %w", tarSplitPosition, err)
+	}
+	if l.TarSplit, err = l.table(split); err != nil {
+		return fmt.Errorf("tar-split: %w", err)
+	}
+	if l.TarSplit.Start < l.TOC.End+skippableHeader {
+		return errors.New("the tar-split does not follow the table of contents")
 	}
 	if s := a[prefix+tarSplitChecksum]; s != "" {
 		if l.TarSplit.Digest, err = checksum(s); err != nil {
-			return nil, fmt.Errorf("%s: %w", tarSplitChecksum, err)
+			return fmt.Errorf("%s: %w", tarSplitChecksum, err)
 		}
 	}
-	return l, nil
+	return nil
+}
+
+// HasTarSplit reports whether the blob has a tar-split. Else what is not the content of files is
+// compressed in frames between those of the contents, see Gaps.
+func (l *Layer) HasTarSplit() bool { return l.TarSplit.Plain > 0 }
+
+// Gaps returns the parts of the blob before, between and behind the contents of files, one more than
+// there are files. Each is whole frames, which decode to what the tar has there.
+func (l *Layer) Gaps(files []File) []blob.Span {
+	gaps, at := make([]blob.Span, 0, len(files)+1), int64(0)
+	for _, f := range files {
+		gaps = append(gaps, blob.Span{Start: at, End: f.Start})
+		at = f.End
+	}
+	return append(gaps, blob.Span{Start: at, End: l.Tail().Start})
 }
 
 // Tail returns the part of the blob that TOC, tar-split and all behind them are in.

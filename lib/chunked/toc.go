@@ -45,6 +45,9 @@ func (l *Layer) ReadTOC(in io.Reader) (files []File, err error) {
 			return err
 		}
 		files = t.files
+		if !l.HasTarSplit() {
+			return nil
+		}
 		if l.TarSplit.Digest, err = tarSplitDigest(t.TarSplitDigest, l.TarSplit.Digest); err != nil {
 			return corrupt.Errorf("tarSplitDigest: %w", err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cfs/lib/blob"
 	"cfs/lib/corrupt"
 	"cfs/lib/tarsplit"
 )
@@ -80,18 +81,38 @@ func (v *vector) assemble() (tar []byte, err error) {
 		return nil, err
 	}
 	var out bytes.Buffer
+	decode := func(s blob.Span, max int64) ([]byte, error) {
+		decoder, err := zstd.NewReader(bytes.NewReader(v.data[s.Start:s.End]))
+		if err != nil {
+			return nil, err
+		}
+		defer decoder.Close()
+		return io.ReadAll(io.LimitReader(decoder, max))
+	}
+	if !l.HasTarSplit() {
+		for n, gap := range l.Gaps(files) {
+			text, err := decode(gap, 1<<20)
+			if err != nil {
+				return nil, err
+			}
+			out.Write(text)
+			if n < len(files) {
+				content, err := decode(files[n].Span, files[n].Size+1)
+				if err != nil {
+					return nil, err
+				}
+				out.Write(content)
+			}
+		}
+		return out.Bytes(), nil
+	}
 	err = l.ReadTarSplit(bytes.NewReader(v.data[l.TarSplit.Start:]), files, func(i tarsplit.Item, file int) error {
 		out.Write(i.Bytes)
 		if file < 0 {
 			return nil
 		}
 		f := files[file]
-		decoder, err := zstd.NewReader(bytes.NewReader(v.data[f.Start:f.End]))
-		if err != nil {
-			return err
-		}
-		defer decoder.Close()
-		content, err := io.ReadAll(io.LimitReader(decoder, f.Size+1))
+		content, err := decode(f.Span, f.Size+1)
 		if err == nil && (int64(len(content)) != f.Size || sha256.Sum256(content) != f.SHA256) {
 			err = errors.New("the content is not what the table of contents says")
 		}
@@ -109,9 +130,13 @@ func TestVectors(t *testing.T) {
 			tar, err := v.assemble()
 			right := digest.FromBytes(tar) == v.DiffID
 			switch {
-			case v.Form != "new" && v.Form != "tarsplit":
+			case v.Form == "plain" || v.Form == "stargz":
 				if !errors.Is(err, ErrForm) {
 					t.Errorf("%v", err)
+				}
+			case name == "skopeo-padded": // whose diff ID is of another tar
+				if err != nil || right {
+					t.Errorf("%v, diff ID right: %t", err, right)
 				}
 			case !strings.HasPrefix(name, "hostile-"):
 				if err != nil || !right {

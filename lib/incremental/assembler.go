@@ -158,11 +158,22 @@ func (plan *Plan) readTables(p *spool.Pieces) (err error) {
 	if plan.files, err = l.ReadTOC(p.Open(l.TOC.Span)); err != nil {
 		return err
 	}
+	if !l.HasTarSplit() {
+		return nil
+	}
 	return l.ReadTarSplit(p.Open(l.TarSplit.Span), plan.files, nil)
 }
 
-// missing returns the parts of the blob with what is missing, that of several files once.
+// missing returns the parts of the blob with what is missing, that of several files once, and with what is
+// not the content of files if the tables do not have that.
 func (plan *Plan) missing() (spans []blob.Span) {
+	if !plan.layer.HasTarSplit() {
+		for _, gap := range plan.layer.Gaps(plan.files) {
+			if gap.Len() > 0 {
+				spans = append(spans, gap)
+			}
+		}
+	}
 	for n, c := range plan.contents {
 		if c.isMissing() && c.same == n {
 			spans = append(spans, plan.files[n].Span)

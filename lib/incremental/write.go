@@ -3,6 +3,7 @@ package incremental
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 
+	"cfs/lib/blob"
 	"cfs/lib/chunked"
 	"cfs/lib/corrupt"
 	"cfs/lib/repo"
@@ -43,12 +45,7 @@ func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *s
 	literal := io.MultiWriter(w, sum)
 	frames := newFrames()
 	defer frames.close()
-	l := plan.layer
-	err := l.ReadTarSplit(p.Open(l.TarSplit.Span), plan.files, func(i tarsplit.Item, n int) error {
-		if n < 0 {
-			_, err := literal.Write(i.Bytes)
-			return err
-		}
+	add := func(n int) error {
 		c := plan.contents[n]
 		switch {
 		case c.inline != nil:
@@ -57,9 +54,9 @@ func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *s
 		case c.isMissing():
 			return frames.copy(literal, plan.files[c.same], p)
 		}
-		return a.refer(w, literal, sum, c.object, i.Size, frames.buffer)
-	})
-	if err != nil {
+		return a.refer(w, literal, sum, c.object, plan.files[n].Size, frames.buffer)
+	}
+	if err := plan.walk(literal, p, frames, add); err != nil {
 		return err
 	}
 	if got := digest.NewDigest(diffID.Algorithm(), sum); got != diffID {
@@ -67,6 +64,38 @@ func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *s
 	}
 	return nil
 }
+
+// walk goes through the tar: it writes to literal what is not the content of files, and calls add with the
+// number of each file where its content comes.
+func (plan *Plan) walk(literal io.Writer, p *spool.Pieces, frames *frames, add func(n int) error) error {
+	l := plan.layer
+	if l.HasTarSplit() {
+		return l.ReadTarSplit(p.Open(l.TarSplit.Span), plan.files, func(i tarsplit.Item, n int) error {
+			if n >= 0 {
+				return add(n)
+			}
+			_, err := literal.Write(i.Bytes)
+			return err
+		})
+	}
+	left := int64(maxGaps)
+	for n, gap := range l.Gaps(plan.files) {
+		got, err := frames.decode(literal, gap, left, p)
+		if err != nil {
+			return fmt.Errorf("between files, at byte %d of the blob: %w", gap.Start, err)
+		}
+		left -= got
+		if n < len(plan.files) {
+			if err := add(n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// maxGaps is how many bytes the headers of a layer may have, and all else that is not the content of files.
+const maxGaps = 256 << 20
 
 // refer adds an object to the assembly: as a reference, if it is larger than what stands in streams.
 func (a *Assembler) refer(w *splitstream.Writer, literal io.Writer, sum hash.Hash, id verity.ID, size int64, buffer []byte) error {
@@ -110,40 +139,49 @@ const zstdWindow = 128 << 20
 
 // copy writes the content of a file to w, which has been there all the time or come by now. The error is
 // errContent, marked as corrupt, if it has not the file's size and SHA-256.
-func (r *frames) copy(w io.Writer, f chunked.File, p *spool.Pieces) (err error) {
-	source := &corrupt.Source{In: p.Open(f.Span)}
-	if r.decoder == nil {
-		r.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
-		if err != nil {
-			return err
-		}
-	}
-	if err := r.decoder.Reset(source); err != nil {
-		return source.Errorf("%w: %w", errContent, err)
-	}
+func (r *frames) copy(w io.Writer, f chunked.File, p *spool.Pieces) error {
 	hash := sha256.New()
-	var n int64
-	for {
-		got, err := r.decoder.Read(r.buffer)
-		n += int64(got)
-		if n > f.Size {
-			return corrupt.Errorf("%w: %.300q has more than %d bytes", errContent, f.Name, f.Size)
-		}
-		hash.Write(r.buffer[:got])
-		if _, err := w.Write(r.buffer[:got]); err != nil {
-			return err
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return source.Errorf("%w: %.300q: %w", errContent, f.Name, err)
-		}
+	n, err := r.decode(io.MultiWriter(hash, w), f.Span, f.Size, p)
+	if err != nil {
+		return fmt.Errorf("%.300q: %w", f.Name, err)
 	}
 	if n != f.Size || [32]byte(hash.Sum(nil)) != f.SHA256 {
 		return corrupt.Errorf("%w: %.300q", errContent, f.Name)
 	}
 	return nil
+}
+
+// decode writes what some frames decode to, and returns how many bytes that are. The error is errContent, marked as
+// corrupt, if they are no frames, or decode to more bytes than max.
+func (r *frames) decode(w io.Writer, s blob.Span, max int64, p *spool.Pieces) (n int64, err error) {
+	if s.Len() == 0 {
+		return 0, nil
+	}
+	source := &corrupt.Source{In: p.Open(s)}
+	if r.decoder == nil {
+		r.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return 0, err
+		}
+	}
+	if err := r.decoder.Reset(source); err != nil {
+		return 0, source.Errorf("%w: %w", errContent, err)
+	}
+	for {
+		got, err := r.decoder.Read(r.buffer)
+		if n += int64(got); n > max {
+			return n, corrupt.Errorf("%w: more than %d bytes", errContent, max)
+		}
+		if _, err := w.Write(r.buffer[:got]); err != nil {
+			return n, err
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, source.Errorf("%w: %w", errContent, err)
+		}
+	}
 }
 
 // Verify verifies what was put together by an earlier run: it must have the diff ID, and all of its
