@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func (o *options) open(ctx context.Context, retrying func(error, time.Duration),
 	}
 	origin, err := pull.OpenOrigin(ctx, s, o.Operands[0], platform, stored)
 	if err != nil {
-		return nil, explain(err)
+		return nil, fileMeant(o.Operands[0], explain(err))
 	}
 	if err := o.check(origin, platform != nil); err != nil {
 		return nil, errors.Join(err, origin.Close())
@@ -98,6 +99,27 @@ func explain(err error) error {
 		return tool.Hint(err, "--insecure-policy accepts the image anyway")
 	case errors.Is(err, registry.ErrLogin):
 		return tool.Hint(err, "log in with podman login or skopeo login, or give --authfile FILE or --creds USER --password-stdin")
+	}
+	return err
+}
+
+// hasTransport matches a SOURCE that says what it is.
+var hasTransport = regexp.MustCompile(`^(docker|oci|oci-archive|docker-archive|dir):`)
+
+// fileMeant says of an image that cannot be had from a registry how to name the file or the directory that
+// the operand names as well, with a reference or without.
+func fileMeant(operand string, err error) error {
+	if hasTransport.MatchString(operand) || tool.Status(err) == tool.Corrupt {
+		return err
+	}
+	for _, path := range []string{operand, operand[:max(strings.LastIndexByte(operand, ':'), 0)]} {
+		switch info, statErr := os.Stat(path); {
+		case statErr != nil:
+		case info.IsDir():
+			return tool.Hint(err, "a directory is named as oci:%s or dir:%s", terminal.Line(operand), terminal.Line(path))
+		default:
+			return tool.Hint(err, "a file is named as docker-archive:%s or oci-archive:%s", terminal.Line(operand), terminal.Line(operand))
+		}
 	}
 	return err
 }
