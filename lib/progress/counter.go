@@ -22,8 +22,10 @@ type Counter struct {
 
 	mu          sync.Mutex
 	parts       map[string]*part
-	start       time.Time // of the first part
+	start       time.Time // of the first part, or since when something is done
 	done, total int64     // total is 0 if that is not known
+	what        string    // is done that is not counted, "" if nothing
+	since       time.Time // when that began
 }
 
 // part is something that is done, of so much.
@@ -85,11 +87,27 @@ func (c *Counter) Add(n int64) {
 	c.update("", func(p *part) { p.done += n })
 }
 
+// During says what is done from now on which is not counted, such as a flush of a large file system, until the
+// function that it returns is called. It is shown while nothing that is counted is missing.
+func (c *Counter) During(what string) (end func()) {
+	if c == nil {
+		return func() {}
+	}
+	c.doing(what)
+	return func() { c.doing("") }
+}
+
+func (c *Counter) doing(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.what, c.since = what, time.Now()
+}
+
 // update changes a part, and the sums with it.
 func (c *Counter) update(name string, change func(*part)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.start.IsZero() {
+	if c.start.IsZero() || c.done == 0 { // until something comes nothing is slow
 		c.start = time.Now()
 	}
 	p := c.parts[name]
@@ -151,7 +169,7 @@ func (c *Counter) tell() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.start.IsZero() || c.total > 0 && c.done >= c.total {
-		return ""
+		return c.tellDoing()
 	}
 	rate, left := paceOf(c.done, c.total-c.done, time.Since(c.start))
 	switch {
@@ -161,6 +179,19 @@ func (c *Counter) tell() string {
 		c.printer.Say("%s", c.state(rate, left))
 	case time.Since(c.start) >= patience:
 		return c.line(terminal.Columns(c.printer.Out), c.state(rate, left))
+	}
+	return ""
+}
+
+// tellDoing is tell while only what is not counted is done.
+func (c *Counter) tellDoing() string {
+	long := time.Since(c.since)
+	switch {
+	case c.what == "":
+	case c.mode != bars:
+		c.printer.Say("%s for %s", c.what, long.Round(time.Second))
+	case long >= patience:
+		return c.line(terminal.Columns(c.printer.Out), fmt.Sprintf("%s for %s", c.what, long.Round(time.Second)))
 	}
 	return ""
 }
@@ -176,7 +207,7 @@ func (c *Counter) state(rate float64, left time.Duration) string {
 // line returns the line to be drawn, with a bar if there is room for it.
 func (c *Counter) line(columns int, state string) string {
 	text := fmt.Sprintf("%-8s ", c.name)
-	if room := min(columns-len(text)-len(state)-4, 40); room >= 5 && c.total > 0 {
+	if room := min(columns-len(text)-len(state)-4, 40); room >= 5 && c.total > 0 && c.done < c.total {
 		done := int(min(c.done, c.total) * int64(room) / c.total)
 		text += "[" + strings.Repeat("=", done) + strings.Repeat("-", room-done) + "] "
 	}

@@ -12,15 +12,15 @@ import (
 
 // work lets a counter have two parts, the first of which is half done, for a while.
 func work(c *Counter) {
-	c.mu.Lock()
-	c.start = time.Now().Add(-10 * time.Second)
-	c.mu.Unlock()
 	c.Expect("a", 2_000_000)
 	c.Expect("a", 2_000_000)
 	c.Expect("b", 1_000_000)
 	c.Expect("c", -1) // is not known
 	c.Set("a", 1_500_000)
 	c.Set("a", 1_000_000)
+	c.mu.Lock()
+	c.start = time.Now().Add(-10 * time.Second)
+	c.mu.Unlock()
 }
 
 // TestCounterTells: how far it is, and how fast, as a line or an object; without a total how much.
@@ -99,5 +99,73 @@ func TestCounterDraws(t *testing.T) {
 		if !taken && !strings.HasSuffix(got, clearLine) {
 			t.Errorf("the line is still there: %q", got)
 		}
+	}
+}
+
+// TestCounterDuring: what takes long when all is counted is said, on a terminal and in lines, and only then.
+func TestCounterDuring(t *testing.T) {
+	drawable(t)
+	long := func(c *Counter) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.since = time.Now().Add(-12 * time.Second)
+	}
+	done := func(c *Counter) {
+		work(c)
+		c.Set("a", 2_000_000)
+		c.Set("b", 1_000_000)
+	}
+	for mode, want := range map[Mode]string{Plain: "cfs-x: flushing to disk for 12s\n", JSON: `"message":"flushing to disk for 12s"`, None: "^$"} {
+		out, printed := output(t)
+		c := (&Printer{Tool: "cfs-x", Mode: mode, Out: out}).Counter("x", Bytes)
+		if mode != None {
+			done(c)
+			end := c.During("flushing to disk")
+			long(c)
+			c.tell()
+			end()
+			c.tell()
+		}
+		c.Close()
+		if got := printed(); !regexp.MustCompile(want).MatchString(got) || strings.Count(got, "\n") > 1 {
+			t.Errorf("%s: %q", mode, got)
+		}
+	}
+	p := pty.Open(t, 80)
+	c := (&Printer{Tool: "cfs-x", Mode: Auto, Out: p.Terminal}).Counter("import", Bytes)
+	done(c)
+	end := c.During("flushing to disk")
+	if text := c.tell(); text != "" {
+		t.Errorf("at once: %q", text)
+	}
+	long(c)
+	if text := c.tell(); text != "import   flushing to disk for 12s" {
+		t.Errorf("%q", text)
+	}
+	end()
+	if text := c.tell(); text != "" {
+		t.Errorf("when it has ended: %q", text)
+	}
+	c.Close()
+	p.Close()
+	var none *Counter
+	none.During("x")()
+}
+
+// TestCounterWaits: the time before the first byte comes makes nothing slow.
+func TestCounterWaits(t *testing.T) {
+	out, _ := output(t)
+	c := (&Printer{Tool: "cfs-x", Mode: None, Out: out}).Counter("x", Bytes)
+	defer c.Close()
+	c.Expect("a", 1000)
+	c.start = c.start.Add(-time.Hour)
+	c.Set("a", 500)
+	if waited := time.Since(c.start); waited > time.Minute {
+		t.Errorf("%s count", waited)
+	}
+	c.start = c.start.Add(-time.Hour)
+	c.Set("a", 600)
+	if waited := time.Since(c.start); waited < time.Hour {
+		t.Errorf("%s count", waited)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/oci"
+	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/verity"
@@ -44,13 +45,19 @@ type committer struct {
 	waiting []stored
 }
 
-func newCommitter(r *repo.Repo, out *record.Writer) *committer {
+func newCommitter(r *repo.Repo, out *record.Writer, count *progress.Counter) *committer {
+	flush := func(sync func() error) func() error {
+		return func() error {
+			defer count.During("flushing to disk")() // with much to write this takes long
+			return sync()
+		}
+	}
 	return &committer{steps: steps{
-		sync:      r.Sync,
+		sync:      flush(r.Sync),
 		name:      func(stream string, id verity.ID) error { return r.Link(repo.Streams, stream, id) },
 		found:     func() { r.FoundName(repo.Streams) },
 		lease:     func(manifest digest.Digest, stream string) error { return oci.Lease(r, manifest, stream) },
-		syncNames: r.SyncNames,
+		syncNames: flush(r.SyncNames),
 		say:       func(s stored) error { return s.say(out) },
 	}}
 }

@@ -49,7 +49,7 @@ func (i *Importer) Start() (err error) {
 	i.windows = blob.NewWindows()
 	i.queue, i.followed = newQueue(i.Jobs), newFollowers(i.Jobs)
 	i.ctx, i.fail = context.WithCancelCause(context.Background())
-	i.commits = newCommitter(i.repo, i.Out)
+	i.commits = newCommitter(i.repo, i.Out, i.Count)
 	i.pace.due = i.commit
 	return nil
 }
