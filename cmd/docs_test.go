@@ -103,7 +103,8 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// registryOf serves an image as app:1, for the documents that ask $REGISTRY for it.
+// registryOf serves an image as app:1, and two versions of one with zstd:chunked layers as chunked:1 and
+// chunked:2, for the documents that ask $REGISTRY for them.
 func registryOf(t *testing.T, commands []docCommand) string {
 	t.Helper()
 	if !slices.ContainsFunc(commands, func(c docCommand) bool { return strings.Contains(c.code, "$REGISTRY") }) {
@@ -112,6 +113,10 @@ func registryOf(t *testing.T, commands []docCommand) string {
 	r, layout := registrytest.DebianOpen(t), cmdtest.Scratch(t)
 	imagetest.Make(t, layout, imagetest.SmallLayers(t)...)
 	r.Push(t, layout, "app:1")
+	updates := cmdtest.Root(t) + "/testdata/updates"
+	for n, d := range imagetest.NewLayout(t, updates).ReadIndex().Manifests {
+		r.PushImage(t, updates, d.Digest.String(), fmt.Sprintf("chunked:%d", n+1))
+	}
 	return r.Addr
 }
 

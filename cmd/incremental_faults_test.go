@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -98,6 +99,50 @@ func TestIncrementalRegistries(t *testing.T) {
 			u.wantLayer(v)
 		})
 	}
+}
+
+// TestIncrementalRedirect: where the registry sends who asks for a part is asked for the others too, without
+// what is for the registry alone, until that address expires.
+func TestIncrementalRedirect(t *testing.T) {
+	t.Parallel()
+	u, v := updated(t)
+	other := faultproxy.NewElsewhere(t, incrementalVectors+"layout")
+	var sent atomic.Int64
+	u.proxy.Blobs = faultproxy.To(v.Blob, func(e *faultproxy.Exchange) {
+		if sent.Add(1) == 2 {
+			other.Refuse(1)
+		}
+		other.Redirect(e)
+	})
+	records := u.must("cfs-fetch --tls-verify=false --progress=none --spool=$HOME/spool --repo=$HOME/repo --request-cost=0 " + u.registry.Source("new-v2:1"))
+	if !strings.Contains(records, "form=splitstream") {
+		t.Error(records)
+	}
+	seen := len(other.Seen())
+	if most := int64(2 + 4); sent.Load() > most || seen < 8 {
+		t.Errorf("the registry was asked %d times, want at most %d; elsewhere %d requests came", sent.Load(), most, seen)
+	}
+	wantNoSecrets(t, other)
+	u.must(u.code("new-v2", ""))
+	u.wantLayer(v)
+}
+
+// TestIncrementalRedirectExpires: an address that gives nothing any more is not asked again.
+func TestIncrementalRedirectExpires(t *testing.T) {
+	t.Parallel()
+	u, v := updated(t)
+	other := faultproxy.NewElsewhere(t, incrementalVectors+"layout")
+	u.proxy.Blobs = faultproxy.To(v.Blob, faultproxy.Once(func(e *faultproxy.Exchange) { other.Redirect(e) }))
+	fetch := u.command("exec cfs-fetch --tls-verify=false --progress=none --spool=$HOME/spool --repo=$HOME/repo --request-cost=0 " + u.registry.Source("new-v2:1"))
+	other.RefuseAfter(1)
+	if r := cmdtest.Run(t, fetch); r.Status != 0 || !strings.Contains(r.Stdout, "form=splitstream") {
+		t.Errorf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	if n := len(other.Seen()); n > 1+4 {
+		t.Errorf("it was asked %d times", n)
+	}
+	u.must(u.code("new-v2", ""))
+	u.wantLayer(v)
 }
 
 // TestIncrementalResumes: a pull that is killed asks for no range again that has come, but for what one

@@ -144,8 +144,13 @@ func (b *body) open() error {
 
 // request asks one site.
 func (b *body) request(s site) error {
-	if b.part && s.noParts.Load() {
-		return ErrNoRanges
+	if b.part {
+		if s.noParts.Load() {
+			return ErrNoRanges
+		}
+		if b.requestRedirected(s) {
+			return nil
+		}
 	}
 	resp, err := b.get(b.ctx, s)
 	if err != nil {
@@ -156,6 +161,25 @@ func (b *body) request(s site) error {
 	}
 	b.current = resp.Body
 	return nil
+}
+
+// requestRedirected asks where the registry has sent who asked for a part of the blob before, which saves half of the
+// round trips. Such an address holds for a while: if it does not give the part any more, the registry is asked.
+func (b *body) requestRedirected(s site) bool {
+	u := s.redirects.of(b.desc.Digest)
+	if u == nil || s.url != nil {
+		return false
+	}
+	resp, err := b.get(b.ctx, site{s.endpoint, u})
+	if err == nil && resp.StatusCode == http.StatusPartialContent && b.checkPart(resp.Header) == nil {
+		b.current = resp.Body
+		return true
+	}
+	if err == nil {
+		resp.Body.Close()
+	}
+	s.redirects.forget(b.desc.Digest, u)
+	return false
 }
 
 // get sends the request, whose answer comes as it is: for a closed range, so that nobody sends more than is wanted.
@@ -192,6 +216,9 @@ func (b *body) accept(s site, resp *http.Response) error {
 			return fmt.Errorf("%w: %w", ErrNoRanges, err)
 		}
 		s.greet()
+		if u := resp.Request.URL; s.url == nil && u.Host != s.host {
+			s.redirects.note(b.desc.Digest, u)
+		}
 		return nil
 	case status == http.StatusOK:
 		s.greet()

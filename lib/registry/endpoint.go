@@ -34,6 +34,7 @@ type endpoint struct {
 	scope     registry.Reference
 	welcome   atomic.Bool // it has given something
 	noParts   atomic.Bool // it has not given a part of a blob that it was asked for
+	redirects redirects
 
 	probe struct {
 		sync.Mutex

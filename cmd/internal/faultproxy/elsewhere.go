@@ -24,6 +24,7 @@ type Elsewhere struct {
 	mu       sync.Mutex
 	requests []*http.Request
 	refused  int // how many requests still get 403
+	accepts  int // how many requests come before all get 403; 0: any
 	serial   int
 }
 
@@ -51,8 +52,8 @@ func NewElsewhere(t testing.TB, layout string) *Elsewhere {
 func (s *Elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, r.Clone(r.Context()))
-	refused := s.refused > 0
-	if refused {
+	refused := s.refused > 0 || s.accepts > 0 && len(s.requests) > s.accepts
+	if s.refused > 0 {
 		s.refused--
 	}
 	s.mu.Unlock()
@@ -75,6 +76,13 @@ func (s *Elsewhere) Refuse(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused = n
+}
+
+// RefuseAfter refuses all requests after n have come.
+func (s *Elsewhere) RefuseAfter(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepts = n
 }
 
 // Seen returns the requests that came.
