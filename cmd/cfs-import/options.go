@@ -25,10 +25,10 @@ type options struct {
 func (o *options) flags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "diff-id", Destination: &o.diffID, Usage: "the uncompressed tar must have this `DIGEST`"},
-		&cli.BoolFlag{Name: "init", Destination: &o.init, Usage: "make the repository if there is none"},
+		&cli.BoolFlag{Name: "init", Destination: &o.init, Usage: "create the repository if it does not exist"},
 		&cli.StringFlag{Name: "algorithm", Destination: &o.algorithm, DefaultText: `"fsverity-sha512-12"`, Usage: "with --init: fs-verity `ALGORITHM`, fsverity-sha512-12 or fsverity-sha256-12"},
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.formats, DefaultText: `"1"`, Usage: "with --init: formats of EROFS images, `V`[,V], the default first"},
-		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "with --init: make one that does not need fs-verity"},
+		&cli.BoolFlag{Name: "insecure", Destination: &o.insecure, Usage: "with --init: create one that does not need fs-verity"},
 		&cli.BoolFlag{Name: "strict", Destination: &o.strict, Usage: "refuse media types that cfsctl does not know, and layers that are not compressed as theirs say"},
 		&cli.BoolFlag{Name: "mark-new", Destination: &o.markNew, Usage: "write new=BYTES into the records of layers that are stored now"},
 		&cli.IntFlag{Name: "jobs", Destination: &o.jobs, DefaultText: "number of CPUs, at most 4", Usage: "import `N` layers at once"},

@@ -39,7 +39,7 @@ type bootOptions struct {
 const maxTries = 99
 
 func (o *options) bootDirFlag() cli.Flag {
-	return &cli.StringFlag{Name: "bootdir", Destination: &o.boot.dir, Value: "/boot", Usage: "the folder that the boot loader reads is `DIR`"}
+	return &cli.StringFlag{Name: "bootdir", Destination: &o.boot.dir, Value: "/boot", Usage: "use the boot loader's directory `DIR`"}
 }
 
 func (o *options) dryRunFlag() cli.Flag {
@@ -56,7 +56,7 @@ func (o *options) bootInstallFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "insecure", Destination: &b.insecure, Usage: "also boot the image without fs-verity"},
 		&cli.BoolFlag{Name: "require-verity", Destination: &b.requireVerity, Usage: "boot the image only with fs-verity (default: as the repository has it)"},
 		&cli.IntFlag{Name: "tries", Destination: &b.tries, Usage: "let the boot loader try a new entry `N` times"},
-		&cli.StringFlag{Name: "state", Destination: &b.state, Usage: "make the state folders below `DIR`, or none (default: beside the repository if that is the system's)"},
+		&cli.StringFlag{Name: "state", Destination: &b.state, Usage: "create the state directories below `DIR`, or none (default: next to the system's repository)"},
 		tool.NewOptionalFlag("require-signature", "install nothing unless the boot image is signed; with =image, also the manifest or config", &o.require),
 		o.trustFlag(),
 		&cli.BoolFlag{Name: "shared-var", Destination: &b.sharedVar, Usage: "share one /var between all images, as bootc does"},
@@ -75,7 +75,7 @@ func (o *options) bootRemoveFlags() []cli.Flag {
 	return append([]cli.Flag{
 		o.bootDirFlag(), o.dryRunFlag(),
 		&cli.BoolFlag{Name: "force", Destination: &o.boot.force, Usage: "also remove the booted entry, and a ref whose entry is missing"},
-		&cli.BoolFlag{Name: "state", Destination: &o.boot.removeState, Usage: "also remove the state folder beside the repository"},
+		&cli.BoolFlag{Name: "state", Destination: &o.boot.removeState, Usage: "also remove the state directory next to the repository"},
 	}, o.RepoFlags()...)
 }
 

@@ -63,7 +63,7 @@ func main() {
 			{Name: "export-signatures", Usage: "write the signatures of an image into a layout that has it", ArgsUsage: "[NAME|DIGEST] LAYOUT", Flags: o.common(), Action: o.Action(o.export)},
 			{Name: "tbs", Usage: "write the bytes that a signature is over", ArgsUsage: "[NAME|DIGEST]", Flags: o.tbsFlags(), Action: o.Action(o.tbs)},
 			{Name: "graph", Usage: "draw the graph below tags: manifests, configs, layers, EROFS images", ArgsUsage: "[NAME|DIGEST]...", Flags: o.graphFlags(), Action: o.Action(o.graph)},
-			{Name: "boot-install", Usage: "install the boot entry of an image into the folder of a boot loader", ArgsUsage: "NAME|DIGEST", Flags: o.bootInstallFlags(), Action: o.Action(o.bootInstall)},
+			{Name: "boot-install", Usage: "install the boot entry of an image in the boot loader's directory", ArgsUsage: "NAME|DIGEST", Flags: o.bootInstallFlags(), Action: o.Action(o.bootInstall)},
 			{Name: "boot-list", Usage: "list the boot entries that name images", Flags: o.bootListFlags(), Action: o.Action(o.bootList)},
 			{Name: "boot-remove", Usage: "remove boot entries, kernels that no other entry needs, and the refs of their images", ArgsUsage: "ID...", Flags: o.bootRemoveFlags(), Action: o.Action(o.bootRemove)},
 		},

@@ -27,7 +27,7 @@ func (o *options) kargFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "require-verity", Destination: &o.requireVerity, Usage: "require fs-verity, whatever the repository has: for a UKI that boots elsewhere"},
 		&cli.StringFlag{Name: "erofs-version", Destination: &o.version, Usage: "for a container image or a tree: use the boot image of format `V`: 0, 1 or 2"},
 		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "for a container image or a tree: use the boot image with the xattrs of `MODE`"},
-		&cli.StringFlag{Name: "tree", Destination: &o.tree.Path, Usage: "make the argument for the directory `DIR`"},
+		&cli.StringFlag{Name: "tree", Destination: &o.tree.Path, Usage: "print the argument for the directory `DIR`"},
 		&cli.StringFlag{Name: "hash", Destination: &o.hash, Usage: "with --tree: use the hash `HASH`, sha256 or sha512"},
 		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Destination: &o.tree.AsIs, Usage: "with --tree: use the tree as it is, not in the canonical form of container images"},
 	}

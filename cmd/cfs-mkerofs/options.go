@@ -41,10 +41,10 @@ const maxThreads = 1024
 // flags are the options of the stage, and of one image.
 func (o *options) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "dumpfile", Destination: &o.dumpfile, Aliases: []string{"from-file"}, Usage: "make the image of a dumpfile, `FILE` or - for stdin"},
-		&cli.StringFlag{Name: "oci", Destination: &o.oci, Usage: "make the image of the container image `NAME|DIGEST`"},
-		&cli.StringFlag{Name: "image", Destination: &o.image, Usage: "make the image of the tree in another one, `IMAGE`, in its format"},
-		&cli.StringFlag{Name: "tree", Destination: &o.tree.Path, Usage: "make the image of the directory `DIR`"},
+		&cli.StringFlag{Name: "dumpfile", Destination: &o.dumpfile, Aliases: []string{"from-file"}, Usage: "build the image of a dumpfile, `FILE` or - for stdin"},
+		&cli.StringFlag{Name: "oci", Destination: &o.oci, Usage: "build the image of the container image `NAME|DIGEST`"},
+		&cli.StringFlag{Name: "image", Destination: &o.image, Usage: "rebuild the image `IMAGE`, in its format"},
+		&cli.StringFlag{Name: "tree", Destination: &o.tree.Path, Usage: "build the image of the directory `DIR`"},
 		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "with --dumpfile: accept what only mkcomposefs accepts"},
 		&cli.StringFlag{Name: "output", Destination: &o.output, Aliases: []string{"o"}, Usage: "write the image to `FILE`, or - for stdout"},
 		&cli.BoolFlag{Name: "if-changed", Destination: &o.ifChanged, Usage: "with --output: do not touch a file that already contains the image"},
@@ -55,7 +55,7 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "xattrs", Destination: &o.xattrs, Value: variant.AllowlistOnly.String(), Usage: "for container images and trees: keep the xattrs of `MODE`: allowlist-only or keep-user-xattrs"},
 		&cli.BoolFlag{Name: "strict", Destination: &o.rules.Strict, Usage: "refuse images that cfsctl refuses, or reads otherwise"},
 		&cli.IntFlag{Name: "max-implied-dirs", Destination: &o.rules.MaxImplied, DefaultText: "250000", Usage: "refuse container images with more than `N` directories that have no entry"},
-		&cli.BoolFlag{Name: "bootable", Destination: &o.wanted.Bootable, Usage: "make the boot variant: as a stage of the pipe beside the plain image, with --oci or --tree instead"},
+		&cli.BoolFlag{Name: "bootable", Destination: &o.wanted.Bootable, Usage: "build the boot image: in the pipe in addition to the plain image, with --oci or --tree instead of it"},
 		&cli.StringFlag{Name: "expected-digest", Destination: &o.expected, Usage: "with --bootable: find the xattrs and the format by which the boot image has this `DIGEST`"},
 		&cli.BoolFlag{Name: "no-propagate-usr-to-root", Destination: &o.tree.AsIs, Usage: "with --tree: use the tree as it is, not in the canonical form of container images"},
 		&cli.StringFlag{Name: "digest-store", Destination: &o.tree.DigestStore, Usage: "with --tree: copy the content of files as objects into `DIR`"},

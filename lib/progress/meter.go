@@ -80,7 +80,7 @@ func (m *Meter) Start() {
 	case Plain:
 		there := ""
 		if m.have > 0 {
-			there = fmt.Sprintf(", besides %s that are there", size(m.have))
+			there = fmt.Sprintf(", %s present from an earlier run", size(m.have))
 		}
 		m.printer.Say("to fetch: %s in %s%s", size(m.total-m.have), several(len(m.items), "blob"), there)
 		m.stopped.Go(m.tick)

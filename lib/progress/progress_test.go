@@ -186,7 +186,7 @@ func TestResumed(t *testing.T) {
 		t.Errorf("%f bytes/s, %s left", rate, left)
 	}
 	m.Close()
-	if got := printed(); got != "cfs-x: to fetch: 1.0 MB in 1 blob, besides 2.0 MB that are there\n" {
+	if got := printed(); got != "cfs-x: to fetch: 1.0 MB in 1 blob, 2.0 MB present from an earlier run\n" {
 		t.Errorf("%q", got)
 	}
 }

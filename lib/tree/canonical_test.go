@@ -74,7 +74,7 @@ func TestWithoutUsr(t *testing.T) {
 				given.Put("usr", usr)
 			}
 			count := tree.Count(given)
-			if _, err := tree.Canonicalize(given, bareRoot, tolerance.Strict(true)); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/usr is missing or no directory") {
+			if _, err := tree.Canonicalize(given, bareRoot, tolerance.Strict(true)); !errors.Is(err, tolerance.ErrRefused) || !strings.Contains(err.Error(), "/usr is missing or not a directory") {
 				t.Errorf("strict: %v", err)
 			}
 			root, err := tree.Canonicalize(given, bareRoot, nil)
