@@ -196,6 +196,13 @@ func TestIncrementalAssemblyStays(t *testing.T) {
 	if !strings.HasSuffix(path, ".parts") {
 		t.Fatalf("records %s", records)
 	}
+	if got := u.must("cfs-import cat --repo=$HOME/repo " + path + " | sha256sum | cut -d' ' -f1"); "sha256:"+strings.TrimSpace(got) != v.DiffID {
+		t.Errorf("the assembly has the digest %s", got)
+	}
+	if got := u.must("cfs-import show --repo=$HOME/repo " + path); !strings.HasPrefix(got, "stream -\ntype ocilayer\n") || !strings.Contains(got, "\nobject ") {
+		t.Errorf("it is shown as\n%s", got)
+	}
+	listed := u.must("cfs-import ls --repo=$HOME/repo " + path)
 	// One that is damaged is put together again.
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -210,6 +217,9 @@ func TestIncrementalAssemblyStays(t *testing.T) {
 	}
 	u.must(u.code("new-v2", ""))
 	u.wantLayer(v)
+	if want := u.must("cfs-import ls --repo=$HOME/repo " + v.DiffID); listed != want {
+		t.Errorf("its members are\n%s\nwant\n%s", listed, want)
+	}
 }
 
 func firstLine(text string) string {

@@ -20,8 +20,14 @@ import (
 // list writes a line for each member, as tar -tv does.
 func (o *options) list() error {
 	return o.withStream(func(r *repo.Repo, s named) error {
-		if err := oci.ReadLayer(r, s.id, o.listMembers); err != nil {
-			return fmt.Errorf("stream %s: %w", s.id, err)
+		var err error
+		if s.id.IsZero() {
+			err = oci.ReadAssembly(r, s.Reader, o.listMembers)
+		} else {
+			err = oci.ReadLayer(r, s.id, o.listMembers)
+		}
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", s.name(), err)
 		}
 		return nil
 	})

@@ -8,17 +8,16 @@ import (
 	"cfs/lib/record"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
-	"cfs/lib/verity"
 )
 
 // show writes what the tables of a stream say.
 func (o *options) show() error {
 	return o.withStream(func(r *repo.Repo, s named) error {
 		if o.JSON {
-			return showJSON(s.id, s.Reader)
+			return showJSON(s.name(), s.Reader)
 		}
 		out := bufio.NewWriter(os.Stdout) // keeps its first error
-		fmt.Fprintf(out, "stream %s\ntype %s\nalgorithm %s\nsize %d\n", s.id, s.ContentType, s.Algorithm, s.Size)
+		fmt.Fprintf(out, "stream %s\ntype %s\nalgorithm %s\nsize %d\n", s.name(), s.ContentType, s.Algorithm, s.Size)
 		if s.OldHeader {
 			fmt.Fprintln(out, "header old")
 		}
@@ -36,7 +35,7 @@ func (o *options) show() error {
 	})
 }
 
-func showJSON(id verity.ID, s *splitstream.Reader) error {
+func showJSON(id string, s *splitstream.Reader) error {
 	type ref struct {
 		Name record.Text `json:"name"`
 		ID   string      `json:"id"`
@@ -50,7 +49,7 @@ func showJSON(id verity.ID, s *splitstream.Reader) error {
 		OldHeader bool     `json:"old-header"`
 		Refs      []ref    `json:"refs"`
 		Objects   []string `json:"objects"`
-	}{Version: record.JSONVersion, ID: id.String(), Type: s.ContentType.String(), Algorithm: s.Algorithm.String(), Size: s.Size, OldHeader: s.OldHeader, Refs: []ref{}, Objects: []string{}}
+	}{Version: record.JSONVersion, ID: id, Type: s.ContentType.String(), Algorithm: s.Algorithm.String(), Size: s.Size, OldHeader: s.OldHeader, Refs: []ref{}, Objects: []string{}}
 	for _, r := range s.Refs {
 		out.Refs = append(out.Refs, ref{record.Text(r.Name), r.ID.String()})
 	}

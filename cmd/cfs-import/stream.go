@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/lookup"
 	"cfs/lib/oci"
 	"cfs/lib/repo"
@@ -16,7 +18,8 @@ import (
 	"cfs/lib/verity"
 )
 
-// named is a stream, and the digest that its content has by its name, "" if there is none.
+// named is a stream, and the digest that its content has by its name, "" if there is none. That of a file has no
+// id.
 type named struct {
 	id     verity.ID
 	digest digest.Digest
@@ -33,6 +36,9 @@ func (o *options) withStream(do func(*repo.Repo, named) error) error {
 		return err
 	}
 	defer r.Close()
+	if name := o.Operands[0]; isFile(name) {
+		return withFile(r, name, do)
+	}
 	id, d, err := lookup.Stream(r, o.Operands[0])
 	if err != nil {
 		return err
@@ -45,6 +51,42 @@ func (o *options) withStream(do func(*repo.Repo, named) error) error {
 	return do(r, named{id, d, s})
 }
 
+// isFile reports whether an operand is the path of a file, as of an assembly in the spool, and not a name in the
+// repository.
+func isFile(name string) bool {
+	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
+}
+
+// withFile opens a splitstream in a file, whose objects are those of the repository.
+func withFile(r *repo.Repo, name string, do func(*repo.Repo, named) error) error {
+	f, err := fd.OpenRegular(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s, err := splitstream.NewReader(f, st.Size())
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer s.Close()
+	if s.Algorithm != r.Algorithm {
+		return corrupt.Errorf("%s: a splitstream of %s in a repository of %s", name, s.Algorithm, r.Algorithm)
+	}
+	return do(r, named{Reader: s})
+}
+
+// name returns what the stream is called in messages.
+func (s named) name() string {
+	if s.id.IsZero() {
+		return "-"
+	}
+	return s.id.String()
+}
+
 // cat writes what was split, and compares it with the digest that it is named by.
 func (o *options) cat() error {
 	return o.withStream(func(r *repo.Repo, s named) error {
@@ -54,7 +96,7 @@ func (o *options) cat() error {
 			digester = s.digest.Algorithm().Digester()
 		}
 		if _, err := s.Join(io.MultiWriter(os.Stdout, digester.Hash()), open); err != nil {
-			return fmt.Errorf("stream %s: %w", s.id, err)
+			return fmt.Errorf("stream %s: %w", s.name(), err)
 		}
 		if got := digester.Digest(); s.digest != "" && got != s.digest {
 			return corrupt.Errorf("stream %s: what was written has the digest %s, not %s as its name says", s.id, got, s.digest)

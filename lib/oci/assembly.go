@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/layer"
 	"cfs/lib/objects"
 	"cfs/lib/repo"
 	"cfs/lib/splitstream"
@@ -38,6 +39,39 @@ func ImportAssembly(ctx context.Context, r *repo.Repo, in io.ReaderAt, size int6
 	}
 	defer w.Close()
 	return done.store(r, &tarStream{w, diff})
+}
+
+// ReadAssembly has do read the members of a layer that was put together, whose objects are those of the repository. Nothing
+// is stored.
+func ReadAssembly(r *repo.Repo, s *splitstream.Reader, do func(*layer.Reader) error) error {
+	put := func(content io.Reader, _ int64) (verity.ID, error) {
+		id, _, err := r.Algorithm.SumReader(content)
+		return id, err
+	}
+	return recutStream(r, "", s, put, func(w *splitstream.Writer) error {
+		f, err := scratch(r)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := w.Finish(f); err != nil {
+			return err
+		}
+		st, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		cut, err := splitstream.NewReader(f, st.Size())
+		if err != nil {
+			return err
+		}
+		defer cut.Close()
+		l, err := layer.NewReader(cut)
+		if err != nil {
+			return err
+		}
+		return do(l)
+	})
 }
 
 // assembly is the tar of a splitstream, which is hashed as it is read. What is a file there and an object of the

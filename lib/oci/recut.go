@@ -30,6 +30,11 @@ func recut(r *repo.Repo, key Key, id verity.ID, put layer.Put, finish func(*spli
 		return err
 	}
 	defer closer.Close()
+	return recutStream(r, key, s, put, finish)
+}
+
+// recutStream is recut for a stream that is open.
+func recutStream(r *repo.Repo, key Key, s *splitstream.Reader, put layer.Put, finish func(*splitstream.Writer) error) error {
 	hash := digester(key)
 	w, err := splitstream.NewWriter(r.Algorithm, splitstream.Layer, func() (*os.File, error) { return scratch(r) })
 	if err != nil {
