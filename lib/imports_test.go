@@ -68,7 +68,7 @@ var mayImport = map[string][]string{
 	"graph":       {"terminal"},
 	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "signed", "variant", "verity", "terminal", "corrupt", "record"},
 	"pull":        {"terminal", "fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal", "incremental"},
-	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt"},
+	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt", "missing"},
 }
 
 func TestImports(t *testing.T) {

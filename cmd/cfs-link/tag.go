@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"cfs/lib/lookup"
-	"cfs/lib/missing"
 	"cfs/lib/oci"
 	"cfs/lib/pull"
 	"cfs/lib/record"
@@ -116,7 +115,7 @@ func removals(r *repo.Repo, operand string) (list []func() error, err error) {
 		}
 		return list, err
 	case !oci.IsPattern(operand):
-		return nil, missing.Errorf("tag %q: no such tag", operand)
+		return nil, oci.NoTag(r, operand)
 	}
 	tags, _, err := oci.Tags(r) // strays are no tags
 	if err != nil {

@@ -35,12 +35,25 @@ func Tag(r *repo.Repo, name string) (digest.Digest, error) {
 	}
 	stream, err := r.Ref(repo.Streams, ref)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", missing.Errorf("tag %q: no such tag", name)
+		return "", NoTag(r, name)
 	}
 	if err != nil {
 		return "", fmt.Errorf("tag %q: %w", name, err)
 	}
 	return tagged(name, stream)
+}
+
+// NoTag returns the error that there is no such tag, which is fs.ErrNotExist and names the tag that may be meant.
+func NoTag(r *repo.Repo, name string) error {
+	tags, _, _ := Tags(r) // as far as they can be listed
+	names := make([]string, len(tags))
+	for i, t := range tags {
+		names[i] = t.Tag
+	}
+	if n := missing.Nearest(name, names); n != "" {
+		return missing.Errorf("tag %q: no such tag; did you mean %q?", name, n)
+	}
+	return missing.Errorf("tag %q: no such tag", name)
 }
 
 // refOf returns the ref that a tag is. Nobody makes folders of tags, but where there is
@@ -171,7 +184,7 @@ func RemoveTag(r *repo.Repo, name string) error {
 	}
 	err = r.RemoveRef(repo.Streams, ref)
 	if errors.Is(err, fs.ErrNotExist) {
-		return missing.Errorf("tag %q: no such tag", name)
+		return NoTag(r, name)
 	}
 	if err != nil {
 		return fmt.Errorf("tag %q: %w", name, err)

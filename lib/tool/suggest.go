@@ -8,23 +8,9 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"github.com/xrash/smetrics"
+
+	"cfs/lib/missing"
 )
-
-// alike is how near two words are that one may be typed for the other, from 0 to 1 by Jaro and
-// Winkler, with the weights that are usual.
-const alike = 0.8
-
-// nearest returns which of some words another one may be meant to be, "" if none.
-func nearest(word string, words []string) (best string) {
-	most := alike
-	for _, w := range words {
-		if score := smetrics.JaroWinkler(word, w, 0.7, 4); score > most {
-			best, most = w, score
-		}
-	}
-	return best
-}
 
 // Unexpected is the usage error about the first operand, of a command that takes none.
 func (o *Options) Unexpected() error {
@@ -38,14 +24,14 @@ func (o *Options) Unexpected() error {
 // CheckCommand refuses an operand that looks like a mistyped command. instead is how to write it
 // for a user who means the operand.
 func (o *Options) CheckCommand(word, instead string) error {
-	if word != "help" && nearest(word, o.commands) == "" {
+	if word != "help" && missing.Nearest(word, o.commands) == "" {
 		return nil
 	}
 	return UsageError("%q is not a command; commands are %s%s; to use it as an operand, write %s", word, strings.Join(o.commands, ", "), didYouMean(word, o.commands), instead)
 }
 
 func didYouMean(word string, words []string) string {
-	if n := nearest(word, words); n != "" {
+	if n := missing.Nearest(word, words); n != "" {
 		return fmt.Sprintf("; did you mean %s?", n)
 	}
 	return ""
@@ -107,7 +93,7 @@ func unknownOption(flags []cli.Flag, name string) error {
 	}
 	slices.Sort(names)
 	text := "unknown option " + dashed(name)
-	if n := nearest(name, names); n != "" {
+	if n := missing.Nearest(name, names); n != "" {
 		text += fmt.Sprintf("; did you mean %s?", dashed(n))
 	}
 	return errors.New(text)
