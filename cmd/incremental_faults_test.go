@@ -13,6 +13,7 @@ import (
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/faultproxy"
+	"cfs/cmd/internal/trap"
 )
 
 // updated is a user who has v1 of the vectors, and is about to pull v2.
@@ -410,4 +411,56 @@ func TestIncrementalFull(t *testing.T) {
 	}
 	u.must(u.code("new-v2", ""))
 	u.wantLayer(v)
+}
+
+// TestIncrementalMirror: what is wrong of the contents that a mirror gives comes from the registry.
+func TestIncrementalMirror(t *testing.T) {
+	t.Parallel()
+	behind, images := chunkedImages(t)
+	v := images["new-v2"]
+	u := newUpdating(t, behind)
+	mirror := faultproxy.New(t, behind.Addr)
+	u.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n[[registry.mirror]]\nlocation = %q\ninsecure = true\n", u.proxy.Addr, mirror.Addr))
+	u.must(u.code("new-v1", ""))
+	mirror.Blobs = faultproxy.To(v.Blob, faultproxy.Then(faultproxy.Pass, faultproxy.Flips(20))) // all but the table of contents
+	r := u.run(u.code("new-v2", ""))
+	if r.Status != 0 || !strings.Contains(r.Stdout, "proved=diff-id") {
+		t.Errorf("exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	if n := u.proxy.Of(v.Blob).Requests; n == 0 {
+		t.Error("the registry was not asked")
+	}
+	u.wantLayer(v)
+}
+
+// TestIncrementalKillAtEachCall kills an incremental pull before a call by which cfs-fetch or cfs-import changes
+// something, each of them in a long test. The same command ends well.
+func TestIncrementalKillAtEachCall(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
+	behind, images := chunkedImages(t)
+	v := images["new-v2"]
+	for _, tool := range []string{"cfs-fetch", "cfs-import"} {
+		such := trap.Of(tool)
+		start := func(t *testing.T) (u *updating, repo, code string) {
+			u = newUpdating(t, behind)
+			u.must(u.code("new-v1", ""))
+			return u, u.dir + "/repo", strings.ReplaceAll(u.code("new-v2", ""), "$HOME", u.dir)
+		}
+		u, repo, code := start(t)
+		calls := 0
+		if r := trapped(t, repo, code, trap.Only(such, func(trap.Call) error { calls++; return nil })); r.Status != 0 || calls < 10 {
+			t.Fatalf("exit status %d, %d calls\n%s", r.Status, calls, r.Stderr)
+		}
+		u.wantLayer(v)
+		for _, n := range cmdtest.Sample(calls, 6) {
+			t.Run(fmt.Sprintf("%s/%d", tool, n), func(t *testing.T) {
+				t.Parallel()
+				u, repo, code := start(t)
+				trapped(t, repo, code, trap.Only(such, trap.Nth(n, trap.Kill)))
+				u.must(u.code("new-v2", ""))
+				u.wantLayer(v)
+			})
+		}
+	}
 }
