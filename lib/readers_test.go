@@ -103,6 +103,8 @@ var notReaders = map[string]string{
 	"objects.ReadAll":              "reads files: the tests of cmd fail its calls",
 	"build.Dumpfile":               "hands on to dumpfile.Read",
 	"blob.DecompressWithin":        "is what blob.Decompress hands on to",
+	"chunked.ReadFooter":           "reads bytes that are in memory or in a file of the spool",
+	"chunked.WalkStargz":           "reads what chunked.ReadTOC reads",
 	"incremental.Verify":           "hands on to splitstream.NewReader",
 	"pull.Import":                  "hands on to oci.ImportLayer",
 }

@@ -45,10 +45,11 @@ const (
 
 // Layer is what the annotations of a layer say.
 type Layer struct {
-	TOC      Table
+	TOC      Table // nowhere in eStargz, before ReadFooter
 	TarSplit Table // empty in the old form, see HasTarSplit
 
-	size int64 // of the blob
+	size   int64         // of the blob
+	stargz digest.Digest // in eStargz, of the JSON of the TOC
 }
 
 // Table is one of TOC and tar-split in the blob.
@@ -59,13 +60,13 @@ type Table struct {
 }
 
 // ErrForm means that a layer has no form of which a part can be used.
-var ErrForm = errors.New("is not zstd:chunked")
+var ErrForm = errors.New("is neither zstd:chunked nor eStargz")
 
 // Parse reads the annotations of a layer. The error is ErrForm if they do not say that
-// it is zstd:chunked; any other says what is wrong with them.
+// it is zstd:chunked or eStargz by gzip; any other says what is wrong with them.
 func Parse(d v1.Descriptor) (*Layer, error) {
 	a, l := d.Annotations, &Layer{size: d.Size}
-	_, stargz := a[stargzDigest]
+	stargz := a[stargzDigest] != ""
 	old, current := a[oldPrefix+manifestPosition] != "", a[prefix+manifestPosition] != ""
 	switch {
 	case current && (old || stargz):
@@ -74,6 +75,8 @@ func Parse(d v1.Descriptor) (*Layer, error) {
 		return parsed(l, l.parseTOC(a, prefix), l.parseTarSplit(a))
 	case old && !stargz:
 		return parsed(l, l.parseTOC(a, oldPrefix))
+	case stargz && !old:
+		return parsed(l, l.parseStargz(a))
 	}
 	return nil, ErrForm
 }
@@ -125,9 +128,16 @@ func (l *Layer) parseTarSplit(a map[string]string) error {
 // compressed in frames between those of the contents, see Gaps.
 func (l *Layer) HasTarSplit() bool { return l.TarSplit.Plain > 0 }
 
+// IsStargz reports whether the layer is eStargz: its tar is put together by Walk.
+func (l *Layer) IsStargz() bool { return l.stargz != "" }
+
 // Gaps returns the parts of the blob before, between and behind the contents of files, one more than
-// there are files. Each is whole frames, which decode to what the tar has there.
+// there are files. Each is whole frames, which decode to what the tar has there. In eStargz there is only
+// the one before.
 func (l *Layer) Gaps(files []File) []blob.Span {
+	if l.IsStargz() {
+		return []blob.Span{l.head(files)}
+	}
 	gaps, at := make([]blob.Span, 0, len(files)+1), int64(0)
 	for _, f := range files {
 		gaps = append(gaps, blob.Span{Start: at, End: f.Start})
@@ -137,7 +147,12 @@ func (l *Layer) Gaps(files []File) []blob.Span {
 }
 
 // Tail returns the part of the blob that TOC, tar-split and all behind them are in.
-func (l *Layer) Tail() blob.Span { return blob.Span{Start: l.TOC.Start - skippableHeader, End: l.size} }
+func (l *Layer) Tail() blob.Span {
+	if l.IsStargz() {
+		return blob.Span{Start: l.TOC.Start, End: l.size}
+	}
+	return blob.Span{Start: l.TOC.Start - skippableHeader, End: l.size}
+}
 
 // table returns the table at an offset and of a length in the blob, with its length when decoded.
 func (l *Layer) table(n []int64) (Table, error) {

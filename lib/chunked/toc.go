@@ -39,6 +39,9 @@ const (
 // after it. The error is marked as corrupt if the TOC is not what it should be; errors of in come as
 // they are. Memory is bounded by the number of files, at most a million.
 func (l *Layer) ReadTOC(in io.Reader) (files []File, err error) {
+	if l.IsStargz() {
+		return l.readStargz(in)
+	}
 	err = l.TOC.read(in, func(in io.Reader) error {
 		t := toc{end: l.Tail().Start}
 		if err := t.read(in); err != nil {
@@ -162,6 +165,7 @@ func (e *exactly) Read(p []byte) (int, error) {
 type toc struct {
 	end   int64 // of the part of the blob that content can lie in
 	files []File
+	each  func(j *json.Decoder) error // reads an entry in another way; may be nil
 
 	Version        int
 	TarSplitDigest string
@@ -245,15 +249,23 @@ func (t *toc) entries(j *json.Decoder, b *bounded) error {
 			return corrupt.Errorf("more than %d entries", maxEntries)
 		}
 		b.next(j)
-		var e entry
-		if err := j.Decode(&e); err != nil {
-			return err
-		}
-		if err := t.add(e); err != nil {
+		if err := t.entry(j); err != nil {
 			return err
 		}
 	}
 	return delimiter(j, ']')
+}
+
+// entry reads one entry.
+func (t *toc) entry(j *json.Decoder) error {
+	if t.each != nil {
+		return t.each(j)
+	}
+	var e entry
+	if err := j.Decode(&e); err != nil {
+		return err
+	}
+	return t.add(e)
 }
 
 // add takes in an entry.

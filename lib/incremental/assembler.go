@@ -87,6 +87,7 @@ type Plan struct {
 	Requests int         // with those for TOC and tar-split
 
 	layer    *chunked.Layer
+	tables   int // requests that it takes to have them
 	files    []chunked.File
 	contents []content // of each file
 }
@@ -110,11 +111,15 @@ func (a *Assembler) Plan(ctx context.Context, d v1.Descriptor, p *spool.Pieces) 
 		return nil, err
 	}
 	left := d.Size - p.Prefix()
+	tables, err := a.findTables(ctx, d, p, l)
+	if err != nil {
+		return nil, err
+	}
 	tail := l.Tail()
 	if tail.Len()+a.Cost >= left/2 {
 		return nil, errDear
 	}
-	plan := &Plan{layer: l, Bytes: tail.Len(), Requests: 1, Have: tail.Len() - chunked.Total(p.Missing(tail))}
+	plan := &Plan{layer: l, tables: tables, Have: tail.Len() - chunked.Total(p.Missing(tail))}
 	if err := a.fetch(ctx, d, p, []blob.Span{tail}, nil, false); err != nil {
 		return nil, err
 	}
@@ -138,6 +143,18 @@ func (a *Assembler) Plan(ctx context.Context, d v1.Descriptor, p *spool.Pieces) 
 	return plan, nil
 }
 
+// findTables finds out where TOC and tar-split are, and returns how many requests it takes to have both.
+func (a *Assembler) findTables(ctx context.Context, d v1.Descriptor, p *spool.Pieces, l *chunked.Layer) (requests int, err error) {
+	footer := l.Footer()
+	if footer.Len() == 0 {
+		return 1, nil
+	}
+	if err := a.fetch(ctx, d, p, []blob.Span{footer}, nil, false); err != nil {
+		return 0, err
+	}
+	return 2, whole(l.ReadFooter(p.Open(footer)))
+}
+
 // choose chooses the spans of a plan whose contents are known.
 func (a *Assembler) choose(plan *Plan, p *spool.Pieces) {
 	requests := maxRequests
@@ -146,7 +163,7 @@ func (a *Assembler) choose(plan *Plan, p *spool.Pieces) {
 	}
 	plan.Spans = chunked.Plan(plan.missing(), a.Cost, requests)
 	tail := plan.layer.Tail().Len()
-	plan.Requests, plan.Bytes = 1+len(plan.Spans), tail+chunked.Total(plan.Spans)
+	plan.Requests, plan.Bytes = plan.tables+len(plan.Spans), tail+chunked.Total(plan.Spans)
 	for _, s := range plan.Spans {
 		plan.Have += s.Len() - chunked.Total(p.Missing(s))
 	}
@@ -284,7 +301,7 @@ func (a *Assembler) unguess(ctx context.Context, plan *Plan, p *spool.Pieces) er
 // fetchWrong fetches once more what is wrong of the contents that came, from another place.
 func (a *Assembler) fetchWrong(ctx context.Context, d v1.Descriptor, p *spool.Pieces, plan *Plan) error {
 	var wrong []blob.Span
-	r := newFrames()
+	r := newFrames(plan.layer)
 	defer r.close()
 	for n, c := range plan.contents {
 		if !c.isMissing() || c.same != n {

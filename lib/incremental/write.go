@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 
@@ -43,7 +44,7 @@ func (a *Assembler) write(plan *Plan, diffID digest.Digest, p *spool.Pieces) err
 func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *splitstream.Writer) error {
 	sum := diffID.Algorithm().Hash()
 	literal := io.MultiWriter(w, sum)
-	frames := newFrames()
+	frames := newFrames(plan.layer)
 	defer frames.close()
 	add := func(n int) error {
 		c := plan.contents[n]
@@ -69,6 +70,9 @@ func (a *Assembler) join(plan *Plan, diffID digest.Digest, p *spool.Pieces, w *s
 // number of each file where its content comes.
 func (plan *Plan) walk(literal io.Writer, p *spool.Pieces, frames *frames, add func(n int) error) error {
 	l := plan.layer
+	if l.IsStargz() {
+		return l.WalkStargz(p.Open(l.TOC.Span), p.Open(l.Gaps(plan.files)[0]), literal, add)
+	}
 	if l.HasTarSplit() {
 		return l.ReadTarSplit(p.Open(l.TarSplit.Span), plan.files, func(i tarsplit.Item, n int) error {
 			if n >= 0 {
@@ -122,16 +126,40 @@ func (a *Assembler) refer(w *splitstream.Writer, literal io.Writer, sum hash.Has
 
 // frames decodes the parts of a blob that are the contents of files.
 type frames struct {
+	stargz  bool
 	decoder *zstd.Decoder
+	gzip    *gzip.Reader
 	buffer  []byte
 }
 
-func newFrames() *frames { return &frames{buffer: make([]byte, 256<<10)} }
+func newFrames(l *chunked.Layer) *frames {
+	return &frames{stargz: l.IsStargz(), buffer: make([]byte, 256<<10)}
+}
 
 func (r *frames) close() {
 	if r.decoder != nil {
 		r.decoder.Close()
 	}
+}
+
+// open begins to decode. Of eStargz no more than max bytes come: what is behind the content is of no use.
+func (r *frames) open(source io.Reader, max int64) (in io.Reader, err error) {
+	switch {
+	case r.stargz && r.gzip == nil:
+		if r.gzip, err = gzip.NewReader(source); err != nil {
+			r.gzip = nil
+			return nil, err
+		}
+		return io.LimitReader(r.gzip, max), nil
+	case r.stargz:
+		return io.LimitReader(r.gzip, max), r.gzip.Reset(source)
+	case r.decoder == nil:
+		r.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.decoder, r.decoder.Reset(source)
 }
 
 // zstdWindow is the largest window that a frame may ask for, as for layers that come whole.
@@ -158,17 +186,12 @@ func (r *frames) decode(w io.Writer, s blob.Span, max int64, p *spool.Pieces) (n
 		return 0, nil
 	}
 	source := &corrupt.Source{In: p.Open(s)}
-	if r.decoder == nil {
-		r.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
-		if err != nil {
-			return 0, err
-		}
-	}
-	if err := r.decoder.Reset(source); err != nil {
+	in, err := r.open(source, max)
+	if err != nil {
 		return 0, source.Errorf("%w: %w", errContent, err)
 	}
 	for {
-		got, err := r.decoder.Read(r.buffer)
+		got, err := in.Read(r.buffer)
 		if n += int64(got); n > max {
 			return n, corrupt.Errorf("%w: more than %d bytes", errContent, max)
 		}
