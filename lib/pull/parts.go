@@ -32,7 +32,8 @@ func (f *Fetcher) parts(ctx context.Context, l Layer, item *progress.Item) (done
 		return false, fmt.Errorf("%s: %w", l.Name(), err)
 	}
 	bytes, requests, err := f.assemble(ctx, l, d, p, item)
-	if f.fetchWhole(l, err) == nil && err != nil {
+	if err != nil && f.fetchWhole(l, err) == nil {
+		item.Resize(l.Size)
 		return false, errors.Join(p.Drop(), p.Close())
 	}
 	if err := errors.Join(err, p.Close()); err != nil {
@@ -85,7 +86,8 @@ func (f *Fetcher) assemble(ctx context.Context, l Layer, d v1.Descriptor, p *spo
 		return 0, 0, err
 	}
 	item.Resize(plan.Bytes)
-	return plan.Bytes, plan.Requests, f.Parts.Assemble(ctx, d, l.DiffID, p, plan, item.Set)
+	err = f.Parts.Assemble(ctx, d, l.DiffID, p, plan, item.Set)
+	return plan.Bytes, plan.Requests, err // which are more if a guess was wrong
 }
 
 // assembled is isAssembled, and removes what is of no use.
