@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/faultproxy"
+	"cfs/cmd/internal/footprint"
 	"cfs/cmd/internal/trap"
 )
 
@@ -365,10 +365,9 @@ func TestIncrementalBombs(t *testing.T) {
 		if !strings.HasPrefix(name, "hostile-") {
 			continue
 		}
-		c := u.command("exec cfs-fetch --tls-verify=false --progress=none --spool=$HOME/spool --repo=$HOME/repo --request-cost=0 " + u.registry.Source(name+":1"))
-		r := cmdtest.Run(t, c)
-		if used := c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10; used > 256<<20 {
-			t.Errorf("%s: cfs-fetch has used %d bytes (exit status %d)", name, used, r.Status)
+		r, kib := footprint.Run(t, "cfs-fetch --tls-verify=false --progress=none --spool=$HOME/spool --repo=$HOME/repo --request-cost=0 "+u.registry.Source(name+":1"), u.env)
+		if kib > 256<<10 {
+			t.Errorf("%s: cfs-fetch has used %d KiB (exit status %d)", name, kib, r.Status)
 		}
 	}
 }

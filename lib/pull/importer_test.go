@@ -206,7 +206,7 @@ func TestImportOtherCompression(t *testing.T) {
 	if _, err := run(t, i, i.Finish, &out, lines[0]); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"layer " + digest.FromBytes(tar).String() + ": its content is tar, but its media type says gzip: cfsctl 0.9.0 refuses it"}
+	want := []string{"layer " + digest.FromBytes(tar).String() + ": its content is tar, its media type says gzip: cfsctl 0.9.0 refuses it"}
 	if got := i.Rules.Warnings(); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

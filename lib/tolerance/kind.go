@@ -59,7 +59,7 @@ var texts = [kinds]string{
 	MetadataLink:     "a member of AUFS, or a link to one",
 	OddWhiteout:      "a whiteout that is not a plain file: %v",
 	WhiteoutName:     "a whiteout device with a second name",
-	OtherCompression: "its content is %s, but its media type says %s",
+	OtherCompression: "its content is %s, its media type says %s",
 	GNUPrefix:        "a GNU header with a prefix",
 	StarPrefix:       "star's prefix of 131 bytes",
 	UstarVersion:     "a ustar header with a version other than 00",

@@ -25,7 +25,7 @@ func TestWarnings(t *testing.T) {
 	all.Merge(&layer)
 	all.Note(tolerance.OtherCompression, "", "zstd", "gzip")
 	want := []string{
-		"its content is zstd, but its media type says gzip: cfsctl 0.9.0 refuses it",
+		"its content is zstd, its media type says gzip: cfsctl 0.9.0 refuses it",
 		`layer 1: "etc/\x1bx": a GNU header with a prefix (and 1 more): cfsctl 0.9.0 has another tree, or none`,
 		`layer 1: "usr/a": a size in the header of a member without a body (and 5 more): cfsctl 0.9.0 has another tree, or none`,
 	}
