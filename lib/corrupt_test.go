@@ -31,6 +31,7 @@ var judged = map[string]string{
 	"fsck.find":        "something is missing",
 	"gc.addRoot":       "something is missing",
 	"main.lacks":       "something is missing",
+	"pull.lost":        "something is missing",
 }
 
 // TestCorruptWraps: an error that is marked as being about corrupt data wraps nothing, or

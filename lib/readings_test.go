@@ -91,7 +91,10 @@ func readers(t *testing.T) []reading {
 			return second(oci.ImportLayer(t.Context(), r, f, blob.Zstd, oci.Source{Size: -1}))
 		}},
 		{"oci.ImportAssembly", stream, func(f *faulty) error {
-			return second(oci.ImportAssembly(t.Context(), r, f, int64(len(f.data)), oci.Source{}))
+			return second(oci.ImportAssembly(t.Context(), r, r, f, int64(len(f.data)), oci.Source{}))
+		}},
+		{"oci.ImportBlobAssembly", stream, func(f *faulty) error {
+			return second(oci.ImportBlobAssembly(t.Context(), r, r, f, int64(len(f.data)), oci.Source{Size: -1}))
 		}},
 		{"chunked.ReadTOC", packedTOC(t), readTOC(t)},
 		{"chunked.ReadTarSplit", packedTarSplit(t), readPackedTarSplit(t)},

@@ -75,7 +75,7 @@ func TestCompletion(t *testing.T) {
 		"cfs untag web:":                        "1 2",
 		"cfs check --re":                        "--repair --repo",
 		"cfs link un":                           "untag",
-		"cfs-fetch ":                            "cat dir: docker-archive: docker:// inspect oci-archive: oci: push-signatures",
+		"cfs-fetch ":                            "cat composefs: dir: docker-archive: docker:// inspect oci-archive: oci: push-signatures",
 		"cfs-fetch push-signatures ../test":     "../testdata",
 		"cfs-fetch push-signatures x d":         "docker://",
 		"cfs-fetch oci:../testdata/demo":        "../testdata/demo-image/",

@@ -22,8 +22,8 @@ import (
 )
 
 const description = `SOURCE is docker://HOST/NAME[:TAG|@DIGEST], for which a bare NAME stands too,
-oci:DIR[:REF] (an OCI image layout), oci-archive:FILE[:REF], docker-archive:FILE[:REF] or
-dir:DIR. Writes records for cfs-import.
+oci:DIR[:REF] (an OCI image layout), oci-archive:FILE[:REF], docker-archive:FILE[:REF],
+dir:DIR or composefs:DIR[:NAME] (another repository). Writes records for cfs-import.
 
 Registries are reached as registries.conf, auth.json, certs.d and the proxies of the
 environment say. Signatures are not verified: policy.json is not read. What is named is

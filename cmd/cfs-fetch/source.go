@@ -23,6 +23,9 @@ import (
 // open reads manifest and config of the SOURCE operand. retrying, which may be nil, is told
 // when something is done again; stored, which may be nil, knows what need not be fetched.
 func (o *options) open(ctx context.Context, retrying func(error, time.Duration), stored pull.Stored) (*pull.Origin, error) {
+	if where, ok := strings.CutPrefix(o.Operands[0], composefs); ok {
+		return o.openRepository(ctx, where)
+	}
 	platform, err := o.parsePlatform()
 	if err != nil {
 		return nil, err
@@ -104,7 +107,7 @@ func explain(err error) error {
 }
 
 // hasTransport matches a SOURCE that says what it is.
-var hasTransport = regexp.MustCompile(`^(docker|oci|oci-archive|docker-archive|dir):`)
+var hasTransport = regexp.MustCompile(`^(docker|composefs|oci|oci-archive|docker-archive|dir):`)
 
 // fileMeant says of an image that cannot be had from a registry how to name the file or the directory that
 // the operand names as well, with a reference or without.

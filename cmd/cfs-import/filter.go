@@ -59,7 +59,7 @@ func again(err error) error {
 
 func (o *options) importer() *pull.Importer {
 	p := o.Printer()
-	return &pull.Importer{Open: o.open, Out: o.Records(), Rules: tolerance.Strict(o.strict), MarkNew: o.markNew, Progress: p, Count: p.Counter("import", progress.Bytes)}
+	return &pull.Importer{Open: o.open, OpenFrom: o.OpenOther, Out: o.Records(), Rules: tolerance.Strict(o.strict), MarkNew: o.markNew, Progress: p, Count: p.Counter("import", progress.Bytes)}
 }
 
 // importFile imports the tar of a name, "-" for stdin.

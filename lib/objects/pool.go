@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"hash"
 	"io"
 	"sync"
 
@@ -40,11 +41,16 @@ func (s *Store) sum(data []byte) verity.ID {
 
 // hashFile adds to h what is left to read of in, and returns how many bytes that is.
 func (s *Store) hashFile(h *verity.Hash, in io.Reader) (size int64, err error) {
+	return s.hashBoth(h, nil, in)
+}
+
+// hashBoth is hashFile for two hashes, of which the second may be nil. Much data goes to both at the same time.
+func (s *Store) hashBoth(h *verity.Hash, second hash.Hash, in io.Reader) (size int64, err error) {
 	b := take(&s.buffers.large, chunk)
 	defer s.buffers.large.Put(b)
 	for {
 		n, err := in.Read(*b)
-		h.Write((*b)[:n])
+		writeBoth(h, second, (*b)[:n])
 		size += int64(n)
 		if err == io.EOF {
 			return size, nil
@@ -53,4 +59,20 @@ func (s *Store) hashFile(h *verity.Hash, in io.Reader) (size int64, err error) {
 			return size, err
 		}
 	}
+}
+
+// writeBoth gives data to both hashes.
+func writeBoth(h *verity.Hash, second hash.Hash, data []byte) {
+	if second == nil {
+		h.Write(data)
+		return
+	}
+	var hashing sync.WaitGroup
+	if len(data) < beside {
+		h.Write(data)
+	} else {
+		hashing.Go(func() { h.Write(data) })
+	}
+	second.Write(data)
+	hashing.Wait()
 }

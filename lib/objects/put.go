@@ -2,10 +2,14 @@ package objects
 
 import (
 	"errors"
+	"fmt"
+	"hash"
 	"io"
 	"io/fs"
+	"os"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/fd"
 	"cfs/lib/verity"
 )
 
@@ -89,6 +93,34 @@ func (s *Store) PutFile(in io.Reader, from int, size int64) (id verity.ID, store
 	}
 	if o.size != size {
 		return verity.ID{}, false, io.ErrUnexpectedEOF
+	}
+	return o.Commit()
+}
+
+// ErrNoClone means that the file system cannot have a file share the blocks of another one.
+var ErrNoClone = errors.New("blocks cannot be shared")
+
+// Clone is Put for a whole file of size bytes, with which the object shares its blocks. What is hashed, also by
+// second, is the object: somebody else may write to the file meanwhile. The error wraps ErrNoClone, before anything was hashed,
+// if no blocks can be shared, and is marked as corrupt if the file has another size.
+func (s *Store) Clone(from *os.File, size int64, second hash.Hash) (id verity.ID, stored bool, err error) {
+	o, err := s.NewObject()
+	if err != nil {
+		return verity.ID{}, false, err
+	}
+	defer o.Discard()
+	if err := fd.Use(from, o.temp.clone); err != nil {
+		return verity.ID{}, false, fmt.Errorf("%w: %w", ErrNoClone, err)
+	}
+	st, err := o.temp.file.Stat()
+	if err != nil {
+		return verity.ID{}, false, err
+	}
+	if st.Size() != size {
+		return verity.ID{}, false, corrupt.Errorf("%s has %d bytes now, and had %d", from.Name(), st.Size(), size)
+	}
+	if o.size, err = s.hashBoth(o.hash, second, o.temp.file); err != nil {
+		return verity.ID{}, false, err
 	}
 	return o.Commit()
 }

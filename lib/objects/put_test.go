@@ -2,6 +2,7 @@ package objects
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -90,6 +91,45 @@ func TestPutFile(t *testing.T) {
 		}
 		s.wantOnly(t, all...)
 		t.Logf("blocks are shared: %v", !s.noClone.Load())
+	})
+}
+
+// TestClone: an object that shares its blocks with a file has the file's bytes in both hashes. Where no blocks can be
+// shared nothing is hashed, and nothing stored.
+func TestClone(t *testing.T) {
+	eachKind(t, func(t *testing.T, s *Store) {
+		var all []verity.ID
+		for _, size := range []int{1, 4097, beside, 2*chunk + 1} {
+			data := bytes.Repeat([]byte{byte(size), 7}, size)[:size]
+			name := filepath.Join(filepath.Dir(s.root.Name()), "file") // on the same file system
+			if err := os.WriteFile(name, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			second := sha256.New()
+			id, stored, err := s.Clone(f, int64(size), second)
+			want := sha256.Sum256(data)
+			switch {
+			case errors.Is(err, ErrNoClone):
+				want = sha256.Sum256(nil)
+			case err != nil || !stored || id != s.config.Algorithm.Sum(data):
+				t.Fatalf("size %d: %s, %v, %v", size, id, stored, err)
+			default:
+				all = append(all, id)
+			}
+			if got := second.Sum(nil); !bytes.Equal(got, want[:]) {
+				t.Errorf("size %d: the second hash is %x, want %x", size, got, want)
+			}
+			if _, _, err := s.Clone(f, int64(size+1), second); !errors.Is(err, ErrNoClone) && !corrupt.Is(err) {
+				t.Errorf("size %d: file is shorter than said: %v", size, err)
+			}
+		}
+		s.wantOnly(t, all...)
+		t.Logf("blocks are shared: %v", len(all) > 0)
 	})
 }
 

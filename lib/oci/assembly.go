@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"hash"
 	"io"
 
@@ -14,23 +15,21 @@ import (
 )
 
 // ImportAssembly stores a layer as ImportLayer does that was put together: in is the file of a splitstream of its
-// tar, whose objects are those of the repository. Digest and size of the blob are taken as src says them, and
-// what proves the bytes is the diff ID, which it must have. The error wraps fs.ErrNotExist if an object
-// is missing.
-func ImportAssembly(ctx context.Context, r *repo.Repo, in io.ReaderAt, size int64, src Source) (Imported, error) {
-	s, err := splitstream.NewReader(in, size)
+// tar, whose objects are those of the repository from, which may be r. Digest and size of the blob are taken as src
+// says them, and what proves the bytes is the diff ID, which it must have. Files of another repository are
+// stored anew, and share their blocks with it where the file system can do that. The error wraps
+// fs.ErrNotExist if an object is missing.
+func ImportAssembly(ctx context.Context, r, from *repo.Repo, in io.ReaderAt, size int64, src Source) (Imported, error) {
+	s, err := openAssembly(from, in, size)
 	if err != nil {
 		return Imported{}, err
 	}
 	defer s.Close()
-	if s.Algorithm != r.Algorithm {
-		return Imported{}, otherAlgorithm(s.Info, r)
-	}
 	if s.ContentType != splitstream.Layer {
 		return Imported{}, corrupt.Errorf("splitstream of type %q is not a layer", s.ContentType)
 	}
 	diff := src.diffHash()
-	a := &assembly{ctx: ctx, repo: r, stream: s, hash: diff.Hash(), buffer: make([]byte, 128<<10)}
+	a := &assembly{ctx: ctx, repo: r, from: from, stream: s, hash: diff.Hash(), buffer: make([]byte, 128<<10)}
 	defer a.close()
 	done := &Imported{Source: src}
 	w, err := done.split(r, a, &a.counts)
@@ -39,6 +38,29 @@ func ImportAssembly(ctx context.Context, r *repo.Repo, in io.ReaderAt, size int6
 	}
 	defer w.Close()
 	return done.store(r, &tarStream{w, diff})
+}
+
+// ImportBlobAssembly stores a blob as ImportBlob does: in is the file of a splitstream of it, whose objects are
+// those of the repository from. The error wraps fs.ErrNotExist if an object is missing.
+func ImportBlobAssembly(ctx context.Context, r, from *repo.Repo, in io.ReaderAt, size int64, src Source) (Imported, error) {
+	s, err := openAssembly(from, in, size)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer s.Close()
+	all := joined(from, s)
+	defer all.Close()
+	return ImportBlob(ctx, r, all, src)
+}
+
+// openAssembly opens a splitstream whose objects are those of a repository.
+func openAssembly(from *repo.Repo, in io.ReaderAt, size int64) (*splitstream.Reader, error) {
+	s, err := splitstream.NewReader(in, size)
+	if err == nil && s.Algorithm != from.Algorithm {
+		s.Close()
+		return nil, otherAlgorithm(s.Info, from)
+	}
+	return s, err
 }
 
 // ReadAssembly has do read the members of a layer that was put together, whose objects are those of the repository. Nothing
@@ -76,10 +98,12 @@ func ReadAssembly(r *repo.Repo, s *splitstream.Reader, do func(*layer.Reader) er
 
 // assembly is the tar of a splitstream, which is hashed as it is read. What is a file there and an object of the
 // repository is not stored again: its bytes are proved by the diff ID as all others are, and its digest
-// by the name that it has.
+// by the name that it has. The name of an object of another repository proves nothing.
 type assembly struct {
 	ctx    context.Context
 	repo   *repo.Repo
+	from   *repo.Repo // that has the objects
+	whole  bool       // files of from cannot be cloned, and are read as bytes
 	stream *splitstream.Reader
 	hash   hash.Hash
 	object *objects.File // that is being read, nil for literal bytes
@@ -99,7 +123,7 @@ func (a *assembly) advance() (err error) {
 			return err
 		}
 		if !a.id.IsZero() {
-			a.object, err = a.repo.Objects.Open(a.id)
+			a.object, err = a.from.Objects.Open(a.id)
 			a.fresh = true
 			return err
 		}
@@ -137,6 +161,9 @@ func (a *assembly) TakeObject(size int64) (verity.ID, error) {
 	if a.object == nil || !a.fresh || a.object.Size() != size {
 		return verity.ID{}, nil
 	}
+	if a.from != a.repo {
+		return a.clone(size)
+	}
 	for left := size; ; {
 		if err := a.ctx.Err(); err != nil {
 			return verity.ID{}, err
@@ -156,6 +183,24 @@ func (a *assembly) TakeObject(size int64) (verity.ID, error) {
 	}
 	a.counts.add(size, false)
 	return a.id, a.close()
+}
+
+// clone stores the object of another repository, which shares its blocks then. If it cannot, the result is zero, and
+// nothing was read.
+func (a *assembly) clone(size int64) (verity.ID, error) {
+	if a.whole {
+		return verity.ID{}, nil
+	}
+	id, stored, err := a.repo.Objects.Clone(a.object.File(), size, a.hash)
+	if errors.Is(err, objects.ErrNoClone) {
+		a.whole = true
+		return verity.ID{}, nil
+	}
+	if err != nil {
+		return verity.ID{}, err
+	}
+	a.counts.add(size, stored)
+	return id, a.close()
 }
 
 // close ends the object that is being read.

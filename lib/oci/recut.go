@@ -66,6 +66,23 @@ func joined(r *repo.Repo, s *splitstream.Reader) io.ReadCloser {
 	return joinedReader{in, done}
 }
 
+// OpenBytes opens the bytes of a stream as they were before it was split. They are not verified.
+func OpenBytes(r *repo.Repo, stream verity.ID) (io.ReadCloser, error) {
+	s, closer, err := OpenStream(r, stream)
+	if err != nil {
+		return nil, err
+	}
+	return bytesReader{joined(r, s), closer}, nil
+}
+
+// bytesReader is a stream that is joined, and closed after that.
+type bytesReader struct {
+	io.ReadCloser
+	stream io.Closer
+}
+
+func (b bytesReader) Close() error { return errors.Join(b.ReadCloser.Close(), b.stream.Close()) }
+
 type joinedReader struct {
 	*io.PipeReader
 	done chan struct{}

@@ -134,6 +134,19 @@ func readDocument(r *repo.Repo, id verity.ID, typ splitstream.ContentType) (*doc
 	return &document{ID: id, JSON: text, refs: s.Refs}, nil
 }
 
+// JSONObject returns the object whose content is the JSON of a manifest or a config, by the ID of its stream.
+func JSONObject(r *repo.Repo, stream verity.ID) (verity.ID, error) {
+	s, closer, err := OpenStream(r, stream)
+	if err != nil {
+		return verity.ID{}, err
+	}
+	defer closer.Close()
+	if len(s.Objects) != 1 {
+		return verity.ID{}, corrupt.Errorf("stream %s refers to %d objects, not to one", stream, len(s.Objects))
+	}
+	return s.Objects[0], nil
+}
+
 // writeDocument stores JSON and the stream of it, with refs in the order in which
 // their targets are to stand. If old is the same but for that order, it stays. The
 // stream has no name yet, and is not durable.

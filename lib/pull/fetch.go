@@ -125,6 +125,9 @@ func (f *Fetcher) local(l Layer, path string) error {
 		return fmt.Errorf("%s: %w", l.Name(), err)
 	}
 	l.Path = path
+	if s, ok := f.source.(*repository); ok {
+		l.Form, l.Dirs = FormSplitstream, s.objects()
+	}
 	return f.Out.Write(l.Record())
 }
 

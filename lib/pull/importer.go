@@ -22,6 +22,7 @@ import (
 // first ends it: layers that are on their way are given up, and nothing is named any more.
 type Importer struct {
 	Open     func() (*repo.Repo, error)
+	OpenFrom func(path string) (*repo.Repo, error) // another repository, whose objects a record refers to
 	Out      *record.Writer
 	Jobs     int              // layers at once
 	Rules    *tolerance.Rules // what is tolerated, after Finish
@@ -30,6 +31,7 @@ type Importer struct {
 	Count    *progress.Counter // of bytes of layers, may be nil
 
 	repo     *repo.Repo
+	others   others // repositories, open until the end
 	commits  *committer
 	windows  *blob.Windows
 	pace     pace
@@ -64,7 +66,7 @@ func (i *Importer) Close() error {
 	i.followed.running.Wait()
 	i.queue.wait()
 	i.commit() // waits for one that has begun
-	return i.repo.Close()
+	return errors.Join(i.others.close(), i.repo.Close())
 }
 
 // Handle begins to store the layer of a record; anything else it passes on, after all

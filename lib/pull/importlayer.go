@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/opencontainers/go-digest"
@@ -45,6 +46,9 @@ func (i *Importer) layer(rec record.Record, pulled digest.Digest, f *follower, r
 		if done, err := i.present(l); !errors.Is(err, errAbsent) {
 			return done, err
 		}
+		if l.Dirs != "" {
+			return stored{}, i.lost(l, err)
+		}
 		return stored{}, temporary.Errorf("%w", err)
 	}
 	if err != nil {
@@ -66,9 +70,19 @@ func (i *Importer) assembly(l Layer, file *os.File, rules *tolerance.Rules) (sto
 	}
 	i.Count.Expect(l.Digest.String(), st.Size())
 	in := &countedAt{file, counted{count: i.Count, name: l.Digest.String()}}
+	from, err := i.from(l)
+	if err != nil {
+		return stored{}, err
+	}
 	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules}
-	done, err := oci.ImportAssembly(i.ctx, i.repo, in, st.Size(), src)
+	put := oci.ImportAssembly
+	if l.Artifact {
+		put = oci.ImportBlobAssembly
+	}
+	done, err := put(i.ctx, i.repo, from, in, st.Size(), src)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && l.Dirs != "":
+		return stored{}, i.lost(l, err)
 	case errors.Is(err, fs.ErrNotExist):
 		err = temporary.Errorf("%w: cfs-fetch has found it in another repository, or it has been garbage-collected since: give both the same --repo", err)
 		return stored{}, errors.Join(err, l.removeSpooled())
@@ -78,7 +92,9 @@ func (i *Importer) assembly(l Layer, file *os.File, rules *tolerance.Rules) (sto
 		return stored{}, err
 	}
 	s := i.imported(l, done)
-	s.proved = ProvedDiffID
+	if !l.Artifact {
+		s.proved = ProvedDiffID
+	}
 	return s, nil
 }
 
@@ -114,7 +130,11 @@ func (i *Importer) checkType(l Layer) error {
 	switch {
 	case l.Form != "" && l.Form != FormSplitstream:
 		return fmt.Errorf("form=%.40q is not supported: a newer version may support it", l.Form)
-	case l.Form != "" && l.DiffID == "":
+	case l.Dirs != "" && (l.Form == "" || !filepath.IsAbs(l.Dirs) || filepath.Base(l.Dirs) != objectsFolder):
+		return fmt.Errorf("dirs=%q: want form=%s, and the absolute path of the folder objects of a repository", l.Dirs, FormSplitstream)
+	case l.Form != "" && l.Artifact && l.Digest == "":
+		return fmt.Errorf("form=%s without a digest: nothing would verify it", l.Form)
+	case l.Form != "" && !l.Artifact && l.DiffID == "":
 		return fmt.Errorf("form=%s without diff-id=: nothing would verify it", l.Form)
 	case l.Artifact || l.MediaType == "":
 		return nil

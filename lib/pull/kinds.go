@@ -33,6 +33,7 @@ const (
 	keyPath      = "path"
 	keySpooled   = "spooled"
 	keyForm      = "form"
+	keyDirs      = "dirs"
 	keyProved    = "proved"
 	keyStream    = "stream"
 	keyVariant   = "variant"

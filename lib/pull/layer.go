@@ -23,14 +23,15 @@ type Layer struct {
 	DiffID   digest.Digest // of the uncompressed tar, "" if not known
 	For      digest.Digest // the manifest that it is of, "" if there is none
 	Form     string        // what the file at Path is: "" is the blob, else FormSplitstream
+	Dirs     string        // of a form: the folder of the objects, "" for that of this repository
 	Proved   string        // by what its bytes were verified: "" is the blob's digest, else ProvedDiffID
 
 	pulled digest.Digest // the manifest that is pulled, if it is another one
 }
 
 const (
-	// FormSplitstream is the form of a file that is a splitstream of the layer's tar, whose objects are in
-	// the repository.
+	// FormSplitstream is the form of a file that is a splitstream of the layer's tar, or of an artifact's blob, whose
+	// objects are in the repository, or in the folder of objects of another one.
 	FormSplitstream = "splitstream"
 	// ProvedDiffID means that nobody has seen the blob, whose digest and size are what the manifest says,
 	// but a tar that has the diff ID.
@@ -69,7 +70,7 @@ func ParseLayer(rec record.Record) (Layer, error) {
 	if err != nil {
 		return Layer{}, err
 	}
-	l := Layer{Blob: blob, Artifact: rec.Kind == kindBlob, Form: rec.Get(keyForm), Proved: rec.Get(keyProved)}
+	l := Layer{Blob: blob, Artifact: rec.Kind == kindBlob, Form: rec.Get(keyForm), Dirs: rec.Get(keyDirs), Proved: rec.Get(keyProved)}
 	l.Referrer = l.Artifact && rec.Get(keyRole) == kindReferrer
 	if l.DiffID, err = parseOptional(rec, keyDiffID); err != nil {
 		return Layer{}, err
@@ -129,13 +130,13 @@ func (l Layer) keys() []record.Key {
 	return slices.Concat([]record.Key{
 		{Name: keyDiffID, Value: l.DiffID.String()}, {Name: keyMediaType, Value: l.MediaType},
 		{Name: keySize, Value: l.size()}, role, {Name: keyFor, Value: l.For.String()}, {Name: keyForm, Value: l.Form},
-	}, l.place(), []record.Key{{Name: keyProved, Value: l.Proved}})
+	}, l.place(), []record.Key{{Name: keyDirs, Value: l.Dirs}, {Name: keyProved, Value: l.Proved}})
 }
 
 // store notes that the layer is stored as a splitstream, and by what it was verified.
 func (l *Layer) store(id verity.ID, proved string) {
 	l.Blob.store(id)
-	l.Form, l.Proved = "", proved
+	l.Form, l.Dirs, l.Proved = "", "", proved
 }
 
 // streamName returns the name of the layer's stream, which has a key.

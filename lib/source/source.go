@@ -109,7 +109,7 @@ func Open(name string, o Options) (Source, error) {
 			return open(where, o)
 		}
 		if strings.HasPrefix(where, "//") || unsupported[transport] {
-			return nil, fmt.Errorf("%w: %q: want docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or dir:DIR", ErrName, name)
+			return nil, fmt.Errorf("%w: %q: want docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], dir:DIR or composefs:DIR[:NAME]", ErrName, name)
 		}
 	}
 	return openRegistry("//"+name, o)
@@ -130,7 +130,7 @@ func Absolute(name string) string {
 }
 
 // unsupported are transports of skopeo which are not to be taken for a registry's host.
-var unsupported = map[string]bool{"containers-storage": true, "docker-daemon": true, "ostree": true, "sif": true, "tarball": true, "registry": true}
+var unsupported = map[string]bool{"composefs": true, "containers-storage": true, "docker-daemon": true, "ostree": true, "sif": true, "tarball": true, "registry": true}
 
 // ErrName means that a SOURCE is not written as one.
 var ErrName = registry.ErrName

@@ -238,6 +238,9 @@ func (o *Options) OpenRepo(exclusive bool) (*repo.Repo, error) {
 	return r, nil
 }
 
+// OpenOther opens another repository than that of the options, to read it, with a shared lock.
+func (o *Options) OpenOther(path string) (*repo.Repo, error) { return repo.Open(path, o.Lock(false)) }
+
 // oddly warns of something odd in the repository, once.
 func (o *Options) oddly(err error) {
 	if text := err.Error(); !o.told[text] {
