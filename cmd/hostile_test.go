@@ -79,6 +79,7 @@ var hostileCommands = map[string][]string{
 	"tbs":               {`cfs tbs --role "$E" two`, `cfs tbs "no$E"`},
 	"files":             {`cfs files "$E"`, `cfs files -l "$E"`, `cfs files "$E" "no$E"`, `cfs files "no$E"`},
 	"cat":               {`cfs cat "$E" "no$E"`, `cfs cat "$E" "/usr/link$B"`},
+	"tar":               {`cfs tar "$E"`, `cfs tar "no$E" | cat`},
 	"dump":              {`cfs dump "$E"`, `cfs dump --compat "$E"`},
 	"objects":           {`cfs objects "$E"`},
 	"diff":              {`cfs diff "$E" two`, `cfs diff --json "$E" two`, `cfs diff --stat "$E" two`, `cfs diff --stat --json "$E" two`, `cfs diff two "no$E"`},

@@ -65,6 +65,17 @@ func (o *options) cat() error {
 	return nil
 }
 
+// tar writes the tree of an image as a tar to stdout.
+func (o *options) tar() error {
+	if len(o.Operands) != 1 {
+		return tool.UsageError("want one IMAGE")
+	}
+	if terminal.Is(os.Stdout) {
+		return tool.UsageError("a tar is not written to a terminal: redirect stdout")
+	}
+	return o.operands().Tar(os.Stdout, o.Operands[0])
+}
+
 func (o *options) dumpFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "compat", Destination: &o.compat, Usage: "write the dumpfile as composefs-info does"},

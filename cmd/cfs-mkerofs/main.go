@@ -23,6 +23,7 @@ cfs-mkerofs [options] --image IMAGE
 cfs-mkerofs dump|objects [options] IMAGE
 cfs-mkerofs ls [-l] [options] IMAGE [PATH]
 cfs-mkerofs cat [options] IMAGE PATH...
+cfs-mkerofs tar [options] IMAGE
 cfs-mkerofs measure [--hash HASH] FILE...
 cfs-mkerofs diff [--stat] [options] A B
 cfs-mkerofs boot-entries [options] NAME
@@ -58,6 +59,7 @@ func main() {
 			command("dump", "write the dumpfile of an image", "IMAGE", "", o.dump, slices.Concat(o.dumpFlags(), repository)...),
 			command("ls", "list the paths in an image", "IMAGE [PATH]", "", o.list, slices.Concat(o.listFlags(), repository)...),
 			command("cat", "write files of an image to stdout", "IMAGE PATH...", "", o.cat, repository...),
+			command("tar", "write the tree of an image as a tar", "IMAGE", "", o.tar, repository...),
 			command("objects", "list the objects that an image needs", "IMAGE", "", o.look(inspect.Objects), repository...),
 			command("measure", "print the fs-verity digests of files", "FILE...", "", o.measure, o.measureFlags()...),
 			command("diff", "say how and why two images or dumpfiles differ", "A B", diffHelp, o.diff, slices.Concat(o.diffFlags(), repository)...),

@@ -1,10 +1,12 @@
 package inspect
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
 	"cfs/lib/oci"
+	"cfs/lib/repo"
 	"cfs/lib/tree"
 )
 
@@ -26,14 +28,21 @@ func (o Operands) Cat(w io.Writer, name, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if err := o.content(w, n); err != nil {
+	c := contents{open: o.OpenRepo}
+	if err := errors.Join(c.write(w, n), c.close()); err != nil {
 		return fmt.Errorf("%s: %q: %w", name, path, err)
 	}
 	return nil
 }
 
-// content writes the content of a regular file.
-func (o Operands) content(w io.Writer, n *tree.Inode) (err error) {
+// contents are those of files in an image. The repository is opened when the first of its objects is needed.
+type contents struct {
+	open func(exclusive bool) (*repo.Repo, error)
+	repo *repo.Repo
+}
+
+// write writes the content of a regular file.
+func (c *contents) write(w io.Writer, n *tree.Inode) (err error) {
 	switch {
 	case n.Payload != "" && n.Object.IsZero():
 		return fmt.Errorf("its content is %q, which has no digest", n.Payload)
@@ -44,22 +53,25 @@ func (o Operands) content(w io.Writer, n *tree.Inode) (err error) {
 		_, err := io.WriteString(w, n.Inline)
 		return err
 	}
-	r, err := o.OpenRepo(false)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if failed := r.Close(); err == nil {
-			err = failed
+	if c.repo == nil {
+		if c.repo, err = c.open(false); err != nil {
+			return err
 		}
-	}()
-	in, err := oci.OpenContent(r, n)
+	}
+	in, err := oci.OpenContent(c.repo, n)
 	if err != nil {
 		return err
 	}
 	defer in.Close() // which was only read
 	_, err = io.Copy(w, in)
 	return err
+}
+
+func (c *contents) close() error {
+	if c.repo == nil {
+		return nil
+	}
+	return c.repo.Close()
 }
 
 // zeros reads as zeros without an end.
