@@ -100,6 +100,7 @@ var notReaders = map[string]string{
 	"mount.Mount":                  "does not read",
 	"splitstream.NewWriter":        "reads back what it has written itself",
 	"splitstream.NewPassingWriter": "reads back what it has written itself",
+	"recipe.NewReader":             "hands on to tarsplit.NewReader",
 	"objects.Clone":                "reads an object that it has made itself",
 	"objects.ReadAll":              "reads files: the tests of cmd fail its calls",
 	"build.Dumpfile":               "hands on to dumpfile.Read",

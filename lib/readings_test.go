@@ -93,6 +93,9 @@ func readers(t *testing.T) []reading {
 		{"oci.ImportAssembly", stream, func(f *faulty) error {
 			return second(oci.ImportAssembly(t.Context(), r, r, f, int64(len(f.data)), oci.Source{}))
 		}},
+		{"oci.ImportTarSplit", []byte(`{"type":2,"payload":"` + strings.Repeat("AAAA", 512) + `"}` + "\n"), func(f *faulty) error {
+			return second(oci.ImportTarSplit(t.Context(), r, f, nil, oci.Source{}))
+		}},
 		{"oci.ImportBlobAssembly", stream, func(f *faulty) error {
 			return second(oci.ImportBlobAssembly(t.Context(), r, r, f, int64(len(f.data)), oci.Source{Size: -1}))
 		}},

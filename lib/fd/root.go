@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +40,7 @@ func (r *Root) Close() error { return r.dir.Close() }
 // has there. It is for the system calls that Root has no method for, which must not follow
 // a link of that name.
 func (r *Root) In(name string, do func(dir int, base string) error) error {
-	if !fs.ValidPath(name) {
+	if !valid(name) {
 		return fs.ErrInvalid
 	}
 	return Use(r.dir, func(root int) error {
@@ -58,7 +59,7 @@ func (r *Root) In(name string, do func(dir int, base string) error) error {
 // Folder opens a folder for the calls that take the descriptor of one, not to be listed: it
 // need not be readable.
 func (r *Root) Folder(name string) (f *os.File, err error) {
-	if !fs.ValidPath(name) {
+	if !valid(name) {
 		return nil, fail("openat", name, fs.ErrInvalid)
 	}
 	err = Use(r.dir, func(root int) error {
@@ -201,3 +202,6 @@ func fail(op, name string, err error) error {
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
+
+// valid reports whether a name is a path as fs.ValidPath has it, which may have bytes that are not UTF-8.
+func valid(name string) bool { return fs.ValidPath(strings.ToValidUTF8(name, "?")) }

@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"hash"
 	"io"
 	"sync"
 
@@ -45,7 +44,7 @@ func (s *Store) hashFile(h *verity.Hash, in io.Reader) (size int64, err error) {
 }
 
 // hashBoth is hashFile for two hashes, of which the second may be nil. Much data goes to both at the same time.
-func (s *Store) hashBoth(h *verity.Hash, second hash.Hash, in io.Reader) (size int64, err error) {
+func (s *Store) hashBoth(h *verity.Hash, second io.Writer, in io.Reader) (size int64, err error) {
 	b := take(&s.buffers.large, chunk)
 	defer s.buffers.large.Put(b)
 	for {
@@ -62,7 +61,7 @@ func (s *Store) hashBoth(h *verity.Hash, second hash.Hash, in io.Reader) (size i
 }
 
 // writeBoth gives data to both hashes.
-func writeBoth(h *verity.Hash, second hash.Hash, data []byte) {
+func writeBoth(h *verity.Hash, second io.Writer, data []byte) {
 	if second == nil {
 		h.Write(data)
 		return

@@ -3,7 +3,6 @@ package objects
 import (
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -103,7 +102,7 @@ var ErrNoClone = errors.New("blocks cannot be shared")
 // Clone is Put for a whole file of size bytes, with which the object shares its blocks. What is hashed, also by
 // second, is the object: somebody else may write to the file meanwhile. The error wraps ErrNoClone, before anything was hashed,
 // if no blocks can be shared, and is marked as corrupt if the file has another size.
-func (s *Store) Clone(from *os.File, size int64, second hash.Hash) (id verity.ID, stored bool, err error) {
+func (s *Store) Clone(from *os.File, size int64, second io.Writer) (id verity.ID, stored bool, err error) {
 	o, err := s.NewObject()
 	if err != nil {
 		return verity.ID{}, false, err

@@ -70,16 +70,8 @@ func (i *Importer) assembly(l Layer, file *os.File, rules *tolerance.Rules) (sto
 	}
 	i.Count.Expect(l.Digest.String(), st.Size())
 	in := &countedAt{file, counted{count: i.Count, name: l.Digest.String()}}
-	from, err := i.from(l)
-	if err != nil {
-		return stored{}, err
-	}
-	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules}
-	put := oci.ImportAssembly
-	if l.Artifact {
-		put = oci.ImportBlobAssembly
-	}
-	done, err := put(i.ctx, i.repo, from, in, st.Size(), src)
+	src := oci.Source{Digest: l.Digest, Size: l.Size, DiffID: l.DiffID, Rules: rules, Windows: i.windows}
+	done, err := i.assemble(l, in, st.Size(), src)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && l.Dirs != "":
 		return stored{}, i.lost(l, err)
@@ -96,6 +88,26 @@ func (i *Importer) assembly(l Layer, file *os.File, rules *tolerance.Rules) (sto
 		s.proved = ProvedDiffID
 	}
 	return s, nil
+}
+
+// assemble stores the layer of a form.
+func (i *Importer) assemble(l Layer, in *countedAt, size int64, src oci.Source) (oci.Imported, error) {
+	if l.Form == FormTarSplit {
+		dirs, err := openFolders(l.folders())
+		if err != nil {
+			return oci.Imported{}, err
+		}
+		defer closeFolders(dirs)
+		return oci.ImportTarSplit(i.ctx, i.repo, io.NewSectionReader(in, 0, size), dirs, src)
+	}
+	from, err := i.from(l)
+	switch {
+	case err != nil:
+		return oci.Imported{}, err
+	case l.Artifact:
+		return oci.ImportBlobAssembly(i.ctx, i.repo, from, in, size, src)
+	}
+	return oci.ImportAssembly(i.ctx, i.repo, from, in, size, src)
 }
 
 // errAbsent means that the repository does not have a layer, and must read it.
@@ -128,10 +140,16 @@ func (i *Importer) present(l Layer) (stored, error) {
 // what a pull does must not depend on what came before.
 func (i *Importer) checkType(l Layer) error {
 	switch {
-	case l.Form != "" && l.Form != FormSplitstream:
+	case l.Form != "" && l.Form != FormSplitstream && l.Form != FormTarSplit:
 		return fmt.Errorf("form=%.40q is not supported: a newer version may support it", l.Form)
+	case l.Form == FormTarSplit:
+		if err := l.checkFolders(); err != nil {
+			return err
+		}
 	case l.Dirs != "" && (l.Form == "" || !filepath.IsAbs(l.Dirs) || filepath.Base(l.Dirs) != objectsFolder):
 		return fmt.Errorf("dirs=%q: want form=%s, and the absolute path of the folder objects of a repository", l.Dirs, FormSplitstream)
+	}
+	switch {
 	case l.Form != "" && l.Artifact && l.Digest == "":
 		return fmt.Errorf("form=%s without a digest: nothing would verify it", l.Form)
 	case l.Form != "" && !l.Artifact && l.DiffID == "":

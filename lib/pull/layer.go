@@ -22,8 +22,8 @@ type Layer struct {
 	Referrer bool          // of an artifact that belongs to the image which is pulled
 	DiffID   digest.Digest // of the uncompressed tar, "" if not known
 	For      digest.Digest // the manifest that it is of, "" if there is none
-	Form     string        // what the file at Path is: "" is the blob, else FormSplitstream
-	Dirs     string        // of a form: the folder of the objects, "" for that of this repository
+	Form     string        // what the file at Path is: "" is the blob, else FormSplitstream or FormTarSplit
+	Dirs     string        // of a form: the folder of the objects, "" for that of this repository; or folders, joined by colons
 	Proved   string        // by what its bytes were verified: "" is the blob's digest, else ProvedDiffID
 
 	pulled digest.Digest // the manifest that is pulled, if it is another one
@@ -33,6 +33,9 @@ const (
 	// FormSplitstream is the form of a file that is a splitstream of the layer's tar, or of an artifact's blob, whose
 	// objects are in the repository, or in the folder of objects of another one.
 	FormSplitstream = "splitstream"
+	// FormTarSplit is the form of a file that is tar-split of the layer's tar, plain or compressed; the content of the
+	// files is in folders.
+	FormTarSplit = "tar-split"
 	// ProvedDiffID means that nobody has seen the blob, whose digest and size are what the manifest says,
 	// but a tar that has the diff ID.
 	ProvedDiffID = "diff-id"

@@ -68,6 +68,9 @@ func (i *Importer) from(l Layer) (*repo.Repo, error) {
 // lost is the error about something that another repository does not have: damage, as long as the layer's name
 // still leads there, for what has a name is not collected; else the image was removed meanwhile.
 func (i *Importer) lost(l Layer, err error) error {
+	if l.Form == FormTarSplit {
+		return temporary.Errorf("%w: the image was removed meanwhile, or its files were", err)
+	}
 	from, openErr := i.from(l)
 	if openErr != nil {
 		return openErr

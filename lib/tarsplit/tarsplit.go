@@ -24,6 +24,7 @@ type Item struct {
 	Bytes []byte // of the tar, nil for a member
 	Name  string // of the member; what is not UTF-8 is as it is in the tar
 	Size  int64  // of its content in bytes, 0 for a member without any
+	CRC   []byte // CRC-64 of the content as the writer says, nil if it says none, or if the Reader is Brief
 }
 
 // Reader reads tar-split that is not compressed any more.
@@ -53,7 +54,7 @@ type line struct {
 	Name    string `json:"name"`
 	NameRaw []byte `json:"name_raw"` // if it is not UTF-8
 	Size    int64  `json:"size"`
-	Payload []byte `json:"payload"` // of a member its CRC-64, which is not looked at
+	Payload []byte `json:"payload"` // of a member its CRC-64
 }
 
 // decode reads the current line.
@@ -91,7 +92,7 @@ func (r *Reader) Next() (Item, error) {
 		}
 		return Item{}, corrupt.Errorf("tar-split: %w", err)
 	}
-	i := Item{Name: l.Name, Size: l.Size}
+	i := Item{Name: l.Name, Size: l.Size, CRC: l.Payload}
 	n := l.Size
 	switch {
 	case l.Type == typeBytes:

@@ -30,7 +30,7 @@ func TestRead(t *testing.T) {
 {"type":1,"name_raw":"dXNyL/8=","payload":"","position":2}
 {"type":2,"payload":"","position":3}
 `)
-	want := []Item{{Bytes: []byte{0, 1, 2}}, {Name: "usr/bin/tool", Size: 70}, {Name: "usr/\xff"}, {Bytes: []byte{}}}
+	want := []Item{{Bytes: []byte{0, 1, 2}}, {Name: "usr/bin/tool", Size: 70, CRC: make([]byte, 8)}, {Name: "usr/\xff", CRC: []byte{}}, {Bytes: []byte{}}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
@@ -71,7 +71,7 @@ func FuzzReader(f *testing.F) {
 			t.Errorf("not marked as corrupt: %v", err)
 		}
 		for _, i := range items {
-			if i.Size < 0 || i.Bytes != nil && (i.Size != 0 || i.Name != "") {
+			if i.Size < 0 || i.Bytes != nil && (i.Size != 0 || i.Name != "" || i.CRC != nil) {
 				t.Errorf("item %+v", i)
 			}
 		}
