@@ -6,9 +6,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"cfs/cmd/cmdtest"
 	"cfs/cmd/internal/imagetest"
+	"cfs/cmd/internal/trap"
 
 	"golang.org/x/sys/unix"
 )
@@ -146,4 +148,48 @@ func TestCopyReadOnly(t *testing.T) {
 	}
 	h.must("cfs-pull --progress=none --init --insecure --repo=$HOME/two composefs:$HOME/ro:app")
 	h.must("cfs-gc check --content --repo=$HOME/two")
+}
+
+// TestCopyFullDisk: a disk that becomes full is named, the source is as it was, and the same command succeeds when there is room.
+func TestCopyFullDisk(t *testing.T) {
+	t.Parallel()
+	h := copying(t)
+	dir, _ := mountImage(t, 24, "rw")
+	code := "cfs-pull --progress=none --init --insecure --repo=" + dir + "/two composefs:$HOME/one:app"
+	before := h.must("cd one && find . -type f | sort | xargs sha256sum")
+	filler := fill(t, dir, 2<<20)
+	wantError(t, h.run(code), 1, "cfs-import: layer sha256:", "no space left on device")
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	h.must(code)
+	h.must("cfs-gc check --content --repo=" + dir + "/two")
+	if after := h.must("cd one && find . -type f | sort | xargs sha256sum"); after != before {
+		t.Errorf("the source has changed:\n%s\nwas\n%s", after, before)
+	}
+}
+
+// TestCopyKilled: whatever stage is killed, at whatever time, the copy has no image that is not whole, and the same command
+// succeeds; the locks of the source are released.
+func TestCopyKilled(t *testing.T) {
+	cmdtest.Slow(t)
+	t.Parallel()
+	h := copying(t)
+	code := "cfs-pull --progress=none --init --insecure --repo=$HOME/two composefs:$HOME/one:app"
+	for n := range 8 {
+		h.must("rm -rf two")
+		c := h.command(code)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(n) * 25 * time.Millisecond)
+		trap.KillGroup(c.Process.Pid)
+		c.Wait()
+		h.must("cfs-gc --timeout=20s --repo=$HOME/one")
+		if r := h.run("test ! -e two/meta.json || cfs-gc check --content --repo=$HOME/two"); r.Status != 0 {
+			t.Errorf("after %d: %s%s", n, r.Stdout, r.Stderr)
+		}
+		h.must(code)
+		h.must("cfs-gc check --content --repo=$HOME/two")
+	}
 }
