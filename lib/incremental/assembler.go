@@ -37,6 +37,8 @@ type Assembler struct {
 	Cost    int64       // how many bytes one request is worth
 	Open    OpenSpan
 
+	writing sync.Mutex // one layer is put together at a time: that bounds the memory of decoders
+
 	mu   sync.Mutex
 	sums map[verity.ID][32]byte // SHA-256 of objects that were looked at
 }

@@ -29,6 +29,8 @@ var errContent = errors.New("a file's part of the blob is not what the table of 
 // write writes the assembly, if it has the diff ID: a splitstream of the tar, in which files that were found
 // are references to objects, and all else is literal.
 func (a *Assembler) write(plan *Plan, diffID digest.Digest, p *spool.Pieces) error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	w, err := splitstream.NewPassingWriter(a.Repo.Algorithm, splitstream.Layer, p.Temp)
 	if err != nil {
 		return err
