@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"fd":          {},
 	"flock":       {"fd"},
 	"uptime":      {},
+	"userns":      {},
 	"lanes":       {},
 	"verity":      {"lanes", "fd", "corrupt"},
 	"signature":   {"verity", "corrupt"},
@@ -69,7 +70,7 @@ var mayImport = map[string][]string{
 	"graph":       {"terminal"},
 	"survey":      {"mount", "repo", "oci", "spool", "graph", "manifest", "objects", "signed", "variant", "verity", "terminal", "corrupt", "record"},
 	"pull":        {"terminal", "fd", "build", "tree", "record", "flock", "repo", "oci", "spool", "source", "manifest", "blob", "progress", "variant", "tolerance", "temporary", "verity", "corrupt", "missing", "built", "seal", "incremental"},
-	"tool":        {"lanes", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt", "missing"},
+	"tool":        {"lanes", "userns", "record", "repo", "splitstream", "variant", "flock", "progress", "terminal", "temporary", "corrupt", "missing"},
 }
 
 func TestImports(t *testing.T) {

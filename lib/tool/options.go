@@ -15,6 +15,7 @@ import (
 	"cfs/lib/progress"
 	"cfs/lib/record"
 	"cfs/lib/repo"
+	"cfs/lib/userns"
 )
 
 const systemRepo = "/sysroot/composefs"
@@ -146,15 +147,25 @@ func (o *Options) RepoPath() (string, error) {
 	case o.repo != "":
 		return o.repo, nil
 	case o.user:
+		return userRepo()
 	case o.system:
 		return systemRepo, nil
 	case isSet && env == "":
 		return "", UsageError("COMPOSEFS_REPO is empty: set it to the repository, or unset it")
 	case isSet:
 		return env, nil
-	case os.Geteuid() == 0:
+	}
+	root, err := userns.Root()
+	if err != nil {
+		return "", err
+	}
+	if root {
 		return systemRepo, nil
 	}
+	return userRepo()
+}
+
+func userRepo() (string, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return "", UsageError("find the user's repository: %w", err)
@@ -165,7 +176,8 @@ func (o *Options) RepoPath() (string, error) {
 // IsUserRepo reports whether the repository is the user's at its default place, whose folders
 // may be made: that of the system may not, as /sysroot is the operating system's.
 func (o *Options) IsUserRepo() bool {
-	return o.user || o.repo == "" && !o.system && os.Getenv("COMPOSEFS_REPO") == "" && os.Geteuid() != 0
+	root, err := userns.Root()
+	return o.user || o.repo == "" && !o.system && os.Getenv("COMPOSEFS_REPO") == "" && err == nil && !root
 }
 
 func count(all ...bool) (n int) {
