@@ -59,7 +59,7 @@ func (r *reader) objects(set *xattrSet, do func(verity.ID) error) error {
 		}
 	}
 	path := bytes.TrimPrefix(set.redirect, []byte("/"))
-	if len(path) == 0 || ok && r.isPathOf(path, &digest) {
+	if len(path) == 0 || ok && isPathOf(path, &digest) {
 		return nil
 	}
 	if id, ok := parseRedirect(path); ok {

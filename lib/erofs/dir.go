@@ -1,9 +1,9 @@
 package erofs
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
-	"strings"
 
 	"cfs/lib/corrupt"
 )
@@ -18,44 +18,67 @@ type dirent struct {
 // direntChunk is a block of a directory, or its tail: entries, then their names.
 type direntChunk struct {
 	headers []byte
-	names   string // from the first name to the end of the last
+	names   []byte // from the first name to the end of the last
 }
 
-// chunks returns the parts of a directory that are to be read each by itself.
-func (in *inode) chunks() ([][]byte, error) {
+// checkDir checks that a directory is stored in a layout that directories have.
+func (in *inode) checkDir() error {
 	if in.layout == chunkBased || in.layout == flatPlain && in.size%blockSize != 0 {
-		return nil, corrupt.Errorf("offset %d: a directory of %d bytes in layout %d", in.offset(), in.size, in.layout)
+		return corrupt.Errorf("offset %d: a directory of %d bytes in layout %d", in.offset(), in.size, in.layout)
 	}
-	list := make([][]byte, 0, len(in.blocks)/blockSize+1)
-	for b := in.blocks; len(b) > 0; b = b[blockSize:] {
-		list = append(list, b[:blockSize])
-	}
+	return nil
+}
+
+// chunks returns how many parts a directory has that are to be read each by itself.
+func (in *inode) chunks() int {
+	n := len(in.blocks) / blockSize
 	if len(in.tail) > 0 {
-		list = append(list, in.tail)
+		n++
 	}
-	return list, nil
+	return n
+}
+
+// chunk reads one of them.
+func (in *inode) chunk(number int) (direntChunk, error) {
+	b := in.tail
+	if start := number * blockSize; start < len(in.blocks) {
+		b = in.blocks[start : start+blockSize]
+	}
+	c, err := parseChunk(b)
+	if err != nil {
+		err = in.failChunk(number, err)
+	}
+	return c, err
+}
+
+func (in *inode) failChunk(number int, err error) error {
+	return fmt.Errorf("offset %d: directory block %d: %w", in.offset(), number, err)
 }
 
 // entries gives the entries of a directory, "." and ".." too, until one of them
 // is wrong. Their order is not checked.
 func (in *inode) entries() iter.Seq2[dirent, error] {
 	return func(yield func(dirent, error) bool) {
-		chunks, err := in.chunks()
-		if err != nil {
+		if err := in.checkDir(); err != nil {
 			yield(dirent{}, err)
 			return
 		}
-		for number, data := range chunks {
-			c, err := parseChunk(data)
-			for i := 0; err == nil && i < c.len(); i++ {
-				var d dirent
-				if d, err = c.entry(i); err == nil && !yield(d, nil) {
+		for number := range in.chunks() {
+			c, err := in.chunk(number)
+			if err != nil {
+				yield(dirent{}, err)
+				return
+			}
+			names := string(c.names) // one for all of the entries takes less memory than one for each
+			for i := range c.len() {
+				h, err := c.header(i)
+				if err != nil {
+					yield(dirent{}, in.failChunk(number, err))
 					return
 				}
-			}
-			if err != nil {
-				yield(dirent{}, fmt.Errorf("offset %d: directory block %d: %w", in.offset(), number, err))
-				return
+				if !yield(dirent{names[h.start:h.end], h.nid, h.fileType}, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -71,12 +94,12 @@ func parseChunk(b []byte) (direntChunk, error) {
 	if first == 0 || first%direntSize != 0 || first > len(b) {
 		return direntChunk{}, corrupt.Errorf("entries with their first name at %d of %d bytes", first, len(b))
 	}
-	c := direntChunk{headers: b[:first], names: string(b[first:])}
+	c := direntChunk{headers: b[:first], names: b[first:]}
 	last := int(le.Uint16(b[first-direntSize+8:])) - first
 	if last < 0 || last > len(c.names) {
 		return direntChunk{}, corrupt.Errorf("entries with their last name at %d of %d bytes", first+last, len(b))
 	}
-	if end := strings.IndexByte(c.names[last:], 0); end >= 0 {
+	if end := bytes.IndexByte(c.names[last:], 0); end >= 0 {
 		c.names = c.names[:last+end]
 	}
 	return c, nil
@@ -84,24 +107,29 @@ func parseChunk(b []byte) (direntChunk, error) {
 
 func (c direntChunk) len() int { return len(c.headers) / direntSize }
 
-// entry returns entry i, whose name can be "." or "..".
-func (c direntChunk) entry(i int) (dirent, error) {
-	h := c.headers[i*direntSize:]
-	d := dirent{nid: le.Uint64(h), fileType: h[10]}
-	start := int(le.Uint16(h[8:])) - len(c.headers)
-	end := len(c.names)
+// direntHeader is an entry without its name, which is at names[start:end].
+type direntHeader struct {
+	nid        uint64
+	start, end int
+	fileType   uint8
+}
+
+// header returns entry i, whose name can be "." or "..".
+func (c direntChunk) header(i int) (direntHeader, error) {
+	b := c.headers[i*direntSize:]
+	h := direntHeader{nid: le.Uint64(b), fileType: b[10], start: int(le.Uint16(b[8:])) - len(c.headers), end: len(c.names)}
 	if i+1 < c.len() {
-		end = int(le.Uint16(h[direntSize+8:])) - len(c.headers)
+		h.end = int(le.Uint16(b[direntSize+8:])) - len(c.headers)
 	}
-	if start < 0 || start > end || end > len(c.names) {
-		return d, corrupt.Errorf("entry %d of %d: its name is not within the entries", i, c.len())
+	if h.start < 0 || h.start > h.end || h.end > len(c.names) {
+		return h, corrupt.Errorf("entry %d of %d: its name is not within the entries", i, c.len())
 	}
-	d.name = c.names[start:end]
-	if d.name == "." || d.name == ".." {
-		return d, nil
+	name := string(c.names[h.start:h.end])
+	if name == "." || name == ".." {
+		return h, nil
 	}
-	if err := checkName(d.name); err != nil {
-		return d, corrupt.Errorf("entry %d of %d: %w", i, c.len(), err)
+	if err := checkName(name); err != nil {
+		return h, corrupt.Errorf("entry %d of %d: %w", i, c.len(), err)
 	}
-	return d, nil
+	return h, nil
 }

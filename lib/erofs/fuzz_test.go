@@ -38,6 +38,7 @@ func readAll(t testing.TB, data []byte) {
 		checkCorrupt(t, err)
 		return
 	}
+	readNodes(img, 50)
 	if _, err := objectsOf(img); err != nil {
 		checkCorrupt(t, err)
 	}

@@ -76,15 +76,14 @@ func (f *forged) inode(path string) *inode {
 
 // dirent finds an entry of a directory: its bytes in the image.
 func (f *forged) dirent(dir *inode, name string) []byte {
-	chunks, err := dir.chunks()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, data := range chunks {
-		c, err := parseChunk(data)
-		for i := 0; err == nil && i < c.len(); i++ {
-			if d, _ := c.entry(i); d.name == name {
-				return data[direntSize*i:]
+	for number := range dir.chunks() {
+		c, err := dir.chunk(number)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for i := range c.len() {
+			if h, _ := c.header(i); string(c.names[h.start:h.end]) == name {
+				return c.headers[direntSize*i:]
 			}
 		}
 	}

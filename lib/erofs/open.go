@@ -17,6 +17,7 @@ type Reader struct {
 	root   uint64    // nid
 	xattrs uint64    // the offset from which references to shared xattrs count
 	time   tree.Time // of compact inodes
+	acl    bool      // there may be ACLs
 }
 
 // Open checks the header and the superblock of an image, whose bytes must not
@@ -45,6 +46,7 @@ func Open(data []byte) (*Reader, error) {
 		root:   uint64(s.RootNid),
 		xattrs: uint64(s.XattrBlkaddr) * blockSize,
 		time:   tree.Time{Sec: s.BuildTime, Nsec: s.BuildTimeNsec},
+		acl:    h.Flags&flagHasACL != 0 || h.ComposefsVersion == uint32(variant.V2),
 	}
 	if img.xattrs >= uint64(len(data)) {
 		return nil, corrupt.Errorf("offset %d: the shared xattrs begin after the end", superOffset+44)

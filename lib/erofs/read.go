@@ -1,15 +1,11 @@
 package erofs
 
 import (
-	"bytes"
-	"encoding/hex"
-
 	"golang.org/x/sys/unix"
 
 	"cfs/lib/corrupt"
 	"cfs/lib/tree"
 	"cfs/lib/variant"
-	"cfs/lib/verity"
 )
 
 // reader makes inodes of a tree from those of an image.
@@ -102,35 +98,9 @@ func (r *reader) readTarget(in *inode) (string, error) {
 	return target, nil
 }
 
-// readFile finds out what kind of regular file n is: with a digest, with an
-// object path alone, sparse, or with its content in the image.
-func (r *reader) readFile(n *tree.Inode, in *inode, set *xattrSet) (err error) {
-	n.Size = in.size
-	path := bytes.TrimPrefix(set.redirect, []byte("/"))
-	if len(set.metacopy) > 0 {
-		var ok bool
-		if n.Object, ok = parseMetacopy(set.metacopy); !ok {
-			return corrupt.Errorf("offset %d: a metacopy of %d bytes without a digest", in.offset(), len(set.metacopy))
-		}
-		if len(path) > 0 && !r.isPathOf(path, &n.Object) {
-			n.Payload = r.intern(path)
-		}
-	} else if _, ok := parseRedirect(path); ok || in.layout == chunkBased {
-		n.Payload = r.intern(path)
-	} else {
-		n.Inline, err = in.content(maxInline(r.img.format))
-		return err
-	}
-	if err := checkFile(r.img.format, n); err != nil {
-		return corrupt.Errorf("offset %d: %w", in.offset(), err)
-	}
-	return nil
-}
-
-// isPathOf reports whether path is the object path of id.
-func (r *reader) isPathOf(path []byte, id *verity.ID) bool {
-	digest := id.Bytes()
-	r.name = append(hex.AppendEncode(r.name[:0], digest[:1]), '/')
-	r.name = hex.AppendEncode(r.name, digest[1:])
-	return bytes.Equal(path, r.name)
+// readFile reads where the content of a regular file is.
+func (r *reader) readFile(n *tree.Inode, in *inode, set *xattrSet) error {
+	c, err := r.img.fileContent(in, set.overlayXattrs)
+	n.Size, n.Inline, n.Object, n.Payload = c.Size, c.Inline, c.Object, r.intern([]byte(c.Path))
+	return err
 }

@@ -13,9 +13,9 @@ import (
 // xattrSet is the xattrs of an inode as the tree has them, without those by which
 // composefs works.
 type xattrSet struct {
-	list               []tree.Xattr // sorted by name
-	metacopy, redirect []byte
-	whiteout           bool // the inode is marked as an escaped one
+	overlayXattrs
+	list     []tree.Xattr // sorted by name
+	whiteout bool         // the inode is marked as an escaped one
 }
 
 // readXattrs reads the xattrs of an inode. Where a name comes twice, the later
