@@ -93,6 +93,12 @@ func TestDocuments(t *testing.T) {
 		}
 		t.Run(strings.TrimPrefix(name, "../"), func(t *testing.T) {
 			t.Parallel()
+			if filepath.Base(name) == "mounting-without-root.md" {
+				needFUSE(t)
+				if out, err := exec.Command("unshare", "-Urm", "true").CombinedOutput(); err != nil {
+					t.Skipf("SKIPPED: no user namespaces here: %v, %s", err, out)
+				}
+			}
 			for _, program := range documentPrograms[filepath.Base(name)] {
 				if _, err := exec.LookPath(program); err != nil {
 					t.Skip("SKIPPED: ", err)

@@ -74,7 +74,7 @@ func TestMountAsNobody(t *testing.T) {
 	p := undisturbed(t, imagetest.SmallLayers(t))
 	base := cmdtest.Scratch(t)
 	must(t, base+"/repo", p.code+" && chmod 755 "+base+" $COMPOSEFS_REPO && mkdir "+base+"/dir")
-	wantError(t, shellAsNobody(t, base+"/repo", "cfs-mount "+tagName+" "+base+"/dir"), 1, "operation not permitted", "hint: ", "root")
+	wantError(t, shellAsNobody(t, base+"/repo", "cfs-mount --fuse no "+tagName+" "+base+"/dir"), 1, "operation not permitted", "hint: ", "root")
 }
 
 // TestMountInsecure: what a "?" in a kernel argument asks for is mounted without fs-verity too,

@@ -17,6 +17,7 @@ var rules = tool.Rules{
 	{If: "require-signature", Needs: []string{"trust-cert"}}, {If: "trust-cert", Needs: []string{"require-signature"}},
 	{If: "list", Not: "bootable"}, {If: "list", Not: "require-verity"}, {If: "list", Not: "upperdir"},
 	{If: "list", Not: "workdir"}, {If: "list", Not: "read-write"}, {If: "list", Not: "options"}, {If: "list", Not: "require-signature"}, {If: "list", Not: "insecure"},
+	{If: "list", Not: "fuse"}, {If: "list", Not: "foreground"}, {If: "list", Not: "verify"}, {If: "list", Not: "log"},
 	{If: "insecure", Not: "require-verity"}, {If: "insecure", Not: "require-signature"}, {If: "insecure", Not: "options"}, {If: "json", Needs: []string{"list"}},
 }
 

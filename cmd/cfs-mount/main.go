@@ -24,7 +24,7 @@ func main() {
 		Usage:     "mount an image",
 		UsageText: "cfs-mount [options] NAME|DIGEST DIR\ncfs-mount [options] -o basedir=OBJECTS[,…] FILE DIR\ncfs-mount --list [--json] [options]",
 		Description: "Mounts the EROFS image of a container image, by tag or digest, or the one of an fs-verity\ndigest, read-only unless --read-write is given. Unmount with umount(8).\n\n" +
-			"-o takes the options of mount.composefs: basedir=DIR[:DIR]..., digest=HEX, verity,\ntryverity, upperdir=DIR, workdir=DIR, idmap=FILE, ro, rw. With basedir the image is a FILE.\n\n" +
+			"-o takes the options of mount.composefs: basedir=DIR[:DIR]..., digest=HEX, verity,\ntryverity, upperdir=DIR, workdir=DIR, idmap=FILE, ro, rw, and fuse=MODE, allow_other. With\nbasedir the image is a FILE.\n\n" +
 			"EXAMPLES:\n   cfs-mount NAME /mnt\n   cfs-mount --upperdir up --workdir work --read-write NAME /mnt",
 		Flags:  o.flags(),
 		Action: o.Action(o.run),

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"cfs/lib/corrupt"
+	"cfs/lib/erofs"
+	"cfs/lib/flock"
 	"cfs/lib/lookup"
 	"cfs/lib/mount"
 	"cfs/lib/oci"
@@ -20,7 +22,9 @@ import (
 type request struct {
 	repo    *repo.Repo // whose lock keeps the image until the mount is visible; nil if it is a file
 	image   *os.File
+	read    func() (*erofs.Reader, error) // reads the image, verified
 	objects []*os.File
+	lock    flock.Lock // to open the repository again
 	mount.Options
 }
 
@@ -48,15 +52,24 @@ func (o *options) run() error {
 	if err := o.parse(); err != nil {
 		return err
 	}
+	kernel, err := o.byKernel()
+	if err != nil {
+		return err
+	}
+	if !kernel && !o.foreground && !isServer() {
+		return startServer()
+	}
 	q := &request{Options: o.mount}
 	defer q.close()
 	open := o.openStored
 	if o.basedir != nil {
 		open = o.openFile
 	}
-	err := open(q, o.Operands[0])
-	if err != nil {
+	if err := open(q, o.Operands[0]); err != nil {
 		return err
+	}
+	if !kernel {
+		return o.serve(q, o.Operands[1])
 	}
 	if o.idmap != "" {
 		if q.IDMap, err = os.Open(o.idmap); err != nil {
@@ -65,7 +78,7 @@ func (o *options) run() error {
 	}
 	err = mount.Mount(q.image, q.objects, o.Operands[1], q.Options)
 	if errors.Is(err, fs.ErrPermission) {
-		return tool.Hint(err, "only root can mount")
+		return tool.Hint(err, "only root can mount; others can by FUSE, without --fuse no")
 	}
 	return err
 }
@@ -92,9 +105,11 @@ func (o *options) openStored(q *request, name string) error {
 	if err := o.checkSignature(r, name, id); err != nil {
 		return err
 	}
-	if _, err := oci.OpenEROFS(r, id); err != nil {
+	reader, err := oci.OpenEROFS(r, id)
+	if err != nil {
 		return err
 	}
+	q.lock, q.read = o.Lock(false), func() (*erofs.Reader, error) { return reader, nil }
 	image, err := r.Objects.Open(id)
 	if err != nil {
 		return err
@@ -174,6 +189,13 @@ func (o *options) openFile(q *request, name string) error {
 	var err error
 	if q.image, err = os.Open(name); err != nil {
 		return err
+	}
+	q.read = func() (*erofs.Reader, error) {
+		image, err := erofs.Read(q.image, 0)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		return image, err
 	}
 	if !o.digest.IsZero() {
 		got, err := verity.Measure(q.image)

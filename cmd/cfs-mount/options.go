@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -19,6 +20,10 @@ type options struct {
 	trusted                           cli.StringSlice // files of certificates
 	list                              bool            // what is mounted
 	lists                             cli.StringSlice // of options of mount.composefs
+
+	fuse, log        string // mode, and where the server reports
+	foreground, hash bool
+	allowOther       bool
 
 	mount            mount.Options // without name and mapping
 	readOnly         bool
@@ -39,6 +44,10 @@ func (o *options) flags() []cli.Flag {
 		&cli.StringFlag{Name: "workdir", Destination: &o.mount.Work, Usage: "an empty `DIR` on the file system of --upperdir"},
 		&cli.BoolFlag{Name: "read-write", Destination: &o.mount.ReadWrite, Usage: "with --upperdir: make the mount writable"},
 		&cli.StringSliceFlag{Name: "options", Aliases: []string{"o"}, Destination: &o.lists, Usage: "`OPTION`[,OPTION]... as mount.composefs has them"},
+		&cli.StringFlag{Name: "fuse", Destination: &o.fuse, Value: fuseAuto, Usage: "mount by FUSE: `MODE` is auto (unless the kernel can), yes, no, or plain (without overlayfs)"},
+		&cli.BoolFlag{Name: "foreground", Destination: &o.foreground, Usage: "with FUSE: do not go to the background"},
+		&cli.BoolFlag{Name: "verify", Destination: &o.hash, Usage: "with FUSE, without overlayfs: compute the digest of each object when it is opened first"},
+		&cli.StringFlag{Name: "log", Destination: &o.log, Usage: "with FUSE: report damaged objects in `FILE` (default: syslog, or stderr with --foreground)"},
 		&cli.BoolFlag{Name: "list", Destination: &o.list, Usage: "list mounted images, their mount points and tags"},
 		&cli.BoolFlag{Name: "json", Destination: &o.JSON, Usage: "with --list: write a JSON object for each mount"},
 	}, o.RepoFlags()...)
@@ -92,6 +101,16 @@ func (o *options) check() error {
 		return tool.UsageError("-o digest requires -o basedir")
 	case o.bootable && o.basedir != nil:
 		return tool.UsageError("--bootable is for images of the repository")
+	case !slices.Contains(fuseModes, o.fuse):
+		return tool.UsageError("--fuse %q: want one of %s", o.fuse, strings.Join(fuseModes, ", "))
+	case o.hash && (o.fuse == fuseNo || o.fuse == fuseYes || o.mount.Upper != ""):
+		return tool.UsageError("--verify is for FUSE without overlayfs: --fuse plain")
+	case o.fuse == fuseNo && (o.foreground || o.log != "" || o.allowOther):
+		return tool.UsageError("--foreground, --log and -o allow_other are for FUSE")
+	case o.fuse == fusePlain && o.mount.Upper != "":
+		return tool.UsageError("--upperdir needs overlayfs, which --fuse plain is without")
+	case o.fuse != fuseNo && o.fuse != fuseAuto && o.idmap != "":
+		return tool.UsageError("-o idmap is for mounts by the kernel: --fuse no")
 	case o.digestHex == "":
 		return nil
 	}
@@ -105,8 +124,8 @@ func (o *options) check() error {
 // set reads one option of mount.composefs.
 func (o *options) set(s string) error {
 	name, value, hasValue := strings.Cut(s, "=")
-	texts := map[string]*string{"digest": &o.digestHex, "idmap": &o.idmap, "upperdir": &o.mount.Upper, "workdir": &o.mount.Work}
-	flags := map[string]*bool{"verity": &o.mount.Verity, "tryverity": &o.mount.TryVerity, "ro": &o.readOnly}
+	texts := map[string]*string{"digest": &o.digestHex, "idmap": &o.idmap, "fuse": &o.fuse, "upperdir": &o.mount.Upper, "workdir": &o.mount.Work}
+	flags := map[string]*bool{"verity": &o.mount.Verity, "tryverity": &o.mount.TryVerity, "ro": &o.readOnly, "allow_other": &o.allowOther}
 	switch {
 	case texts[name] != nil && value != "":
 		*texts[name] = value

@@ -30,6 +30,9 @@ func OpenRoot(name string) (*Root, error) {
 	return &Root{dir}, nil
 }
 
+// NewRoot returns a folder that is open. Close closes it.
+func NewRoot(dir *os.File) *Root { return &Root{dir} }
+
 // Name returns the name that OpenRoot was called with.
 func (r *Root) Name() string { return r.dir.Name() }
 

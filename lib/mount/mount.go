@@ -32,7 +32,8 @@ type Options struct {
 	Verity, TryVerity bool
 
 	// Upper and Work are the directories of a writable layer above the image,
-	// both on one file system, Work empty. Both are given or none.
+	// both on one file system, Work empty. Both are given or none. In Work is noted
+	// which xattrs overlayfs has there (UserXattrs), and the other kind is refused.
 	Upper, Work string
 
 	// ReadWrite makes the mount writable. Without it the mount is read-only,
@@ -74,19 +75,15 @@ func Mount(image *os.File, objects []*os.File, dir string, o Options) error {
 }
 
 func mount(image *os.File, objects []*os.File, dir string, o Options, w ways) error {
-	if (o.Upper == "") != (o.Work == "") {
-		return errors.New("an upper directory and a work directory must be given together")
-	}
 	if len(objects) == 0 {
 		return errors.New("a composefs needs a directory of objects")
 	}
 	// A descriptor's number alone keeps no file from being closed.
 	defer runtime.KeepAlive(image)
-	defer runtime.KeepAlive(objects)
 	defer runtime.KeepAlive(o.IDMap)
-	target, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	target, err := openTarget(dir, o)
 	if err != nil {
-		return fmt.Errorf("mount point: %w", err)
+		return err
 	}
 	defer target.Close()
 	lower, err := mountImage(image, o.IDMap, w)
@@ -94,16 +91,48 @@ func mount(image *os.File, objects []*os.File, dir string, o Options, w ways) er
 		return err
 	}
 	defer lower.Close()
-	fs, err := mountOverlay(lower, objects, o, w)
+	return stack(lower, objects, target, trustedXattrs, o, w)
+}
+
+// openTarget opens the directory on which is mounted.
+func openTarget(dir string, o Options) (*os.File, error) {
+	if (o.Upper == "") != (o.Work == "") {
+		return nil, errors.New("an upper directory and a work directory must be given together")
+	}
+	target, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err == nil {
+		// Its attributes may be cached, but not this.
+		if err = unix.Fstatfs(fd(target), new(unix.Statfs_t)); err != nil {
+			err = &os.PathError{Op: "statfs", Path: dir, Err: errors.Join(err, target.Close())}
+		}
+	}
+	if errors.Is(err, unix.ENOTCONN) {
+		return nil, fmt.Errorf("mount point: %w: the server of a FUSE mount there has ended; unmount it first, by umount or fusermount3 -u", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mount point: %w", err)
+	}
+	return target, nil
+}
+
+// stack mounts an overlay of a file system with metadata and of objects.
+func stack(lower *os.File, objects []*os.File, target *os.File, x xattrs, o Options, w ways) error {
+	defer runtime.KeepAlive(objects)
+	fs, err := mountOverlay(lower, objects, x, o, w)
 	if err != nil {
 		return err
 	}
 	defer fs.Close()
-	drop, err := lease(fs, o)
+	return attach(fs, target, o)
+}
+
+// attach makes a mount visible at a directory.
+func attach(mnt, target *os.File, o Options) error {
+	drop, err := lease(mnt, o)
 	if err != nil {
 		return err
 	}
-	if err := move(fs, target); err != nil {
+	if err := move(mnt, target); err != nil {
 		drop()
 		return err
 	}

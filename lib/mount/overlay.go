@@ -3,19 +3,21 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // mountOverlay joins the mounted image, the objects and the writable layer to an
 // overlay mount that is attached nowhere.
-func mountOverlay(image *os.File, objects []*os.File, o Options, w ways) (*os.File, error) {
+func mountOverlay(image *os.File, objects []*os.File, x xattrs, o Options, w ways) (*os.File, error) {
 	if !w.attach {
-		mnt, err := newOverlay(image, objects, o, w)
+		mnt, err := newOverlay(image, objects, x, o, w)
 		// A kernel that takes no detached mount as a layer says only EINVAL. So
 		// it does in other cases, and then will again.
-		if !errors.Is(err, unix.EINVAL) {
+		if !errors.Is(err, unix.EINVAL) || x == userXattrs { // which no such kernel has
 			return mnt, err
 		}
 	}
@@ -35,7 +37,7 @@ func mountOverlay(image *os.File, objects []*os.File, o Options, w ways) (*os.Fi
 	if err := move(image, at); err != nil {
 		return nil, err
 	}
-	mnt, err := newOverlay(image, objects, o, w)
+	mnt, err := newOverlay(image, objects, x, o, w)
 	// The overlay has a mount of its own of the image.
 	if derr := unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); derr != nil {
 		mnt.Close()
@@ -44,16 +46,17 @@ func mountOverlay(image *os.File, objects []*os.File, o Options, w ways) (*os.Fi
 	return mnt, err
 }
 
-func newOverlay(image *os.File, objects []*os.File, o Options, w ways) (*os.File, error) {
+func newOverlay(image *os.File, objects []*os.File, x xattrs, o Options, w ways) (*os.File, error) {
 	c, err := open("overlay")
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	for _, s := range [][2]string{{"source", source + o.Name}, {"metacopy", "on"}, {"redirect_dir", "on"}} {
-		if err := c.setString(s[0], s[1]); err != nil {
-			return nil, err
-		}
+	if err := c.setString("source", source+o.Name); err != nil {
+		return nil, err
+	}
+	if err := c.setXattrs(x); err != nil {
+		return nil, err
 	}
 	if o.Verity || o.TryVerity {
 		if err := c.setString("verity", "require"); err != nil && o.Verity {
@@ -64,7 +67,7 @@ func newOverlay(image *os.File, objects []*os.File, o Options, w ways) (*os.File
 		return nil, err
 	}
 	if o.Upper != "" {
-		if err := c.setUpper(o, w); err != nil {
+		if err := c.setUpper(x, o, w); err != nil {
 			return nil, err
 		}
 	}
@@ -122,15 +125,77 @@ func (c *context) setLayer(key string, dir *os.File, w *ways) error {
 	return c.setPath(key, dir)
 }
 
+// xattrs are those by which overlayfs notes what it does: by their prefix.
+type xattrs string
+
+const (
+	trustedXattrs xattrs = "trusted"
+	userXattrs    xattrs = "user" // those for mounts without privileges
+)
+
+// setXattrs has overlayfs follow the redirects of the image: with xattrs of users it follows only those into data-only
+// layers, and does so without being told.
+func (c *context) setXattrs(x xattrs) error {
+	if x == userXattrs {
+		return c.setFlag("userxattr")
+	}
+	return errors.Join(c.setString("metacopy", "on"), c.setString("redirect_dir", "on"))
+}
+
+// xattrsNote is the file in a work directory that says which xattrs overlayfs has in the upper directory: an overlay with
+// the other kind would not see what was removed there, and show it again. Overlayfs itself uses other names.
+const xattrsNote = "cfs-xattrs"
+
+// noteXattrs notes in a work directory which xattrs are used, unless the other kind is noted.
+func noteXattrs(work *os.File, x xattrs) error {
+	old, err := readNote(work)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+	case err != nil:
+		return fmt.Errorf("%s: %w", xattrsNote, err)
+	case old != x:
+		return fmt.Errorf("%s says that the upper directory has overlay xattrs of the kind %q, and this mount needs %q: mount it as before, with or without FUSE, or use empty directories", xattrsNote, old, x)
+	default:
+		return nil
+	}
+	n, err := unix.Openat(fd(work), xattrsNote, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+	if errors.Is(err, unix.EROFS) {
+		return nil // overlayfs will say what it thinks of that
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", xattrsNote, err)
+	}
+	f := os.NewFile(uintptr(n), xattrsNote)
+	_, err = f.WriteString(string(x) + "\n")
+	return errors.Join(err, f.Close())
+}
+
+func readNote(work *os.File) (xattrs, error) {
+	n, err := unix.Openat(fd(work), xattrsNote, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	f := os.NewFile(uintptr(n), xattrsNote)
+	text, err := io.ReadAll(io.LimitReader(f, 100))
+	return xattrs(strings.TrimSuffix(string(text), "\n")), errors.Join(err, f.Close())
+}
+
 // setUpper sets the writable layer. The kernel never sees the paths of its
 // directories, in which a backslash would be an escape.
-func (c *context) setUpper(o Options, w ways) error {
+func (c *context) setUpper(x xattrs, o Options, w ways) error {
 	for _, l := range [][2]string{{"upperdir", o.Upper}, {"workdir", o.Work}} {
 		dir, err := os.OpenFile(l[1], unix.O_DIRECTORY, 0)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l[0], err)
 		}
-		err = c.setLayer(l[0], dir, &w)
+		if l[0] == "workdir" {
+			if err = noteXattrs(dir, x); err != nil {
+				err = fmt.Errorf("workdir %s: %w", dir.Name(), err)
+			}
+		}
+		if err == nil {
+			err = c.setLayer(l[0], dir, &w)
+		}
 		dir.Close()
 		if err != nil {
 			return err

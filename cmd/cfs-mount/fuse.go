@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"log/syslog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"cfs/lib/fd"
+	"cfs/lib/mount"
+	"cfs/lib/oci"
+	"cfs/lib/repo"
+	"cfs/lib/serve"
+)
+
+// The values of --fuse.
+const (
+	fuseAuto  = "auto"
+	fuseYes   = "yes"
+	fuseNo    = "no"
+	fusePlain = "plain"
+)
+
+var fuseModes = []string{fuseAuto, fuseYes, fuseNo, fusePlain}
+
+// byKernel reports whether the kernel is to mount the image. That is decided by what the caller may do, never by
+// trying, so that a failure is reported and not worked around.
+func (o *options) byKernel() (bool, error) {
+	if o.fuse != fuseAuto {
+		return o.fuse == fuseNo, nil
+	}
+	if o.hash {
+		return false, nil
+	}
+	allowed, err := mount.Allowed()
+	return allowed == mount.Privileged, err
+}
+
+// way is how an image is mounted by FUSE.
+type way struct {
+	overlay bool   // over metadata alone
+	direct  bool   // without fusermount3
+	why     string // not with an overlay
+}
+
+func (o *options) findWay(verity bool) (w way, err error) {
+	allowed, err := mount.Allowed()
+	if err != nil {
+		return w, err
+	}
+	w.direct = allowed != mount.Unprivileged
+	switch {
+	case o.fuse == fusePlain:
+		w.why = "--fuse plain"
+	case o.hash:
+		w.why = "--verify"
+	case !w.direct:
+		w.why = "overlayfs needs CAP_SYS_ADMIN, as in unshare -Urm"
+	default:
+		if err := mount.ProbeUserOverlay(verity); err != nil {
+			w.why = err.Error()
+		}
+		w.overlay = w.why == ""
+	}
+	if o.mount.Upper != "" && !w.overlay {
+		return w, fmt.Errorf("an upper directory needs overlayfs: %s", w.why)
+	}
+	return w, nil
+}
+
+// say says how the image is mounted, where the command line does not.
+func (o *options) say(w way) {
+	switch {
+	case o.fuse == fusePlain:
+	case w.overlay:
+		o.Warn("mounting by FUSE, with overlayfs on top: only root of the initial user namespace can mount EROFS")
+	default:
+		o.Warn("mounting by FUSE, without overlayfs: %s", w.why)
+	}
+}
+
+// serve mounts an image by FUSE and serves it until it is unmounted.
+func (o *options) serve(q *request, dir string) error {
+	if q.Verity && q.repo != nil {
+		q.TryVerity = false
+	}
+	w, err := o.findWay(q.Verity || q.TryVerity)
+	if err != nil {
+		return err
+	}
+	if o.fuse == fuseAuto || !w.overlay {
+		o.say(w)
+	}
+	report, err := o.reporter()
+	if err != nil {
+		return err
+	}
+	image, err := q.read()
+	if err != nil {
+		return err
+	}
+	c := serve.Config{Image: image, Objects: &serve.Objects{Measured: q.Verity || q.TryVerity, Hashed: o.hash}, Log: report}
+	allowed, err := mount.Allowed()
+	if err != nil {
+		return err
+	}
+	c.Trusted = allowed == mount.Privileged
+	for _, f := range q.objects {
+		c.Objects.Folders = append(c.Objects.Folders, fd.NewRoot(f))
+	}
+	so := serve.Options{Options: q.Options, FUSE: mount.FUSE{AllowOther: o.allowOther}, Direct: w.direct}
+	if w.overlay {
+		so.Objects = q.objects
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	m, err := serve.Start(c, dir, so)
+	if err != nil {
+		return err
+	}
+	drop, err := q.leave()
+	if err == nil && isServer() {
+		err = leaveParent()
+	}
+	if err != nil { // nobody would know of the server
+		if failed := m.Unmount(); failed != nil {
+			report(failed.Error())
+		}
+		return err
+	}
+	debug.FreeOSMemory()
+	for {
+		select {
+		case <-m.Ended():
+			return drop(m.ID)
+		case <-stop:
+			if err := m.Unmount(); err != nil {
+				report(err.Error())
+			}
+		}
+	}
+}
+
+// leave releases the repository: its lock need not be held any more, as the mount is visible. It returns how to drop the lease of the
+// mount when that has ended.
+func (q *request) leave() (drop func(mount.ID) error, err error) {
+	if q.repo == nil {
+		return func(mount.ID) error { return nil }, nil
+	}
+	dir, err := os.OpenFile(q.repo.Path, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = q.repo.Close()
+	q.repo = nil
+	return func(id mount.ID) error {
+		defer dir.Close()
+		r, err := repo.Open(fd.Path(int(dir.Fd())), q.lock)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		if r.Writable() != nil { // then there is no lease
+			return nil
+		}
+		return oci.DropMount(r, id)
+	}, err
+}
+
+// reporter returns where the server says what is wrong with objects.
+func (o *options) reporter() (func(text string), error) {
+	if o.log != "" {
+		f, err := os.OpenFile(o.log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		return func(text string) {
+			fmt.Fprintf(f, "%s: %s\n", o.Tool, text) // the callers cannot do anything about a full disk
+		}, nil
+	}
+	if o.foreground {
+		return func(text string) { o.Warn("%s", text) }, nil
+	}
+	return func(text string) {
+		// Connected each time: the daemon may be started again. Without one there is nobody to tell.
+		if w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_ERR, o.Tool); err == nil {
+			_ = w.Err(text)
+			w.Close()
+		}
+	}, nil
+}
