@@ -93,6 +93,7 @@ var notReaders = map[string]string{
 	"terminal.NameFor":             "does not read",
 	"verity.Enable":                "does not read",
 	"verity.Measure":               "does not read",
+	"verity.Check":                 "does not read",
 	"fd.ReadDir":                   "lists, and its errors are those of the system",
 	"fd.Names":                     "lists, and its errors are those of the system",
 	"fd.Use":                       "does not read",

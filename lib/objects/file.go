@@ -56,7 +56,7 @@ func (s *Store) open(id verity.ID) (*File, error) {
 		return nil, absent(err)
 	}
 	if f.size, err = regular(f.file); err == nil && s.config.Secure {
-		err = measure(f.file, id)
+		err = verity.Check(f.file, id)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.file.Close())

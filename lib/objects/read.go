@@ -14,19 +14,6 @@ func (s *Store) failObject(id verity.ID, err error) error {
 	return fmt.Errorf("object %s: %w", id, err)
 }
 
-func measure(f *os.File, id verity.ID) error {
-	got, err := verity.Measure(f)
-	switch {
-	case err == verity.ErrNotEnabled:
-		return corrupt.Errorf("%w", verity.ErrNotEnabled)
-	case err != nil:
-		return err
-	case got != id:
-		return corrupt.Errorf("the kernel measures %s", got)
-	}
-	return nil
-}
-
 // Read returns the content of an object that has at most max bytes. The errors are those
 // of Open and of File, and one marked as corrupt if it is larger.
 func (s *Store) Read(id verity.ID, max int64) ([]byte, error) {

@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -23,8 +24,8 @@ type Objects struct {
 	// another digest, is an error; so is a file of which the image has no digest.
 	Measured bool
 
-	// Hashed computes the digest of each object when it is opened, unless that was done and neither its size nor its
-	// times have changed since.
+	// Hashed computes the digest of each object that is not measured, when it is opened, unless that was done and
+	// neither its size nor its times have changed since.
 	Hashed bool
 
 	hashed sync.Map // by version: *check
@@ -80,45 +81,27 @@ func (o *Objects) check(f *os.File, c erofs.Content) error {
 	if st.Size < 0 || uint64(st.Size) != c.Size {
 		return corrupt.Errorf("has %d bytes, and the image says %d", st.Size, c.Size)
 	}
-	if o.Measured {
-		if err := measure(f, c.Object); err != nil {
-			return err
-		}
-	}
-	if !o.Hashed || c.Object.IsZero() {
+	switch {
+	case o.Measured && c.Object.IsZero():
+		return corrupt.Errorf("the image has no digest of it")
+	case o.Measured:
+		return verity.Check(f, c.Object)
+	case !o.Hashed || c.Object.IsZero():
 		return nil
 	}
 	v := version{uint64(st.Dev), st.Ino, st.Size, int64(st.Ctim.Sec), int64(st.Ctim.Nsec), c.Object}
 	made, _ := o.hashed.LoadOrStore(v, new(check))
 	ch := made.(*check)
-	ch.once.Do(func() { ch.err = hash(f, c.Object) })
+	ch.once.Do(func() { ch.err = hash(f, st.Size, c.Object) })
 	if ch.err != nil && !corrupt.Is(ch.err) {
 		o.hashed.Delete(v) // nothing is known of it
 	}
 	return ch.err
 }
 
-func measure(f *os.File, want verity.ID) error {
-	if want.IsZero() {
-		return corrupt.Errorf("the image has no digest of it")
-	}
-	got, err := verity.Measure(f)
-	switch {
-	case errors.Is(err, verity.ErrNotEnabled):
-		return corrupt.Errorf("is not protected by fs-verity")
-	case err == nil && got != want:
-		return corrupt.Errorf("the kernel measures %s", got)
-	}
-	return err
-}
-
-func hash(f *os.File, want verity.ID) error {
-	in, err := os.Open(fd.Path(int(f.Fd()))) // with an offset of its own
-	if err != nil {
-		return err
-	}
-	defer in.Close() // which was only read
-	got, _, err := want.Algorithm().SumReader(in)
+// hash computes the digest of an object.
+func hash(f *os.File, size int64, want verity.ID) error {
+	got, _, err := want.Algorithm().SumReader(io.NewSectionReader(f, 0, size))
 	if err == nil && got != want {
 		err = corrupt.Errorf("its content has the digest %s", got)
 	}

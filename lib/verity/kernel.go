@@ -73,6 +73,21 @@ func Measure(f *os.File) (ID, error) {
 	return a.MakeID(arg.digest[:arg.size]), nil
 }
 
+// Check has the kernel measure f. The error is marked as corrupt if f is not protected by fs-verity, or has
+// another digest than want; what else keeps the kernel from measuring it says nothing about f.
+func Check(f *os.File, want ID) error {
+	got, err := Measure(f)
+	switch {
+	case err == ErrNotEnabled:
+		return corrupt.Errorf("%w", ErrNotEnabled)
+	case err != nil:
+		return err
+	case got != want:
+		return corrupt.Errorf("the kernel measures %s", got)
+	}
+	return nil
+}
+
 func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 	return fd.Use(f, func(fd int) error {
 		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg)); errno != 0 {
