@@ -24,8 +24,8 @@ type FUSE struct {
 // Type is the type of FUSE mounts of ours after "fuse.".
 const Type = "composefs"
 
-// FromFUSE returns what /proc/mounts has as the source of a mount of an image by that name.
-func FromFUSE(name string) string { return source + name }
+// Source returns what /proc/mounts has as the source of a mount of an image by that name.
+func Source(name string) string { return source + name }
 
 // NewFUSE makes a FUSE mount of an open /dev/fuse whose requests the caller will answer. It is attached nowhere:
 // closing the file unmounts it. It needs CAP_SYS_ADMIN in the user namespace of the caller.
@@ -37,7 +37,7 @@ func NewFUSE(dev *os.File, o Options, f FUSE) (*os.File, error) {
 	}
 	defer c.close()
 	for _, s := range [][2]string{
-		{"source", FromFUSE(o.Name)}, {"subtype", Type},
+		{"source", Source(o.Name)}, {"subtype", Type},
 		{"fd", strconv.Itoa(fd(dev))}, {"rootmode", strconv.FormatUint(unix.S_IFDIR, 8)},
 		{"user_id", strconv.Itoa(os.Geteuid())}, {"group_id", strconv.Itoa(os.Getegid())},
 		{"max_read", strconv.Itoa(f.MaxRead)},

@@ -100,17 +100,13 @@ func openTarget(dir string, o Options) (*os.File, error) {
 		return nil, errors.New("an upper directory and a work directory must be given together")
 	}
 	target, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err == nil {
-		// Its attributes may be cached, but not this.
-		if err = unix.Fstatfs(fd(target), new(unix.Statfs_t)); err != nil {
-			err = &os.PathError{Op: "statfs", Path: dir, Err: errors.Join(err, target.Close())}
-		}
-	}
-	if errors.Is(err, unix.ENOTCONN) {
-		return nil, fmt.Errorf("mount point: %w: the server of a FUSE mount there has ended; unmount it first, by umount or fusermount3 -u", err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("mount point: %w", err)
+	}
+	// The kernel may still have the attributes of a FUSE mount whose server has ended, but not this.
+	if err := unix.Fstatfs(fd(target), new(unix.Statfs_t)); err == unix.ENOTCONN {
+		target.Close()
+		return nil, fmt.Errorf("mount point: statfs %s: %w: the server of a FUSE mount there has ended; unmount it first, by umount or fusermount3 -u", dir, err)
 	}
 	return target, nil
 }

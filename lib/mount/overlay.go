@@ -3,9 +3,7 @@ package mount
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,7 +50,7 @@ func newOverlay(image *os.File, objects []*os.File, x xattrs, o Options, w ways)
 		return nil, err
 	}
 	defer c.close()
-	if err := c.setString("source", source+o.Name); err != nil {
+	if err := c.setString("source", Source(o.Name)); err != nil {
 		return nil, err
 	}
 	if err := c.setXattrs(x); err != nil {
@@ -125,7 +123,7 @@ func (c *context) setLayer(key string, dir *os.File, w *ways) error {
 	return c.setPath(key, dir)
 }
 
-// xattrs are those by which overlayfs notes what it does: by their prefix.
+// xattrs are the kind, which is the first part of their names, of the xattrs in which overlayfs keeps its state.
 type xattrs string
 
 const (
@@ -139,45 +137,38 @@ func (c *context) setXattrs(x xattrs) error {
 	if x == userXattrs {
 		return c.setFlag("userxattr")
 	}
-	return errors.Join(c.setString("metacopy", "on"), c.setString("redirect_dir", "on"))
+	if err := c.setString("metacopy", "on"); err != nil {
+		return err
+	}
+	return c.setString("redirect_dir", "on")
 }
 
-// xattrsNote is the file in a work directory that says which xattrs overlayfs has in the upper directory: an overlay with
-// the other kind would not see what was removed there, and show it again. Overlayfs itself uses other names.
+// xattrsNote is a symbolic link in a work directory to the kind of xattrs that overlayfs has in the upper directory: an
+// overlay with the other kind would not see what was removed there, and show it again. It is a link because that is made
+// whole or not at all. Overlayfs itself uses other names.
 const xattrsNote = "cfs-xattrs"
 
-// noteXattrs notes in a work directory which xattrs are used, unless the other kind is noted.
+// noteXattrs notes in a work directory which xattrs are used, durably, unless another kind is noted.
 func noteXattrs(work *os.File, x xattrs) error {
-	old, err := readNote(work)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-	case err != nil:
-		return fmt.Errorf("%s: %w", xattrsNote, err)
-	case old != x:
-		return fmt.Errorf("%s says that the upper directory has overlay xattrs of the kind %q, and this mount needs %q: mount it as before, with or without FUSE, or use empty directories", xattrsNote, old, x)
-	default:
-		return nil
-	}
-	n, err := unix.Openat(fd(work), xattrsNote, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
-	if errors.Is(err, unix.EROFS) {
+	err := unix.Symlinkat(string(x), fd(work), xattrsNote)
+	switch err {
+	case nil:
+		return work.Sync()
+	case unix.EROFS:
 		return nil // overlayfs will say what it thinks of that
+	case unix.EEXIST:
+	default:
+		return fmt.Errorf("%s: %w", xattrsNote, err)
 	}
+	var buffer [64]byte
+	n, err := unix.Readlinkat(fd(work), xattrsNote, buffer[:])
 	if err != nil {
 		return fmt.Errorf("%s: %w", xattrsNote, err)
 	}
-	f := os.NewFile(uintptr(n), xattrsNote)
-	_, err = f.WriteString(string(x) + "\n")
-	return errors.Join(err, f.Close())
-}
-
-func readNote(work *os.File) (xattrs, error) {
-	n, err := unix.Openat(fd(work), xattrsNote, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", err
+	if old := string(buffer[:n]); old != string(x) {
+		return fmt.Errorf("%s says that the upper directory has overlay xattrs of the kind %q, and this mount needs %q: mount it as before, with or without FUSE, or use empty directories", xattrsNote, old, x)
 	}
-	f := os.NewFile(uintptr(n), xattrsNote)
-	text, err := io.ReadAll(io.LimitReader(f, 100))
-	return xattrs(strings.TrimSuffix(string(text), "\n")), errors.Join(err, f.Close())
+	return nil
 }
 
 // setUpper sets the writable layer. The kernel never sees the paths of its

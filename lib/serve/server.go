@@ -79,10 +79,10 @@ func explain(err error) error {
 }
 
 func (c Config) options(o Options) *fuse.MountOptions {
-	m := &fuse.MountOptions{
+	return &fuse.MountOptions{
 		Options:                  []string{"ro", "nosuid", "nodev", "default_permissions"},
 		AllowOther:               o.AllowOther,
-		FsName:                   mount.FromFUSE(o.Name),
+		FsName:                   mount.Source(o.Name),
 		Name:                     mount.Type,
 		MaxWrite:                 maxRead,
 		MaxBackground:            64,
@@ -92,7 +92,6 @@ func (c Config) options(o Options) *fuse.MountOptions {
 		DisableSplice:            true,
 		Logger:                   log.New(logger(c.Log), "", 0),
 	}
-	return m
 }
 
 // logger is for what the library of the protocol has to say.
@@ -158,7 +157,7 @@ func (m *Mount) mountByHelper(c Config, o Options) error {
 	}
 	m.serve(server)
 	if m.ID, err = mount.At(m.dir); err != nil {
-		return errors.Join(err, m.Unmount())
+		return errors.Join(err, m.unmountByHelper())
 	}
 	m.noting(o.Options.Lease)(m.ID)
 	return nil
@@ -182,6 +181,10 @@ func (m *Mount) Unmount() error {
 	if at, err := mount.At(m.dir); err != nil || at != m.ID {
 		return err
 	}
+	return m.unmountByHelper()
+}
+
+func (m *Mount) unmountByHelper() error {
 	text, err := exec.Command("fusermount3", "-u", "--", m.dir).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("unmount %s by fusermount3: %w: %s", m.dir, err, text)
