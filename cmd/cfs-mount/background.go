@@ -12,8 +12,8 @@ import (
 	"cfs/lib/tool"
 )
 
-// readyVariable is set in the environment of a server in the background. It has inherited the write end of a pipe, to which it writes
-// a byte when the mount is there.
+// readyVariable is set in the environment of a server in the background, which has inherited the write end of a pipe and
+// writes a byte to it when the mount is there.
 const (
 	readyVariable = "CFS_MOUNT_SERVER"
 	readyPipe     = 3
@@ -21,8 +21,8 @@ const (
 
 func isServer() bool { return os.Getenv(readyVariable) != "" }
 
-// startServer starts this program again in the background, and returns when the mount is there or with what the server has failed,
-// which it has said itself.
+// startServer starts this program again in the background, and returns when the mount is there. If the server fails it has said
+// why, and the error is just its exit status.
 func startServer() error {
 	self, err := os.Executable()
 	if err != nil {
@@ -46,11 +46,10 @@ func startServer() error {
 	if n, _ := ready.Read(make([]byte, 1)); n == 1 {
 		return server.Process.Release()
 	}
-	err = server.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
+	if exit, ok := errors.AsType[*exec.ExitError](server.Wait()); ok && exit.Exited() {
 		return tool.Silent(exit.ExitCode())
 	}
-	return fmt.Errorf("the server has ended before the mount was there: %w", errors.Join(err, unix.ECHILD))
+	return fmt.Errorf("the server has ended before the mount was there: %s", server.ProcessState)
 }
 
 // leaveParent leaves the terminal and the working directory, and has the parent end.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/syslog"
 	"os"
@@ -9,10 +10,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cfs/lib/erofs"
 	"cfs/lib/fd"
 	"cfs/lib/mount"
 	"cfs/lib/oci"
-	"cfs/lib/repo"
 	"cfs/lib/serve"
 )
 
@@ -43,14 +44,11 @@ func (o *options) byKernel() (bool, error) {
 type way struct {
 	overlay bool   // over metadata alone
 	direct  bool   // without fusermount3
-	why     string // not with an overlay
+	why     string // there is no overlay
 }
 
-func (o *options) findWay(verity bool) (w way, err error) {
-	allowed, err := mount.Allowed()
-	if err != nil {
-		return w, err
-	}
+// findWay finds out how the caller, who is allowed this, can mount.
+func (o *options) findWay(allowed mount.Privilege, verity bool) (w way, err error) {
 	w.direct = allowed != mount.Unprivileged
 	switch {
 	case o.fuse == fusePlain:
@@ -74,7 +72,7 @@ func (o *options) findWay(verity bool) (w way, err error) {
 // say says how the image is mounted, where the command line does not.
 func (o *options) say(w way) {
 	switch {
-	case o.fuse == fusePlain:
+	case o.fuse == fusePlain, o.fuse == fuseYes && w.overlay:
 	case w.overlay:
 		o.Warn("mounting by FUSE, with overlayfs on top: only root of the initial user namespace can mount EROFS")
 	default:
@@ -84,32 +82,28 @@ func (o *options) say(w way) {
 
 // serve mounts an image by FUSE and serves it until it is unmounted.
 func (o *options) serve(q *request, dir string) error {
-	if q.Verity && q.repo != nil {
-		q.TryVerity = false
-	}
-	w, err := o.findWay(q.Verity || q.TryVerity)
-	if err != nil {
-		return err
-	}
-	if o.fuse == fuseAuto || !w.overlay {
-		o.say(w)
-	}
-	report, err := o.reporter()
-	if err != nil {
-		return err
-	}
-	image, err := q.read()
-	if err != nil {
-		return err
-	}
-	c := serve.Config{Image: image, Objects: &serve.Objects{Measured: q.Verity || q.TryVerity, Hashed: o.hash}, Log: report}
 	allowed, err := mount.Allowed()
 	if err != nil {
 		return err
 	}
-	c.Trusted = allowed == mount.Privileged
+	measured := q.Verity || q.TryVerity
+	w, err := o.findWay(allowed, measured)
+	if err != nil {
+		return err
+	}
+	o.say(w)
+	report, err := o.reporter()
+	if err != nil {
+		return err
+	}
+	if q.reader == nil {
+		if q.reader, err = erofs.Read(q.image, 0); err != nil {
+			return fmt.Errorf("%s: %w", q.image.Name(), err)
+		}
+	}
+	objects := &serve.Objects{Measured: measured, Hashed: o.hash}
 	for _, f := range q.objects {
-		c.Objects.Folders = append(c.Objects.Folders, fd.NewRoot(f))
+		objects.Folders = append(objects.Folders, fd.NewRoot(f))
 	}
 	so := serve.Options{Options: q.Options, FUSE: mount.FUSE{AllowOther: o.allowOther}, Direct: w.direct}
 	if w.overlay {
@@ -117,11 +111,11 @@ func (o *options) serve(q *request, dir string) error {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	m, err := serve.Start(c, dir, so)
+	m, err := serve.Start(serve.Config{Image: q.reader, Objects: objects, Trusted: allowed == mount.Privileged, Log: report}, dir, so)
 	if err != nil {
 		return err
 	}
-	drop, err := q.leave()
+	drop, err := o.leave(q, m.ID)
 	if err == nil && isServer() {
 		err = leaveParent()
 	}
@@ -135,7 +129,10 @@ func (o *options) serve(q *request, dir string) error {
 	for {
 		select {
 		case <-m.Ended():
-			return drop(m.ID)
+			if err := drop(); err != nil {
+				report("the lease of the mount stays: " + err.Error())
+			}
+			return nil
 		case <-stop:
 			if err := m.Unmount(); err != nil {
 				report(err.Error())
@@ -144,11 +141,11 @@ func (o *options) serve(q *request, dir string) error {
 	}
 }
 
-// leave releases the repository: its lock need not be held any more, as the mount is visible. It returns how to drop the lease of the
-// mount when that has ended.
-func (q *request) leave() (drop func(mount.ID) error, err error) {
+// leave closes the repository: its lock is not needed any more, as the mount is visible. It returns how to drop
+// the lease of the mount when that has ended.
+func (o *options) leave(q *request, id mount.ID) (drop func() error, err error) {
 	if q.repo == nil {
-		return func(mount.ID) error { return nil }, nil
+		return func() error { return nil }, nil
 	}
 	dir, err := os.OpenFile(q.repo.Path, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -156,17 +153,16 @@ func (q *request) leave() (drop func(mount.ID) error, err error) {
 	}
 	err = q.repo.Close()
 	q.repo = nil
-	return func(id mount.ID) error {
-		defer dir.Close()
-		r, err := repo.Open(fd.Path(int(dir.Fd())), q.lock)
+	return func() error {
+		defer dir.Close() // which only led to the repository
+		if !q.leased {
+			return nil
+		}
+		r, err := o.OpenOther(fd.Path(int(dir.Fd())))
 		if err != nil {
 			return err
 		}
-		defer r.Close()
-		if r.Writable() != nil { // then there is no lease
-			return nil
-		}
-		return oci.DropMount(r, id)
+		return errors.Join(oci.DropMount(r, id), r.Close())
 	}, err
 }
 

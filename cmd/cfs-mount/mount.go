@@ -8,7 +8,6 @@ import (
 
 	"cfs/lib/corrupt"
 	"cfs/lib/erofs"
-	"cfs/lib/flock"
 	"cfs/lib/lookup"
 	"cfs/lib/mount"
 	"cfs/lib/oci"
@@ -22,9 +21,9 @@ import (
 type request struct {
 	repo    *repo.Repo // whose lock keeps the image until the mount is visible; nil if it is a file
 	image   *os.File
-	read    func() (*erofs.Reader, error) // reads the image, verified
+	reader  *erofs.Reader // of an image of the repository, verified
 	objects []*os.File
-	lock    flock.Lock // to open the repository again
+	leased  bool // the mount has a lease
 	mount.Options
 }
 
@@ -105,11 +104,9 @@ func (o *options) openStored(q *request, name string) error {
 	if err := o.checkSignature(r, name, id); err != nil {
 		return err
 	}
-	reader, err := oci.OpenEROFS(r, id)
-	if err != nil {
+	if q.reader, err = oci.OpenEROFS(r, id); err != nil {
 		return err
 	}
-	q.lock, q.read = o.Lock(false), func() (*erofs.Reader, error) { return reader, nil }
 	image, err := r.Objects.Open(id)
 	if err != nil {
 		return err
@@ -126,7 +123,10 @@ func (o *options) openStored(q *request, name string) error {
 	}
 	q.objects = []*os.File{objects}
 	q.Name, q.Verity = id.String(), q.Verity || r.Secure
-	q.Lease = func(m mount.ID) func() { return o.lease(r, m, id) }
+	q.Lease = func(m mount.ID) (drop func()) {
+		drop, q.leased = o.lease(r, m, id)
+		return drop
+	}
 	return nil
 }
 
@@ -146,21 +146,21 @@ func isProtected(image *os.File, id verity.ID) (bool, error) {
 }
 
 // lease keeps the image from collectors that do not see the mount. It returns how to end
-// that. A repository that cannot be written is mounted without a lease.
-func (o *options) lease(r *repo.Repo, m mount.ID, id verity.ID) (drop func()) {
+// that, and whether it did. A repository that cannot be written is mounted without a lease.
+func (o *options) lease(r *repo.Repo, m mount.ID, id verity.ID) (drop func(), leased bool) {
 	err := r.Writable()
 	if err == nil {
 		err = oci.LeaseMount(r, m, id)
 	}
 	if err != nil {
 		o.Warn("warning: no lease: cfs-gc keeps the image only where it sees the mount: %v", err)
-		return func() {}
+		return func() {}, false
 	}
 	return func() {
 		if err := oci.DropMount(r, m); err != nil {
 			o.Warn("warning: the lease of the mount stays: %v", err)
 		}
-	}
+	}, true
 }
 
 // find returns the EROFS image that an operand names, of a container image the boot
@@ -189,13 +189,6 @@ func (o *options) openFile(q *request, name string) error {
 	var err error
 	if q.image, err = os.Open(name); err != nil {
 		return err
-	}
-	q.read = func() (*erofs.Reader, error) {
-		image, err := erofs.Read(q.image, 0)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
-		}
-		return image, err
 	}
 	if !o.digest.IsZero() {
 		got, err := verity.Measure(q.image)

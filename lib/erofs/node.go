@@ -222,12 +222,14 @@ func (n *Node) Xattrs() (list []tree.Xattr, err error) {
 // Redirect returns the values of the xattrs by which overlayfs finds the content of the file, nil for those that it does
 // not have: metacopy holds a digest, or is empty; redirect is a path below the objects, with a slash before it.
 func (n *Node) Redirect() (metacopy, redirect []byte, err error) {
-	x, err := n.eachXattr(func(_, _ []byte) {})
+	x, err := n.overlayXattrs()
 	return x.metacopy, x.redirect, err
 }
 
-// eachXattr calls do with the xattrs of an inode, by the names that the image has for them. What it calls do with
-// is valid until do returns, save for the values, which are of the image.
+func (n *Node) overlayXattrs() (overlayXattrs, error) { return n.eachXattr(func(_, _ []byte) {}) }
+
+// eachXattr calls do with the name that the image has for each xattr of an inode, and its value, except for those that it
+// returns. A name is only valid until do returns.
 func (n *Node) eachXattr(do func(name, value []byte)) (x overlayXattrs, err error) {
 	var buffer [64]byte
 	name := buffer[:0]
@@ -271,7 +273,7 @@ func (n *Node) Content() (Content, error) {
 	if !n.IsRegular() {
 		return Content{}, corrupt.Errorf("offset %d: mode %o is not that of a regular file", n.in.offset(), n.Mode)
 	}
-	x, err := n.eachXattr(func(_, _ []byte) {})
+	x, err := n.overlayXattrs()
 	if err != nil {
 		return Content{}, err
 	}
