@@ -173,7 +173,7 @@ func TestCheckName(t *testing.T) {
 			t.Errorf("%q: %v", ok, err)
 		}
 	}
-	for _, bad := range []string{"", ".", "..", "a ", "a.", "a:b", "a?", "\x01", `a\b`, "a|b", "\xff", strings.Repeat("x", 256)} {
+	for _, bad := range []string{"", "/", "a/b", ".", "..", "a ", "a.", "a:b", "a?", "\x01", `a\b`, "a|b", "\xff", strings.Repeat("x", 256)} {
 		if err := CheckName(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

@@ -29,7 +29,7 @@ func CheckName(name string) error {
 		return fmt.Errorf("%.40q... is longer than %d bytes", name, maxName)
 	case !utf8.ValidString(name):
 		return fmt.Errorf("%q is not UTF-8", name)
-	case strings.ContainsAny(name, "\\:*?\"<>|\x7f") || strings.ContainsFunc(name, func(c rune) bool { return c < 0x20 }):
+	case strings.ContainsAny(name, "/\\:*?\"<>|\x7f") || strings.ContainsFunc(name, func(c rune) bool { return c < 0x20 }):
 		return fmt.Errorf("%q has a character that vfat does not support", name)
 	case strings.HasSuffix(name, " ") || strings.HasSuffix(name, "."):
 		return fmt.Errorf("%q ends with a blank or a dot, which vfat removes", name)
